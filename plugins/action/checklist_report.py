@@ -1,0 +1,54 @@
+# Shows what was deployed and what was judged, as a table in the terminal.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ansible_collections.bytebot.production.plugins.module_utils.errors import CollectionError, InputError
+from ansible_collections.bytebot.production.plugins.module_utils.model import RED
+from ansible_collections.bytebot.production.plugins.plugin_utils import catalogue
+from ansible_collections.bytebot.production.plugins.plugin_utils.render import terminal
+
+
+class ActionModule(ActionBase):
+    """Runs on the controller, which knows the catalogue; see the module of the same name for its documentation."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+    _VALID_ARGS = frozenset({"results", "sections", "facts"})
+
+    def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
+        outcome: dict[str, Any] = super().run(tmp, task_vars)
+        try:
+            report = _report(self._task.args)
+        except CollectionError as exc:
+            return {**outcome, "failed": True, "msg": exc.sentence}
+        Display().display(f"\n{report['msg']}\n")
+        return {**outcome, "changed": False, **report}
+
+
+def _report(args: Mapping[str, Any]) -> dict[str, Any]:
+    known = catalogue.load()
+    results = _checked_results(args.get("results"), known)
+    sections = list(args.get("sections") or dict.fromkeys(control.section for control in known.controls.values()))
+    shown = [(str(name), str(value)) for name, value in (args.get("facts") or {}).items()]
+    parts = [terminal.facts(shown), terminal.table(known, sections, results), terminal.counts(known, sections, results)]
+    red = [str(result["control"]) for result in results if result["state"] in RED]
+    return {"msg": "\n\n".join(part for part in parts if part), "failed_controls": red}
+
+
+def _checked_results(given: Any, known: catalogue.Catalogue) -> Sequence[Mapping[str, Any]]:
+    if not isinstance(given, Sequence) or isinstance(given, str):
+        raise InputError("results: give the list of results that the examining modules return.")
+    for result in given:
+        if not isinstance(result, Mapping) or not {"control", "state", "summary"} <= result.keys():
+            raise InputError(f"results: {str(result)[:80]!r} is no result (control, state and summary are needed).")
+        if result["control"] not in known.controls:
+            raise InputError(f"results: the catalogue has no control {result['control']}.")
+    return given

@@ -1,0 +1,52 @@
+# The argument specs that modules share, each beside its documentation fragment of the same meaning.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.module_utils.common.parameters import env_fallback
+
+from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Connection
+from ansible_collections.bytebot.production.plugins.module_utils.clients.http import Http
+
+Spec = dict[str, dict[str, Any]]
+
+# doc_fragments/cluster.py
+CLUSTER_ARGS: Spec = {
+    "kubeconfig": {"type": "path", "fallback": (env_fallback, ["K8S_AUTH_KUBECONFIG", "KUBECONFIG"])},
+    "context": {"type": "str"},
+    "host": {"type": "str"},
+    "api_key": {"type": "str", "no_log": True},
+    "ca_cert": {"type": "path"},
+}
+
+# doc_fragments/http.py
+HTTP_ARGS: Spec = {
+    "base_url": {"type": "str", "required": True},
+    "allowed_hosts": {"type": "list", "elements": "str", "required": True},
+    "ca_file": {"type": "path"},
+    "resolve": {"type": "dict", "default": {}},
+    "timeout": {"type": "float", "default": 5.0},
+}
+
+# doc_fragments/results.py
+ONLY_ARGS: Spec = {"only": {"type": "list", "elements": "str", "default": []}}
+
+
+def connection_of(params: Mapping[str, Any]) -> Connection:
+    """The connection that a module's parameters (``CLUSTER_ARGS``) describe."""
+    return Connection(**{name: params.get(name) or "" for name in CLUSTER_ARGS})
+
+
+def http_of(params: Mapping[str, Any]) -> Http:
+    """The HTTP client that a module's parameters (``HTTP_ARGS``) describe."""
+    return Http(
+        params["base_url"],
+        params["allowed_hosts"],
+        ca_file=params.get("ca_file") or "",
+        resolve={name: str(address) for name, address in (params.get("resolve") or {}).items()},
+        timeout_s=params["timeout"],
+    )

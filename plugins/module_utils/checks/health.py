@@ -1,0 +1,542 @@
+# Judges what the application's health, metrics and public addresses answer: code and body, as the contract promises.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import ipaddress
+import itertools
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from ansible_collections.bytebot.production.plugins.module_utils.clients.http import REDIRECTS, Answer, shown_url
+from ansible_collections.bytebot.production.plugins.module_utils.errors import LibraryMissing
+from ansible_collections.bytebot.production.plugins.module_utils.judge import Checks
+from ansible_collections.bytebot.production.plugins.module_utils.model import (
+    Evidence,
+    Verdict,
+    failed,
+    inconclusive,
+    passed,
+)
+
+DONE = frozenset({"completed", "listening", "connected"})  # what a finished initialization step says
+MIGRATIONS = "database_migrations"
+PROCESS = "process_start_time_seconds"  # tells the processes behind one address apart
+TEXT_VERSIONS = frozenset({"", "0.0.4", "1.0.0"})  # without a version the newest text format is meant
+_SHOWN = 60  # a longer value is described and not quoted: half of a secret could not be recognized
+_DEFAULT_PAGES = {
+    "404 page not found": "the ingress's own page for an unknown host or path (Traefik, Go)",
+    "default backend - 404": "the ingress's default backend (nginx)",
+    "welcome to nginx!": "nginx's welcome page",
+    "<center>nginx</center>": "nginx's own error page",
+    "no available server": "the ingress's own page for a Service without endpoints (Traefik)",
+    "no healthy upstream": "the proxy's own page for a Service without endpoints (Envoy)",
+    "application is not available": "the router's own page for an unknown host (OpenShift)",
+}
+_REMEDY = {
+    "dns": "Create the DNS record, or give the address by the input resolve until it exists.",
+    "refused": "Check that the ingress controller runs and that its address and port are published.",
+    "unreachable": "Check the network and the firewall between here and the ingress.",
+    "timeout": "Check the load of the application and the network; raise timeout only if this time is acceptable.",
+    "protocol": "Check that an HTTP server listens at this address.",
+    "too_large": "Check the path: such an answer is not to be expected there.",
+    "expired": "Renew the certificate and put it into the TLS Secret of the Ingress.",
+    "not_yet_valid": "Check the clocks and the certificate's start.",
+    "hostname": "Put a certificate for this host into the TLS Secret that the Ingress names for it.",
+    "unknown_ca": "Install a chain to a trusted CA (without its Secret an ingress shows its own), or give ca_file.",
+    "revoked": "Replace the certificate.",
+    "certificate": "Replace the certificate by one that verifies.",
+    "handshake": "Check that the port speaks TLS, in a version of 1.2 or later.",
+}
+_NO_BACKEND = (
+    "The ingress has no ready backend, or the application says it is not ready: look at its pods and their log."
+)
+_CLOSED = "This address must answer without a token: check authentication and the ingress's access rules."
+_STATUS_REMEDY = {
+    **dict.fromkeys((502, 503, 504), _NO_BACKEND),
+    **dict.fromkeys((401, 403), _CLOSED),
+    **dict.fromkeys(REDIRECTS, "Give the address that answers itself; redirects are not followed."),
+    404: "Check the path and the Ingress's rules.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is not as promised, and what to do."""
+
+    what: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One address, asked until right or until the time for it was over.
+
+    :param attempts: how often each outcome came, in the order of their first coming.
+    :param excerpt: the start of the last body, already redacted.
+    """
+
+    answer: Answer
+    attempts: Mapping[str, int] = field(default_factory=dict)
+    settled_s: float = 0.0
+    excerpt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A public address and how the expected application is told from any other page."""
+
+    url: str
+    status: int = 200
+    contains: str = ""
+    jmespath: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Scrape:
+    """What one metrics page holds.
+
+    :param process: which process answered; empty where the page does not tell.
+    :param value: the moving counter, summed over its labels; None where it has no series.
+    :param problem: why the page is no exposition; empty where it is one.
+    """
+
+    families: frozenset[str] = frozenset()
+    process: str = ""
+    value: float | None = None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """Counter values as (process, value), scraped before and after a known number of requests."""
+
+    made: int = 0
+    before: tuple[tuple[str, float], ...] = ()
+    after: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What is wanted. Families and dependencies are names; times are seconds."""
+
+    version: str = ""
+    dependencies: tuple[str, ...] = ("database", "redis")
+    families: tuple[str, ...] = ()
+    moving_metric: str = "http_requests_total"
+    max_seconds: float = 2.0
+    max_skew: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that was asked; ``probes`` by ``live``, ``ready``, ``startup``, ``metrics``."""
+
+    policy: Policy
+    probes: Mapping[str, Probe] = field(default_factory=dict)
+    movement: Movement = Movement()
+    endpoints: tuple[tuple[Endpoint, Probe], ...] = ()
+
+
+CHECKS: Checks[Facts] = Checks()
+
+
+@CHECKS.settles("deployment.health.live")
+def live(facts: Facts) -> Verdict:
+    probe = facts.probes["live"]
+    said = _document(probe.answer)
+    good = f"It says ok, version {_quoted(said.get('version'))}, up for {_quoted(said.get('uptime'))} s"
+    return _verdict(probe, live_problems(probe.answer, facts.policy), good)
+
+
+@CHECKS.settles("deployment.health.ready")
+def ready(facts: Facts) -> Verdict:
+    probe = facts.probes["ready"]
+    good = f"It says ok, and so does each of {', '.join(map(_name, sorted(_table(probe.answer, 'checks'))))}"
+    return _verdict(probe, ready_problems(probe.answer, facts.policy), good)
+
+
+@CHECKS.settles("deployment.health.startup")
+def startup(facts: Facts) -> Verdict:
+    probe = facts.probes["startup"]
+    steps = sorted(_table(probe.answer, "initialization").items())
+    good = f"It says ok; {', '.join(f'{_name(name)} {_quoted(value)}' for name, value in steps)}"
+    return _verdict(probe, startup_problems(probe.answer, facts.policy), good)
+
+
+@CHECKS.settles("deployment.health.metrics")
+def metrics(facts: Facts) -> Verdict:
+    probe, policy, moved = facts.probes["metrics"], facts.policy, facts.movement
+    page = scrape(probe.answer, policy.moving_metric)
+    seen = Evidence(
+        f"{policy.moving_metric} before and after {moved.made} requests",
+        {"requests": moved.made, "before": dict(moved.before), "after": dict(moved.after)},
+        _time(probe.answer),
+    )
+    problems = metrics_problems(probe.answer, page, policy)
+    if problems:
+        return failed(_whats(problems), _remedies(problems), _seen(probe))
+    problem, certain = movement_problem(moved, policy.moving_metric)
+    if problem and not certain:
+        return inconclusive(problem.what, problem.remedy, _seen(probe), seen)
+    good = (
+        f"{len(page.families)} metric families, all {len(policy.families)} wanted ones among them; "
+        f"{policy.moving_metric} grew by {_growth(moved):g} over {moved.made} requests"
+    )
+    return _verdict(probe, [problem] if problem else [], good, seen)
+
+
+@CHECKS.settles("deployment.execution.endpoints")
+def endpoints(facts: Facts) -> Verdict:
+    problems = [item for one, probe in facts.endpoints for item in endpoint_problems(probe.answer, one, facts.policy)]
+    evidence = [_seen(probe) for _one, probe in facts.endpoints]
+    if problems:
+        return failed(_whats(problems), _remedies(problems), *evidence)
+    names = ", ".join(shown_url(one.url) for one, _probe in facts.endpoints)
+    return passed(f"Answered by name over verified TLS with the expected application: {names}.", *evidence)
+
+
+# ---------------------------------------------------------------------- what may be wrong, per address
+
+
+def live_problems(answer: Answer, policy: Policy) -> list[Problem]:
+    """Contract, health: status, timestamp, uptime, version, pid."""
+    problems = document_problems(answer, policy)
+    if problems:
+        return problems
+    said = _document(answer)
+    if not _number(said.get("uptime")) or said["uptime"] < 0:
+        problems.append(_unlike(answer, "uptime", said, "a number of seconds"))
+    if not _whole(said.get("pid")) or said["pid"] < 1:
+        problems.append(_unlike(answer, "pid", said, "a process id"))
+    return problems + _version_problems(answer, said, policy.version)
+
+
+def _version_problems(answer: Answer, said: Mapping[str, Any], wanted: str) -> list[Problem]:
+    version = said.get("version")
+    if not isinstance(version, str) or not version:
+        return [_unlike(answer, "version", said, "a text")]
+    if wanted and version != wanted:
+        what = f"{shown_url(answer.url)} is answered by version {_quoted(version)}, and {_quoted(wanted)} is wanted."
+        return [Problem(what, "Check which image runs and that no older release or cache answers for this host.")]
+    return []
+
+
+def ready_problems(answer: Answer, policy: Policy) -> list[Problem]:
+    """Contract, health: status, timestamp, and every dependency ok, those that must be there and any other."""
+    problems = document_problems(answer, policy)
+    checks, url = _table(answer, "checks"), shown_url(answer.url)
+    if problems:
+        return problems + _named_causes(checks)
+    for name in sorted({*policy.dependencies, *checks}):
+        entry = checks.get(name)
+        state = entry.get("status") if isinstance(entry, dict) else None
+        if name not in checks:
+            what = f"{url} does not name the dependency {_name(name)}."
+            problems.append(Problem(what, "The readiness route must test it and report it; or correct dependencies."))
+        elif state != "ok":
+            what = f"{url} says ready although its dependency {_name(name)} has status {_quoted(state)}."
+            problems.append(Problem(what, f"Repair {_name(name)}; and the route must answer 503 while it is down."))
+    return problems
+
+
+def _named_causes(checks: Mapping[str, Any]) -> list[Problem]:
+    """The dependencies that an answer of "not ready" itself names."""
+    down = [
+        _name(name) for name, entry in sorted(checks.items()) if isinstance(entry, dict) and entry.get("status") != "ok"
+    ]
+    return [Problem(f"It names {', '.join(down)} as not ok.", f"Repair {', '.join(down)}.")] if down else []
+
+
+def startup_problems(answer: Answer, policy: Policy) -> list[Problem]:
+    """Contract, health: status, timestamp, and every initialization step finished, migrations among them."""
+    problems = document_problems(answer, policy)
+    if problems:
+        return problems
+    steps, url = _table(answer, "initialization"), shown_url(answer.url)
+    if steps.get(MIGRATIONS) != "completed":
+        what = f"{url} says {MIGRATIONS} is {_quoted(steps.get(MIGRATIONS))}, and not completed."
+        problems.append(Problem(what, "Look at the migration Job and the application's log; run the migrations."))
+    for name, state in sorted(steps.items()):
+        if name != MIGRATIONS and not (isinstance(state, str) and state in DONE):
+            what = f"{url} says the step {_name(name)} is {_quoted(state)}; {', '.join(sorted(DONE))} would be done."
+            problems.append(Problem(what, "Look at the application's log for why this step does not finish."))
+    return problems
+
+
+def metrics_problems(answer: Answer, page: Scrape, policy: Policy) -> list[Problem]:
+    """One metrics page by itself: type, syntax, families."""
+    problems = answer_problems(answer, policy)
+    if problems:
+        return problems
+    url, kind = shown_url(answer.url), answer.headers.get("content-type", "")
+    if not _exposition(kind):
+        what = f"{url} answered with content type {_quoted(kind)}, which is no exposition format."
+        return [Problem(what, "Serve text/plain; version=0.0.4 or application/openmetrics-text; check the path.")]
+    if page.problem:
+        what = f"{url} cannot be read as metrics: {page.problem}."
+        return [Problem(what, "Check what is served there; Prometheus would drop this scrape too.")]
+    missing = sorted({*policy.families, policy.moving_metric} - page.families)
+    if missing:
+        what = f"{url} lacks the metric families {', '.join(missing)} (it has {len(page.families)} others)."
+        return [Problem(what, "Export them, else the dashboards and alert rules that use them stay silent.")]
+    return []
+
+
+def endpoint_problems(answer: Answer, wanted: Endpoint, policy: Policy) -> list[Problem]:
+    """A public address: https by name, the status, and the mark of the expected application."""
+    parts, url = urlsplit(wanted.url), shown_url(wanted.url)
+    if parts.scheme != "https":
+        return [Problem(f"{url} is not https, so no certificate proves who answers.", "Give the https address.")]
+    if _is_address(parts.hostname or ""):
+        return [Problem(f"{url} is an address and not a name.", "Give the name under which users reach it.")]
+    problems = answer_problems(answer, policy, wanted.status)
+    if problems:
+        return problems
+    if wanted.contains and wanted.contains not in answer.body:
+        what = f"{url} answered {answer.status} without the expected text {_quoted(wanted.contains)}{_whose(answer)}."
+        problems.append(Problem(what, "Another application answers for this host: check the Ingress's backends."))
+    if wanted.jmespath and not _holds(wanted.jmespath, answer):
+        what = f"{url} answered {answer.status}, but {wanted.jmespath} does not hold in its body{_whose(answer)}."
+        problems.append(Problem(what, "Another application or state answers: check the Ingress's backends."))
+    return problems
+
+
+def document_problems(answer: Answer, policy: Policy) -> list[Problem]:
+    """What every health route must do: answer 200 with a JSON object that says ok, and says it now."""
+    problems = answer_problems(answer, policy)
+    if problems:
+        return problems
+    url, said = shown_url(answer.url), _document(answer)
+    if not said:
+        what = f"{url} answered {answer.status}, but its body is not the promised JSON object{_whose(answer)}."
+        return [Problem(what, "Check the path and which application answers for this host.")]
+    if said.get("status") != "ok":
+        what = f"{url} answered {answer.status}, but its body says status {_quoted(said.get('status'))}."
+        return [Problem(what, "Healthy is code and body: look at the application's log, and let it answer 503 then.")]
+    return _timestamp_problems(answer, said.get("timestamp"), policy.max_skew)
+
+
+def answer_problems(answer: Answer, policy: Policy, status: int = 200) -> list[Problem]:
+    """Whether an answer came at all, with the wanted status, in time."""
+    url = shown_url(answer.url)
+    if answer.failure:
+        remedy = _REMEDY.get(answer.failure.why) or _REMEDY.get(answer.failure.kind, "")
+        return [Problem(f"{url} gave no answer: {answer.failure.sentence}", remedy)]
+    if answer.status != status:
+        what = f"{url} answered {answer.status} where {status} is promised{_whose(answer)}."
+        return [Problem(what, _STATUS_REMEDY.get(answer.status, "Look at the application's log."))]
+    if answer.elapsed_s > policy.max_seconds:
+        what = f"{url} took {answer.elapsed_s:.2f} s, and {policy.max_seconds:g} s are allowed."
+        return [Problem(what, "Check the load of the application and of what it depends on.")]
+    return []
+
+
+def movement_problem(moved: Movement, metric: str) -> tuple[Problem | None, bool]:
+    """Whether a counter grew with the requests made; and whether a No is certain.
+
+    Behind one address may stand several processes, each with its own counter. Where the pages tell them apart, growth
+    is summed per process; where they do not, only a counter that never falls can be one process's.
+    """
+    if not moved.made or not moved.before or not moved.after:
+        return Problem(f"{metric} could not be compared over known requests.", "Repeat the probe."), False
+    series = [*moved.before, *moved.after]
+    values, told_apart = [value for _process, value in series], "" not in dict(series)
+    if not told_apart and not _never_falls(values):
+        what = f"{metric} goes up and down between scrapes: several processes answer, and {PROCESS} is not exported."
+        return Problem(what, f"Export {PROCESS}, or give a metrics_path that reaches one pod."), False
+    grown = _growth(moved)
+    if grown >= moved.made:
+        return None, True
+    what = f"{metric} grew by {grown:g} while {moved.made} requests were made"
+    if set(dict(moved.before)) != set(dict(moved.after)):
+        return Problem(f"{what}; not every process could be scraped twice.", "Repeat when no rollout runs."), False
+    return Problem(f"{what}.", "The page is stale (a cache or a copy), or these requests are not counted."), True
+
+
+def _growth(moved: Movement) -> float:
+    before, after = dict(moved.before), dict(moved.after)  # the last value of each process
+    return sum(max(after[process] - before[process], 0.0) for process in before.keys() & after.keys())
+
+
+def _never_falls(values: list[float]) -> bool:
+    return all(earlier <= later for earlier, later in itertools.pairwise(values))
+
+
+# ---------------------------------------------------------------------- reading bodies
+
+
+def scrape(answer: Answer, moving: str) -> Scrape:
+    """Read a metrics page with the Prometheus project's own parser."""
+    parse = _parser(answer.headers.get("content-type", ""))
+    try:
+        families = list(parse(answer.body))
+        samples = [sample for family in families for sample in family.samples]
+        values = [float(sample.value) for sample in samples if sample.name == moving]
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, AssertionError) as exc:
+        return Scrape(problem=f"the parser says {_quoted(str(exc))}")
+    if not families:
+        return Scrape(problem="it holds no metric")
+    names = {family.name for family in families} | {sample.name for sample in samples}
+    names |= {f"{family.name}_total" for family in families if family.type == "counter"}  # the parser cuts it off
+    starts = [f"{sample.value!r}" for sample in samples if sample.name == PROCESS]
+    return Scrape(frozenset(names), starts[0] if starts else "", math.fsum(values) if values else None)
+
+
+def _parser(kind: str) -> Any:
+    try:
+        from prometheus_client import parser
+        from prometheus_client.openmetrics import parser as openmetrics
+    except ImportError as exc:
+        raise LibraryMissing("prometheus-client", str(exc)) from exc
+    strict = kind.partition(";")[0].strip().lower() == "application/openmetrics-text"
+    return openmetrics.text_string_to_metric_families if strict else parser.text_string_to_metric_families
+
+
+def _exposition(kind: str) -> bool:
+    media, *parameters = (part.strip().lower() for part in kind.split(";"))
+    versions = {part.partition("=")[2].strip('"') for part in parameters if part.startswith("version=")} or {""}
+    return media == "application/openmetrics-text" or (media == "text/plain" and versions <= TEXT_VERSIONS)
+
+
+def _document(answer: Answer) -> dict[str, Any]:
+    """The body as a JSON object; empty where it is none."""
+    try:
+        parsed = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        return {}
+    return parsed if isinstance(parsed, dict) else {}
+
+
+def _table(answer: Answer, key: str) -> dict[str, Any]:
+    found = _document(answer).get(key)
+    return found if isinstance(found, dict) else {}
+
+
+def expression_problem(expression: str) -> str:
+    """Why a text is no JMESPath expression; empty where it is one."""
+    try:
+        _jmespath().compile(expression or "@")
+    except ValueError as exc:
+        return " ".join(str(exc).split())[:200].rstrip(".")
+    return ""
+
+
+def _holds(expression: str, answer: Answer) -> bool:
+    try:
+        found = _jmespath().search(expression, json.loads(answer.body))
+    except (ValueError, RecursionError):  # JMESPath's own errors are ValueErrors too
+        return False
+    return found is not None and found is not False and found not in ("", [], {})
+
+
+def _jmespath() -> Any:
+    try:
+        import jmespath
+    except ImportError as exc:
+        raise LibraryMissing("jmespath", str(exc)) from exc
+    return jmespath
+
+
+def _timestamp_problems(answer: Answer, stamp: Any, skew: float) -> list[Problem]:
+    url = shown_url(answer.url)
+    try:
+        at = datetime.fromisoformat(stamp)
+    except (ValueError, TypeError):
+        at = None
+    if at is None or at.tzinfo is None:
+        what = f"{url} has the timestamp {_quoted(stamp)}, which is no time with a zone (RFC 3339)."
+        return [Problem(what, "Let the route give the time of the answer in RFC 3339.")]
+    age = answer.at - at.timestamp()
+    if abs(age) > skew:
+        where = f"{age:.0f} s old" if age > 0 else f"{-age:.0f} s in the future"
+        what = f"{url} gave an answer that is {where} by its timestamp; {skew:g} s are allowed."
+        return [Problem(what, "Look for a cache in front of the application, and compare the clocks.")]
+    return []
+
+
+# ---------------------------------------------------------------------- words
+
+
+def _verdict(probe: Probe, problems: list[Problem], good: str, *more: Evidence) -> Verdict:
+    evidence = (_seen(probe), *more)
+    if problems:
+        return failed(_whats(problems), _remedies(problems), *evidence)
+    answer, tries = probe.answer, sum(probe.attempts.values())
+    after = f", right at attempt {tries} after {probe.settled_s:.1f} s" if tries > 1 else ""
+    took = f"{shown_url(answer.url)} answered {answer.status} in {answer.elapsed_s * 1000:.0f} ms{after}."
+    return passed(f"{took} {good}.", *evidence)
+
+
+def _seen(probe: Probe) -> Evidence:
+    answer = probe.answer
+    observed = {
+        "status": answer.status,
+        "content_type": answer.headers.get("content-type", ""),
+        "seconds": round(answer.elapsed_s, 3),
+        "address": answer.address,
+        "address_from": "input resolve" if answer.given_address else "DNS",
+        "failure": answer.failure.sentence if answer.failure else "",
+        "attempts": dict(probe.attempts),
+        "body": probe.excerpt,
+    }
+    return Evidence(f"GET {shown_url(answer.url)}", observed, _time(answer))
+
+
+def _time(answer: Answer) -> str:
+    return datetime.fromtimestamp(answer.at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _unlike(answer: Answer, key: str, said: Mapping[str, Any], wanted: str) -> Problem:
+    what = f"{shown_url(answer.url)} has {key} {_quoted(said.get(key))}, and {wanted} is promised."
+    return Problem(what, "Let the route give all that its contract names; check which application answers.")
+
+
+def _whats(problems: Iterable[Problem]) -> str:
+    return " ".join(problem.what for problem in problems)
+
+
+def _remedies(problems: Iterable[Problem]) -> str:
+    return " ".join(dict.fromkeys(problem.remedy for problem in problems))
+
+
+def _whose(answer: Answer) -> str:
+    text = answer.body[:4000].lower()
+    found = next((whose for mark, whose in _DEFAULT_PAGES.items() if mark in text), "")
+    return f": {found} answers" if found else ""
+
+
+def _quoted(value: Any) -> str:
+    """A value for a sentence; a long one is described."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, (dict, list)):
+        return f"a JSON {'object' if isinstance(value, dict) else 'list'} of {len(value)}"
+    text = repr(value) if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= _SHOWN else f"a value of {len(text)} characters"
+
+
+def _name(text: str) -> str:
+    return text if text.isprintable() and 0 < len(text) <= _SHOWN else _quoted(text)
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,361 @@
+# Judges Ingresses: class, hosts, TLS, backends, admission, and paths that another Ingress takes away.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ansible_collections.bytebot.production.plugins.module_utils.clients.tls import Certificate
+from ansible_collections.bytebot.production.plugins.module_utils.judge import Checks
+from ansible_collections.bytebot.production.plugins.module_utils.model import (
+    Evidence,
+    Verdict,
+    errored,
+    failed,
+    passed,
+    utc_now,
+)
+
+Object = dict[str, Any]
+LEGACY_CLASS = "kubernetes.io/ingress.class"  # the annotation from before IngressClass; controllers still obey it
+TLS_TYPE = "kubernetes.io/tls"
+ACME = "/.well-known/acme-challenge/"  # an issuer's solver borrows this path for a while
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is wanted of the Ingresses; an empty class stands for any that exists."""
+
+    hosts: tuple[str, ...]
+    tls: bool = True
+    ingress_class: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TlsSecret:
+    """A Secret that an Ingress names, without its key."""
+
+    type: str
+    certificate: Certificate | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IngressFacts:
+    """What the cluster says.
+
+    :param ours: the Ingresses to judge; ``others`` are all the rest that could be listed.
+    :param everywhere: whether the Ingresses of all namespaces could be listed.
+    :param classes: controllers by class; None where classes may not be listed.
+    :param services: the namespace's Services by name; ``ready`` counts their ready endpoints.
+    :param secrets: the named Secrets; None where one does not exist.
+    :param unreadable: Secrets that may not be read.
+    """
+
+    wanted: Wanted
+    namespace: str
+    selector: str = ""
+    ours: tuple[Object, ...] = ()
+    others: tuple[Object, ...] = ()
+    everywhere: bool = True
+    classes: Mapping[str, str] | None = field(default_factory=dict)
+    services: Mapping[str, Object] = field(default_factory=dict)
+    ready: Mapping[str, int] = field(default_factory=dict)
+    secrets: Mapping[str, TlsSecret | None] = field(default_factory=dict)
+    unreadable: tuple[str, ...] = ()
+    at: str = field(default_factory=utc_now)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong with one object. ``passing`` may cure itself within seconds."""
+
+    what: str
+    remedy: str
+    passing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One path of one Ingress."""
+
+    ingress: str
+    namespace: str
+    ingress_class: str
+    host: str
+    path: str
+    exact: bool
+    service: str
+    port: str
+
+    def same_as(self, other: Route) -> bool:
+        """Whether two routes claim the same requests, so that chance decides."""
+        return (self.host, self.path, self.exact) == (other.host, other.path, other.exact)
+
+    def loses_to(self, other: Route) -> bool:
+        """Whether the other route takes requests that would come here: it claims the same, or more precisely."""
+        if self.host != other.host or other.path.startswith(ACME):
+            return False
+        return self.same_as(other) or (not self.exact and _below(other.path, self.path))
+
+
+CHECKS: Checks[IngressFacts] = Checks()
+
+
+@CHECKS.settles("deployment.execution.ingress")
+def ingress(facts: IngressFacts) -> Verdict:
+    found, evidence = faults(facts), _seen(facts)
+    if found:
+        remedies = " ".join(dict.fromkeys(fault.remedy for fault in found))
+        return failed(" ".join(fault.what for fault in found), remedies, evidence)
+    hidden = [f"Secret {facts.namespace}/{name}" for name in facts.unreadable]
+    hidden += ["IngressClasses"] if facts.classes is None else []
+    if hidden:
+        what = f"Not permitted to read {', '.join(hidden)}; what could be read is right."
+        return errored(what, "Grant get and list on them to this account.", evidence)
+    names = ", ".join(_name(one) for one in facts.ours)
+    scope = "" if facts.everywhere else (
+        f" Only namespace {facts.namespace} was searched for shadowing: listing all Ingresses is not permitted."
+    )  # fmt: skip
+    secured = "with TLS" if facts.wanted.tls else "without asking for TLS"
+    return passed(
+        f"{names} of class {', '.join(sorted({class_of(one) for one in facts.ours}))} publish "
+        f"{', '.join(facts.wanted.hosts)} {secured} at {', '.join(sorted(_addresses(facts.ours)))}; "
+        f"{_count(len(_routes(facts.ours)), 'path')} reach existing Services and ports.{scope}",
+        evidence,
+    )
+
+
+def faults(facts: IngressFacts) -> list[Fault]:
+    """All that is wrong, the plainest cause first."""
+    if not facts.ours:
+        asked = f" with labels {facts.selector}" if facts.selector else ""
+        what = f"There is no Ingress in namespace {facts.namespace}{asked}."
+        return [Fault(what, "Turn the chart's ingress on, or correct namespace and selector.")]
+    return [
+        *_class_faults(facts),
+        *_host_faults(facts),
+        *_backend_faults(facts),
+        *_secret_faults(facts),
+        *_shadow_faults(facts),
+        *_admission_faults(facts),
+    ]
+
+
+def class_of(obj: Mapping[str, Any]) -> str:
+    """The class that an Ingress names; empty where it names none."""
+    annotations = (obj.get("metadata") or {}).get("annotations") or {}
+    return str((obj.get("spec") or {}).get("ingressClassName") or annotations.get(LEGACY_CLASS) or "")
+
+
+def secret_names(ours: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The TLS Secrets that Ingresses name, each once."""
+    return sorted({str(entry["secretName"]) for one in ours for entry in _tls(one) if entry.get("secretName")})
+
+
+# ---------------------------------------------------------------------- one kind of fault each
+
+
+def _class_faults(facts: IngressFacts) -> Iterator[Fault]:
+    known = ", ".join(sorted(facts.classes or {})) or "none"
+    for one in facts.ours:
+        name, wanted = class_of(one), facts.wanted.ingress_class
+        if not name:
+            what = f"{_name(one)} names no class, so no controller need take it."
+            yield Fault(what, f"Set spec.ingressClassName (the cluster has: {known}).")
+        elif facts.classes is not None and name not in facts.classes:
+            what = f"{_name(one)} names the class {name}, which does not exist."
+            yield Fault(what, f"Use one that the cluster has ({known}), or install its controller.")
+        elif wanted and name != wanted:
+            yield Fault(f"{_name(one)} has class {name}, and {wanted} is wanted.", f"Set ingressClassName to {wanted}.")
+
+
+def _host_faults(facts: IngressFacts) -> Iterator[Fault]:
+    for host in facts.wanted.hosts:
+        publishing = [
+            one for one in facts.ours if any(_covers(str(rule.get("host") or ""), host) for rule in _rules(one))
+        ]
+        if not publishing:
+            have = ", ".join(sorted({route.host or "any host" for route in _routes(facts.ours)})) or "no host"
+            yield Fault(
+                f"No Ingress in namespace {facts.namespace} has a rule for {host} (they have: {have}).",
+                f"Add {host} to the chart's ingress hosts.",
+            )
+        elif facts.wanted.tls and not any(_secured(one, host) for one in publishing):
+            what = f"{_name(publishing[0])} publishes {host} without a TLS Secret of its own."
+            yield Fault(what, f"Add a tls entry with {host} and its secretName.")
+
+
+def _backend_faults(facts: IngressFacts) -> Iterator[Fault]:
+    seen: set[tuple[str, str, str]] = set()
+    for route in _routes(facts.ours):
+        key = (route.ingress, route.service, route.port)
+        if not route.service or key in seen:  # a backend that is no Service belongs to the controller's own API
+            continue
+        seen.add(key)
+        where = f"{route.ingress}, {route.host or 'any host'}{route.path}"
+        service = facts.services.get(route.service)
+        if service is None:
+            what = f"{where} leads to Service {route.service}, which does not exist in {facts.namespace}."
+            yield Fault(what, f"Correct the backend, or deploy Service {route.service}.")
+        elif route.port not in _ports(service) and (service.get("spec") or {}).get("type") != "ExternalName":
+            has = ", ".join(sorted(_ports(service))) or "none"
+            what = f"{where} leads to port {route.port} of Service {route.service}, which has {has}."
+            yield Fault(what, "Correct the backend's port, by number or name.")
+
+
+def _secret_faults(facts: IngressFacts) -> Iterator[Fault]:
+    for one in facts.ours:
+        for name in secret_names([one]):
+            secret = facts.secrets.get(name)
+            if secret is None and name not in facts.unreadable:
+                what = f"{_name(one)} names the TLS Secret {name}, which does not exist in {facts.namespace}."
+                yield Fault(what, f"Create Secret {name}; until then the controller shows its own certificate.")
+            elif secret is not None and secret.type != TLS_TYPE:
+                what = f"{_name(one)} names the TLS Secret {name}, which is of type {secret.type} and not {TLS_TYPE}."
+                yield Fault(what, f"Delete Secret {name} and create it with type {TLS_TYPE}, keys tls.crt and tls.key.")
+
+
+def _shadow_faults(facts: IngressFacts) -> Iterator[Fault]:
+    ours, others = _routes(facts.ours), _routes(facts.others)
+    for position, route in enumerate(ours):
+        for other in [one for one in ours[position + 1 :] if route.same_as(one)]:
+            yield _twice(route, other)
+        for other in [one for one in others if _one_controller(route, one) and route.loses_to(one)]:
+            yield _twice(route, other)
+
+
+def _twice(route: Route, other: Route) -> Fault:
+    at = f"{route.host or 'any host'}{route.path}"
+    if route.same_as(other):
+        what = f"{at} is claimed twice, by {route.ingress} and by {other.ingress}."
+    else:
+        what = f"{other.ingress} takes {other.host or 'any host'}{other.path} away from {route.ingress} ({at})."
+    return Fault(what, f"Remove the path from {other.ingress}, or give it a host of its own.")
+
+
+def _admission_faults(facts: IngressFacts) -> Iterator[Fault]:
+    for one in facts.ours:
+        if not _addresses([one]):
+            what = f"{_name(one)} has no address in its status, so no controller has taken it (or published it)."
+            remedy = "Check the controller's pods and log, its class, and the address of its own Service."
+            yield Fault(what, remedy, passing=True)
+
+
+# ---------------------------------------------------------------------- reading Ingresses
+
+
+def _routes(objects: Iterable[Mapping[str, Any]]) -> list[Route]:
+    return [route for one in objects for route in _routes_of(one)]
+
+
+def _routes_of(one: Mapping[str, Any]) -> Iterator[Route]:
+    for rule in _rules(one):
+        for path in (rule.get("http") or {}).get("paths") or []:
+            text, kind = str(path.get("path") or "/"), path.get("pathType")
+            yield _route(one, str(rule.get("host") or ""), text, kind == "Exact", path.get("backend") or {})
+    default = (one.get("spec") or {}).get("defaultBackend")
+    if default:
+        yield _route(one, "", "/", False, default)
+
+
+def _route(one: Mapping[str, Any], host: str, path: str, exact: bool, backend: Mapping[str, Any]) -> Route:
+    service = backend.get("service") or {}
+    port = service.get("port") or {}
+    return Route(
+        _name(one),
+        str((one.get("metadata") or {}).get("namespace") or ""),
+        class_of(one),
+        host.lower(),
+        path if exact else path.rstrip("/") or "/",
+        exact,
+        str(service.get("name") or ""),
+        str(port.get("name") or port.get("number") or ""),
+    )
+
+
+def _rules(one: Mapping[str, Any]) -> list[Object]:
+    return list((one.get("spec") or {}).get("rules") or [])
+
+
+def _tls(one: Mapping[str, Any]) -> list[Object]:
+    return list((one.get("spec") or {}).get("tls") or [])
+
+
+def _secured(one: Mapping[str, Any], host: str) -> bool:
+    """Whether a tls entry with a Secret covers the host; an entry without hosts covers all."""
+    entries = [entry for entry in _tls(one) if entry.get("secretName")]
+    return any(not entry.get("hosts") or any(_covers(str(name), host) for name in entry["hosts"]) for entry in entries)
+
+
+def _covers(rule: str, host: str) -> bool:
+    """Whether a rule's host is the host, by name or by a wildcard for its first label (Kubernetes docs, Ingress)."""
+    rule, host = rule.lower(), host.lower()
+    return rule == host or (rule.startswith("*.") and host.partition(".")[2] == rule[2:])
+
+
+def _below(path: str, prefix: str) -> bool:
+    """Whether a path lies under a prefix, counted in whole elements (pathType Prefix)."""
+    return path.startswith("/" if prefix == "/" else f"{prefix}/")
+
+
+def _one_controller(route: Route, other: Route) -> bool:
+    """Whether one controller may serve both; one without a class may be anybody's."""
+    return not route.ingress_class or not other.ingress_class or route.ingress_class == other.ingress_class
+
+
+def _ports(service: Mapping[str, Any]) -> set[str]:
+    ports = (service.get("spec") or {}).get("ports") or []
+    return {str(port[key]) for port in ports for key in ("port", "name") if port.get(key)}
+
+
+def _addresses(objects: Iterable[Mapping[str, Any]]) -> set[str]:
+    points = [
+        point
+        for one in objects
+        for point in ((one.get("status") or {}).get("loadBalancer") or {}).get("ingress") or []
+    ]  # fmt: skip
+    return {
+        str(point.get("ip") or point.get("hostname")) for point in points if point.get("ip") or point.get("hostname")
+    }
+
+
+# ---------------------------------------------------------------------- words
+
+
+def _name(one: Mapping[str, Any]) -> str:
+    metadata = one.get("metadata") or {}
+    return f"Ingress {metadata.get('namespace')}/{metadata.get('name')}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+def _seen(facts: IngressFacts) -> Evidence:
+    routes = _routes(facts.ours)
+    observed = {
+        "ingresses": [
+            {"name": _name(one), "class": class_of(one), "addresses": sorted(_addresses([one])), "tls": _tls(one)}
+            for one in facts.ours
+        ],
+        "routes": [asdict(route) for route in routes],
+        "ready_endpoints": {
+            name: facts.ready.get(name, 0) for name in sorted({route.service for route in routes} - {""})
+        },
+        "classes": "not permitted" if facts.classes is None else dict(facts.classes),
+        "secrets": {name: _secret_words(facts, name) for name in secret_names(facts.ours)},
+        "compared_with": [_name(one) for one in facts.others],
+        "all_namespaces": facts.everywhere,
+    }
+    asked = f" -l {facts.selector}" if facts.selector else ""
+    return Evidence(f"Ingresses{asked} in namespace {facts.namespace}, and what they name", observed, facts.at)
+
+
+def _secret_words(facts: IngressFacts, name: str) -> Any:
+    if name in facts.unreadable:
+        return "not permitted"
+    secret = facts.secrets.get(name)
+    return "not there" if secret is None else asdict(secret)

@@ -1,0 +1,378 @@
+# The one place that imports the Kubernetes client: read, page, apply and watch a cluster, as plain dicts.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from ansible_collections.bytebot.production.plugins.module_utils.errors import (
+    CredentialsRefused,
+    InputError,
+    LibraryMissing,
+    NotPermitted,
+    NotThere,
+    Refused,
+    Unreachable,
+)
+
+Object = dict[str, Any]
+
+PAGE = 500  # objects per LIST page, the chunk size of kubectl
+CONNECT_TIMEOUT_S = 5.0
+READ_TIMEOUT_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """How to reach one cluster: a kubeconfig (and context), or a server address with a token and its CA."""
+
+    kubeconfig: str = ""
+    context: str = ""
+    host: str = ""
+    api_key: str = ""
+    ca_cert: str = ""
+
+    def describe(self) -> str:
+        """The connection in words, without credentials."""
+        if self.host:
+            return self.host
+        return f"kubeconfig {self.kubeconfig or '~/.kube/config'}" + (
+            f", context {self.context}" if self.context else ""
+        )
+
+
+class Cluster:
+    """One Kubernetes cluster. Objects go in and come out as plain dicts; errors are the collection's own."""
+
+    def __init__(self, connection: Connection, cache_dir: str) -> None:
+        """Read the credentials; the first request opens the connection.
+
+        :param cache_dir: a private folder for the discovery cache; it may vanish after the task.
+        """
+        self._where = connection.describe()
+        self._cache_file = str(Path(cache_dir) / "kubernetes-discovery.json")
+        self._api = _api_client(connection)
+        self._discovered: Any = None
+        self.server: str = self._api.configuration.host
+        self.requests = 0
+
+    # ------------------------------------------------------------------ reading
+
+    def version(self) -> Object:
+        """The answer of ``/version``."""
+        return self.raw("GET", "/version")
+
+    def get(self, api_version: str, kind: str, name: str, namespace: str = "") -> Object | None:
+        """One object, or None where it does not exist."""
+        try:
+            return self.raw("GET", self._path(api_version, kind, namespace, name))
+        except NotThere:
+            return None
+
+    def list(
+        self, api_version: str, kind: str, namespace: str = "", *, labels: str = "", fields: str = ""
+    ) -> list[Object]:
+        """All objects of a kind, page by page, each with its ``apiVersion`` and ``kind`` filled in."""
+        return list(self._pages(api_version, kind, namespace, labels, fields))
+
+    def _pages(self, api_version: str, kind: str, namespace: str, labels: str, fields: str) -> Iterator[Object]:
+        query = {"limit": str(PAGE), "labelSelector": labels, "fieldSelector": fields, "continue": ""}
+        path = self._path(api_version, kind, namespace)
+        while True:
+            page = self.raw("GET", path, query={key: value for key, value in query.items() if value})
+            for item in page.get("items") or []:
+                yield {"apiVersion": api_version, "kind": kind, **item}
+            query["continue"] = (page.get("metadata") or {}).get("continue") or ""
+            if not query["continue"]:
+                return
+
+    def serves(self, api_version: str, kind: str) -> bool:
+        """Whether the cluster knows this kind."""
+        try:
+            self._resource(api_version, kind)
+        except NotThere:
+            return False
+        return True
+
+    def namespaced(self, api_version: str, kind: str) -> bool:
+        """Whether objects of this kind live in a namespace."""
+        known = _CORE_PATHS.get((api_version, kind))
+        return known[1] if known else bool(self._resource(api_version, kind).namespaced)
+
+    def logs(self, namespace: str, pod: str, container: str, *, lines: int = 20, previous: bool = False) -> str:
+        """The last lines that a container wrote; empty where there are none to be had."""
+        path = f"/api/v1/namespaces/{quote(namespace)}/pods/{quote(pod)}/log"
+        query = {"container": container, "tailLines": str(lines), "previous": str(previous).lower()}
+        try:
+            return self.raw_text("GET", path, query=query)
+        except (NotThere, Refused):
+            return ""
+
+    def through_service(self, namespace: str, service: str, port: str, path: str = "/") -> tuple[int, str]:
+        """GET a path of a Service through the API server's proxy: the backend's status and body.
+
+        A failure to reach any backend is raised as :class:`Unreachable`.
+        """
+        url = f"/api/v1/namespaces/{quote(namespace)}/services/{quote(service)}:{quote(port)}/proxy/{path.lstrip('/')}"
+        status, _headers, body = self._send("GET", url, None, {}, "application/json")
+        if status == HTTPStatus.SERVICE_UNAVAILABLE and '"kind":"Status"' in body.replace(" ", ""):
+            raise Unreachable(f"No backend of Service {namespace}/{service} port {port} answers: {_message_of(body)}.")
+        return status, body
+
+    # ------------------------------------------------------------------ writing
+
+    def apply(self, obj: Object, *, manager: str, dry_run: bool = False, force: bool = True) -> Object:
+        """Server-side apply of one object; with ``dry_run`` admission is asked and nothing is stored."""
+        metadata = obj["metadata"]
+        path = self._path(obj["apiVersion"], obj["kind"], metadata.get("namespace", ""), metadata["name"])
+        query = {"fieldManager": manager, "force": str(force).lower()} | ({"dryRun": "All"} if dry_run else {})
+        return self.raw("PATCH", path, body=obj, query=query, content_type="application/apply-patch+yaml")
+
+    def create(self, obj: Object, *, dry_run: bool = False) -> Object:
+        """Create one object; an existing one is :class:`Refused`."""
+        path = self._path(obj["apiVersion"], obj["kind"], obj["metadata"].get("namespace", ""))
+        return self.raw("POST", path, body=obj, query={"dryRun": "All"} if dry_run else {})
+
+    def delete(self, api_version: str, kind: str, name: str, namespace: str = "", *, dry_run: bool = False) -> bool:
+        """Delete one object in the background; False where it did not exist."""
+        query = {"propagationPolicy": "Background"} | ({"dryRun": "All"} if dry_run else {})
+        try:
+            self.raw("DELETE", self._path(api_version, kind, namespace, name), query=query)
+        except NotThere:
+            return False
+        return True
+
+    # ------------------------------------------------------------------ the wire
+
+    def raw(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Object | None = None,
+        query: Mapping[str, str] | None = None,
+        content_type: str = "application/json",
+    ) -> Object:
+        """One request, answered by JSON."""
+        text = self.raw_text(method, path, body=body, query=query, content_type=content_type)
+        parsed: Object = json.loads(text)
+        return parsed
+
+    def raw_text(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Object | None = None,
+        query: Mapping[str, str] | None = None,
+        content_type: str = "application/json",
+    ) -> str:
+        """One request, answered by text; every status of 400 and above is raised."""
+        status, _headers, text = self._send(method, path, body, query or {}, content_type)
+        if status >= HTTPStatus.BAD_REQUEST:
+            raise _error(status, f"{method} {path}", text, self._where)
+        return text
+
+    def _send(
+        self, method: str, path: str, body: Object | None, query: Mapping[str, str], content_type: str
+    ) -> tuple[int, Mapping[str, str], str]:
+        headers = {"Accept": "application/json", "Content-Type": content_type}
+        for auth in self._api.configuration.auth_settings().values():  # asked each time: a token may be renewed
+            headers[auth["key"]] = auth["value"]
+        url = self.server + path
+        self.requests += 1
+
+        def send() -> tuple[int, Mapping[str, str], str]:
+            answer = self._api.rest_client.pool_manager.request(
+                method,
+                url + _query(query),
+                body=None if body is None else json.dumps(body).encode(),
+                headers=headers,
+                timeout=_timeout(),
+                retries=_retries(method),
+            )
+            return answer.status, answer.headers, answer.data.decode("utf-8", "replace")
+
+        answer: tuple[int, Mapping[str, str], str] = self._call(f"{method} {path}", send)
+        return answer
+
+    def _call(self, what: str, send: Callable[[], Any]) -> Any:
+        import urllib3
+        from kubernetes.client.exceptions import ApiException
+
+        try:
+            return send()
+        except ApiException as exc:
+            raise _error(exc.status or 0, what, str(exc.body or exc.reason), self._where) from exc
+        except (urllib3.exceptions.HTTPError, OSError) as exc:
+            raise Unreachable(
+                f"The Kubernetes API ({self._where}) cannot be reached to {what}: {_root_cause(exc)}. "
+                "Check the address, the network and that the cluster is up."
+            ) from exc
+
+    def _resource(self, api_version: str, kind: str) -> Any:
+        from kubernetes.dynamic.exceptions import ResourceNotFoundError, ResourceNotUniqueError
+
+        if self._discovered is None:
+            dynamic = _dynamic_module()
+            self._discovered = self._call(
+                "discover its API", lambda: dynamic.DynamicClient(self._api, cache_file=self._cache_file)
+            )
+        try:
+            return self._call(
+                f"find {kind} in {api_version}",
+                lambda: self._discovered.resources.get(api_version=api_version, kind=kind),
+            )
+        except (ResourceNotFoundError, ResourceNotUniqueError) as exc:
+            raise NotThere(f"The cluster ({self._where}) does not serve {kind} in {api_version}.") from exc
+
+    def _path(self, api_version: str, kind: str, namespace: str = "", name: str = "") -> str:
+        known = _CORE_PATHS.get((api_version, kind))
+        plural, namespaced = known or _described(self._resource(api_version, kind))
+        root = f"/api/{api_version}" if "/" not in api_version else f"/apis/{api_version}"
+        middle = f"/namespaces/{quote(namespace)}" if namespaced and namespace else ""
+        return f"{root}{middle}/{plural}" + (f"/{quote(name)}" if name else "")
+
+
+# The kinds that every cluster serves need no discovery; all others are looked up.
+_CORE_PATHS: dict[tuple[str, str], tuple[str, bool]] = {
+    ("v1", "Namespace"): ("namespaces", False),
+    ("v1", "Node"): ("nodes", False),
+    ("v1", "Pod"): ("pods", True),
+    ("v1", "Secret"): ("secrets", True),
+    ("v1", "ConfigMap"): ("configmaps", True),
+    ("v1", "Service"): ("services", True),
+    ("v1", "ServiceAccount"): ("serviceaccounts", True),
+    ("v1", "Event"): ("events", True),
+    ("v1", "PersistentVolumeClaim"): ("persistentvolumeclaims", True),
+    ("apps/v1", "Deployment"): ("deployments", True),
+    ("apps/v1", "ReplicaSet"): ("replicasets", True),
+    ("apps/v1", "StatefulSet"): ("statefulsets", True),
+    ("apps/v1", "DaemonSet"): ("daemonsets", True),
+    ("batch/v1", "Job"): ("jobs", True),
+    ("networking.k8s.io/v1", "Ingress"): ("ingresses", True),
+    ("networking.k8s.io/v1", "IngressClass"): ("ingressclasses", False),
+    ("discovery.k8s.io/v1", "EndpointSlice"): ("endpointslices", True),
+}
+
+
+def _described(resource: Any) -> tuple[str, bool]:
+    return resource.name, bool(resource.namespaced)
+
+
+def _dynamic_module() -> Any:
+    """The dynamic client, from ``openshift`` where it is installed, else from ``kubernetes``."""
+    reason = ""
+    for package in ("openshift.dynamic", "kubernetes.dynamic"):
+        try:
+            return importlib.import_module(package)
+        except ImportError as exc:
+            reason = str(exc)
+    raise LibraryMissing("kubernetes", reason)
+
+
+def _api_client(connection: Connection) -> Any:
+    try:
+        from kubernetes import client, config
+    except ImportError as exc:
+        raise LibraryMissing("kubernetes", str(exc)) from exc
+    if connection.host:
+        settings = client.Configuration()
+        settings.host = connection.host.rstrip("/")
+        settings.api_key = {"authorization": f"Bearer {connection.api_key}"} if connection.api_key else {}
+        settings.ssl_ca_cert = connection.ca_cert or None
+        return client.ApiClient(settings)
+    path = Path(connection.kubeconfig or "~/.kube/config").expanduser()
+    if not path.is_file():
+        raise InputError(
+            f"There is no kubeconfig at {path}. Set kubeconfig (in the inventory: bytebot_kubeconfig) "
+            "to the cluster's kubeconfig, or give host and api_key."
+        )
+    try:
+        return config.new_client_from_config(config_file=str(path), context=connection.context or None)
+    except PermissionError as exc:
+        raise InputError(f"The kubeconfig {path} cannot be read: {exc.strerror}.") from exc
+    except config.ConfigException as exc:
+        raise InputError(_kubeconfig_problem(path, connection.context, str(exc))) from exc
+    except (ValueError, TypeError, KeyError, AttributeError, OSError) as exc:
+        raise InputError(f"The kubeconfig {path} is not usable: {_first_line(str(exc))}.") from exc
+
+
+def _kubeconfig_problem(path: Path, context: str, message: str) -> str:
+    if context and "Expected object with name" in message:
+        names = ", ".join(sorted(_context_names(path))) or "none"
+        return f"The kubeconfig {path} has no context {context}. It has: {names}."
+    return f"The kubeconfig {path} is not usable: {_first_line(message)}."
+
+
+def _context_names(path: Path) -> list[str]:
+    import yaml
+
+    loaded = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    return [str(item.get("name")) for item in loaded.get("contexts") or []]
+
+
+def _error(status: int, what: str, body: str, where: str) -> Exception:
+    """The collection's error for an HTTP status of the API (Kubernetes API conventions, HTTP status codes)."""
+    message = _message_of(body)
+    if status == HTTPStatus.UNAUTHORIZED:
+        return CredentialsRefused(
+            f"The Kubernetes API ({where}) refused the credentials to {what}: {message}. "
+            "The token may have expired or the certificate be unknown: get new credentials."
+        )
+    if status == HTTPStatus.FORBIDDEN:
+        return NotPermitted(f"Not permitted to {what}: {message}. Grant that verb to this account.")
+    if status in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
+        return NotThere(f"{what}: {message}.")
+    if status == 0 or status in (HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE):
+        return Unreachable(f"The Kubernetes API ({where}) failed to {what}: {message or status}.")
+    return Refused(f"The Kubernetes API refused to {what} ({status}): {message}.")
+
+
+def _message_of(body: str) -> str:
+    try:
+        parsed = json.loads(body)
+        text = str(parsed.get("message") or parsed.get("reason") or body)
+    except (ValueError, AttributeError):
+        text = body
+    return _first_line(text).rstrip(".")
+
+
+def _first_line(text: str) -> str:
+    return re.sub(r"\s+", " ", text.strip())[:600]
+
+
+def _root_cause(exc: BaseException) -> str:
+    reason = getattr(exc, "reason", None)
+    if isinstance(reason, BaseException):
+        return _root_cause(reason)
+    text = re.sub(r"<[^>]* object at 0x[0-9a-f]+>:? ?", "", str(exc))
+    return _first_line(text) or type(exc).__name__
+
+
+def _query(query: Mapping[str, str]) -> str:
+    return "?" + "&".join(f"{key}={quote(value, safe='')}" for key, value in query.items()) if query else ""
+
+
+def _timeout() -> Any:
+    import urllib3
+
+    return urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=READ_TIMEOUT_S)
+
+
+def _retries(method: str) -> Any:
+    """Reads survive a dropped keep-alive connection; writes are sent once."""
+    import urllib3
+
+    if method == "GET":
+        return urllib3.Retry(total=2, connect=1, read=1, redirect=0, backoff_factor=0.2, raise_on_status=False)
+    return urllib3.Retry(total=0, redirect=0, raise_on_status=False)

@@ -1,0 +1,197 @@
+# Runs the helm program: argument lists only, secrets by standard input or a private file, a scrubbed environment.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.bytebot.production.plugins.module_utils.errors import (
+    CommandFailed,
+    InputError,
+    ProgramMissing,
+    Unreachable,
+)
+
+OLDEST = (3, 14)  # the first release with `--dry-run=server` for install and upgrade as used here (Helm 3.13) and fixes
+STOP_GRACE_S = 20.0  # helm marks the release as failed before it ends; only then is it killed
+KEPT_ENVIRONMENT = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "TMPDIR",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "SSL_CERT_FILE",
+)
+KEPT_HELM = ("HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME", "HELM_DRIVER", "HELM_REGISTRY_CONFIG",
+             "HELM_REPOSITORY_CONFIG", "HELM_REPOSITORY_CACHE", "HELM_PLUGINS")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """How one run of a program ended."""
+
+    code: int
+    stdout: str
+    stderr: str
+    stopped: str = ""  # why the run was ended from here, empty where it ended by itself
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The cluster and namespace that helm works on."""
+
+    namespace: str
+    kubeconfig: str = ""
+    context: str = ""
+
+    def arguments(self) -> list[str]:
+        return ["--namespace", self.namespace, *(["--kube-context", self.context] if self.context else [])]
+
+
+Runner = Callable[[Sequence[str], str | None, Mapping[str, str], Callable[[], str] | None], Completed]
+
+
+def run_program(
+    arguments: Sequence[str],
+    stdin: str | None,
+    environment: Mapping[str, str],
+    should_stop: Callable[[], str] | None = None,
+) -> Completed:
+    """Run a program to its end.
+
+    :param should_stop: asked twice a second while the program runs; a non-empty answer ends the program politely
+        (SIGTERM, which makes helm mark the release as failed) and is returned as ``stopped``.
+    """
+    with subprocess.Popen(
+        list(arguments),
+        stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=dict(environment),
+        text=True,
+        start_new_session=True,
+    ) as process:
+        pending_input, reason = stdin, ""
+        while True:
+            try:
+                stdout, stderr = process.communicate(pending_input, timeout=0.5 if should_stop else None)
+                return Completed(process.returncode, stdout, stderr, reason)
+            except subprocess.TimeoutExpired:
+                pending_input = None
+                if should_stop and not reason and (reason := should_stop()):
+                    process.send_signal(signal.SIGTERM)
+                    stopped_at = time.monotonic()
+                elif reason and time.monotonic() - stopped_at > STOP_GRACE_S:
+                    process.kill()
+
+
+@dataclass
+class HelmCli:
+    """The helm program against one target. ``runner`` is replaced in tests; ``processes`` counts what was started."""
+
+    binary: str
+    target: Target
+    runner: Runner = run_program
+    processes: int = field(default=0, init=False)
+
+    def call(
+        self, *arguments: str, stdin: str | None = None, should_stop: Callable[[], str] | None = None
+    ) -> Completed:
+        """Run helm; a failure is raised with helm's own words."""
+        done = self.attempt(*arguments, stdin=stdin, should_stop=should_stop)
+        if done.code != 0 and not done.stopped:
+            raise _failure(arguments[0], done)
+        return done
+
+    def attempt(
+        self, *arguments: str, stdin: str | None = None, should_stop: Callable[[], str] | None = None
+    ) -> Completed:
+        """Run helm and return however it ended."""
+        self.processes += 1
+        command = [self.binary, *arguments, *self.target.arguments()]
+        return self.runner(command, stdin, self._environment(), should_stop)
+
+    def call_json(self, *arguments: str, stdin: str | None = None) -> Any:
+        """Run helm with ``--output json`` and parse what it prints."""
+        done = self.call(*arguments, "--output", "json", stdin=stdin)
+        try:
+            return json.loads(done.stdout)
+        except ValueError as exc:
+            raise CommandFailed(f"helm {arguments[0]} did not print JSON: {done.stdout[:200]!r}.") from exc
+
+    def _environment(self) -> dict[str, str]:
+        kept = {key: os.environ[key] for key in (*KEPT_ENVIRONMENT, *KEPT_HELM) if key in os.environ}
+        if self.target.kubeconfig:
+            kept["KUBECONFIG"] = self.target.kubeconfig
+        return kept
+
+
+def find_helm(wanted: str = "") -> str:
+    """The path of the helm program: the one named, else the first on PATH."""
+    found = shutil.which(wanted or "helm")
+    if not found:
+        where = f"at {wanted}" if wanted else "on PATH"
+        raise ProgramMissing(
+            f"There is no helm program {where}. Install Helm 3.14 or newer (or 4), or set binary_path "
+            "(in the inventory: bytebot_helm) to it."
+        )
+    return found
+
+
+def parse_version(text: str) -> tuple[int, int, int]:
+    """The version in the output of ``helm version``, with or without ``--short``."""
+    match = re.search(r"v(\d+)\.(\d+)(?:\.(\d+))?", text)
+    if not match:
+        raise CommandFailed(f"helm version printed no version: {text[:200]!r}.")
+    major, minor, patch = (int(part or 0) for part in match.groups())
+    return major, minor, patch
+
+
+def require_supported(version: tuple[int, int, int]) -> None:
+    """Refuse a helm older than what the collection is tested with."""
+    if version[:2] < OLDEST:
+        found = ".".join(str(part) for part in version)
+        raise InputError(f"helm {found} is too old. Install Helm {OLDEST[0]}.{OLDEST[1]} or newer, or 4.")
+
+
+def chart_path(path: str) -> Path:
+    """A chart given as folder or archive, checked to be there."""
+    chart = Path(path).expanduser()
+    if not chart.exists():
+        raise InputError(
+            f"There is no chart at {chart}. Set chart (in the inventory: bytebot_chart) to its folder or archive."
+        )
+    if chart.is_dir() and not (chart / "Chart.yaml").is_file():
+        raise InputError(f"{chart} is not a chart: it has no Chart.yaml.")
+    return chart
+
+
+def _failure(verb: str, done: Completed) -> Exception:
+    text = clean_stderr(done.stderr) or done.stdout.strip()[-500:]
+    if re.search(r"cluster unreachable|connection refused|no such host|i/o timeout", text, re.IGNORECASE):
+        return Unreachable(f"helm {verb} cannot reach the cluster: {text}.")
+    return CommandFailed(f"helm {verb} failed: {text}.", helm_exit_code=done.code)
+
+
+def clean_stderr(text: str) -> str:
+    """What helm says, without its warnings' noise and its leading ``Error:``."""
+    lines = [
+        line
+        for line in text.splitlines()
+        if line.strip() and not line.startswith(("WARNING:", "level=WARN", "W1", "I1"))
+    ]
+    return "; ".join(re.sub(r"^Error: ", "", line).strip() for line in lines).rstrip(".")[-1500:]

@@ -1,0 +1,63 @@
+# Values as helm takes them: files in their order, then inline values, by standard input and never by argument.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """Values files and inline values. Helm itself reads and merges them, so types and nulls mean what helm says."""
+
+    files: tuple[str, ...] = ()
+    inline: Mapping[str, Any] | None = None
+
+    @classmethod
+    def checked(cls, files: Sequence[str], inline: Mapping[str, Any] | None) -> Values:
+        """Values whose files are there, readable, and YAML mappings."""
+        return cls(tuple(_checked_file(name) for name in files), inline or None)
+
+    def arguments(self) -> list[str]:
+        """The ``--values`` arguments; ``-`` is standard input, last, so that inline values win."""
+        names = [*self.files, *(["-"] if self.inline else [])]
+        return [part for name in names for part in ("--values", name)]
+
+    def upgrade_arguments(self) -> list[str]:
+        """The same for ``helm upgrade``, which without values would silently keep those of the last revision."""
+        return ["--reset-values", *self.arguments()]
+
+    def stdin(self) -> str | None:
+        """Inline values as JSON for standard input."""
+        return json.dumps(self.inline) if self.inline else None
+
+
+def _checked_file(name: str) -> str:
+    path = Path(name).expanduser()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as exc:
+        raise InputError(f"There is no values file at {path}.") from exc
+    except (OSError, UnicodeDecodeError) as exc:
+        raise InputError(
+            f"The values file {path} cannot be read: {getattr(exc, 'strerror', None) or 'it is not UTF-8 text'}."
+        ) from exc
+    try:
+        loaded = yaml.safe_load(text)
+    except yaml.YAMLError as exc:
+        mark = getattr(exc, "problem_mark", None)
+        where = f" line {mark.line + 1}" if mark else ""
+        problem = getattr(exc, "problem", None) or "syntax error"
+        raise InputError(f"The values file {path} is not YAML:{where} {problem}.") from exc
+    if loaded is not None and not isinstance(loaded, Mapping):
+        raise InputError(f"The values file {path} holds a {type(loaded).__name__}, where keys and values are needed.")
+    return str(path)

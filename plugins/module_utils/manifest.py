@@ -1,0 +1,137 @@
+# Kubernetes manifests as texts and objects: parse, name, mask, compare.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+import yaml
+
+from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError
+from ansible_collections.bytebot.production.plugins.module_utils.redact import MASK
+
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"  # repeats the object, a Secret's data included
+Object = dict[str, Any]
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Identity:
+    """What names an object: its kind, namespace and name (and API group, so that equal kinds do not clash)."""
+
+    kind: str
+    namespace: str
+    name: str
+    group: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
+
+
+def parse(text: str, source: str = "the rendered manifest") -> list[Object]:
+    """The objects in a multi-document YAML text; Lists are opened, empty documents are left out."""
+    try:
+        documents = [document for document in yaml.load_all(text, Loader=_Loader) if document]
+    except yaml.YAMLError as exc:
+        raise InputError(f"{source} is not YAML: {' '.join(str(exc).split())[:300]}.") from exc
+    objects: list[Object] = []
+    for document in documents:
+        if not isinstance(document, dict) or "kind" not in document:
+            # its text is not repeated: a file that is no manifest may be a secret
+            raise InputError(f"{source} holds something that is not a Kubernetes object (no kind).")
+        objects.extend(document["items"] if document["kind"].endswith("List") and "items" in document else [document])
+    return objects
+
+
+def identity(obj: Mapping[str, Any], default_namespace: str = "") -> Identity:
+    """The identity of an object; one without a namespace gets the default."""
+    metadata = obj.get("metadata") or {}
+    group = str(obj.get("apiVersion", "")).rpartition("/")[0]
+    return Identity(obj["kind"], metadata.get("namespace") or default_namespace, metadata.get("name", ""), group)
+
+
+def digest(objects: Iterable[Mapping[str, Any]]) -> str:
+    """SHA-256 over objects, whatever their order and comments."""
+    texts = sorted(yaml.dump(dict(obj), Dumper=_Dumper, sort_keys=True) for obj in objects)
+    return sha256("---\n".join(texts).encode()).hexdigest()
+
+
+def masked(obj: Mapping[str, Any], other: Mapping[str, Any] | None = None) -> Object:
+    """A copy whose Secret data is hidden; keys whose value is not the same in ``other`` are marked as changed."""
+    copy = {key: value for key, value in obj.items() if key != "stringData"}
+    if obj.get("kind") != "Secret":
+        return copy
+    known = None if other is None else _secret_data(other)
+    copy["data"] = {
+        key: MASK + (" (changed)" if known is not None and known.get(key) != value else "")
+        for key, value in sorted(_secret_data(obj).items())
+    }
+    metadata = obj.get("metadata") or {}
+    annotations = {k: v for k, v in (metadata.get("annotations") or {}).items() if k != LAST_APPLIED}
+    if "annotations" in metadata:
+        copy["metadata"] = {**metadata, "annotations": annotations}
+    return copy
+
+
+def _secret_data(obj: Mapping[str, Any]) -> dict[str, str]:
+    """Data and stringData in one form (base64), as the API server stores them."""
+    plain = {key: b64encode(str(value).encode()).decode() for key, value in (obj.get("stringData") or {}).items()}
+    return {**(obj.get("data") or {}), **plain}
+
+
+def as_text(objects: Iterable[Mapping[str, Any]], others: Mapping[Identity, Object] | None = None) -> str:
+    """Objects as readable YAML, in a stable order, Secrets masked (and compared with ``others``)."""
+    texts = []
+    for obj in sorted(objects, key=identity):
+        hidden = masked(obj, (others or {}).get(identity(obj)))
+        texts.append("---\n" + yaml.dump(hidden, Dumper=_Dumper, sort_keys=True, width=120))
+    return "".join(texts)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What differs between two sets of objects."""
+
+    created: tuple[Identity, ...]
+    changed: tuple[Identity, ...]
+    deleted: tuple[Identity, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.created or self.changed or self.deleted)
+
+    def to_dict(self) -> dict[str, list[str]]:
+        return {
+            "created": [str(item) for item in self.created],
+            "changed": [str(item) for item in self.changed],
+            "deleted": [str(item) for item in self.deleted],
+        }
+
+
+def compare(before: Iterable[Object], after: Iterable[Object], namespace: str) -> Change:
+    """The objects that one set has and the other has not, or has otherwise."""
+    old = {identity(obj, namespace): obj for obj in before}
+    new = {identity(obj, namespace): obj for obj in after}
+    return Change(
+        created=tuple(sorted(new.keys() - old.keys())),
+        changed=tuple(sorted(key for key in new.keys() & old.keys() if new[key] != old[key])),
+        deleted=tuple(sorted(old.keys() - new.keys())),
+    )
+
+
+def diff(before: Iterable[Object], after: Iterable[Object], change: Change, namespace: str) -> dict[str, str]:
+    """Ansible's ``diff`` for a change: only the objects that differ, masked."""
+    touched = {*change.created, *change.changed, *change.deleted}
+    old = {identity(obj): obj for obj in before if identity(obj, namespace) in touched}
+    new = {identity(obj): obj for obj in after if identity(obj, namespace) in touched}
+    return {
+        "before_header": "deployed",
+        "after_header": "wanted",
+        "before": as_text(old.values()),
+        "after": as_text(new.values(), old),
+    }

@@ -1,0 +1,126 @@
+# What a check says and what travels with it: states, evidence, verdicts, results.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
+
+
+class State(StrEnum):
+    """The states that a check itself can give. Others (attested, waived, stale) come from the record and the gate."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    ERROR = "error"
+    INCONCLUSIVE = "inconclusive"
+    PENDING = "pending"
+    NOT_APPLICABLE = "not_applicable"
+
+
+RED = frozenset({State.FAIL, State.ERROR})
+
+
+def utc_now() -> str:
+    """The time now in UTC as RFC 3339 with milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys and no blanks, so that equal facts give equal text (and equal hashes)."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+
+
+def sha256_of(value: Any) -> str:
+    """SHA-256 in hex over the canonical JSON of a value."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One observation kept with a result: what was asked, when, and the facts that came back."""
+
+    source: str
+    observed: Any
+    observed_at: str = field(default_factory=utc_now)
+
+    def to_dict(self, redactor: Redactor) -> dict[str, Any]:
+        observed = redactor.data(self.observed)
+        return {
+            "source": redactor.text(self.source),
+            "observed_at": self.observed_at,
+            "observed": observed,
+            "sha256": sha256_of(observed),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a check concludes from facts: state, one sentence, what to do, and the facts it rests on."""
+
+    state: State
+    summary: str
+    remedy: str = ""
+    evidence: tuple[Evidence, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A verdict bound to its control, with time."""
+
+    control: str
+    verdict: Verdict
+    started: str
+    duration_s: float
+
+    def to_dict(self, redactor: Redactor) -> dict[str, Any]:
+        return {
+            "control": self.control,
+            "state": str(self.verdict.state),
+            "summary": redactor.text(self.verdict.summary),
+            "remedy": redactor.text(self.verdict.remedy),
+            "evidence": [item.to_dict(redactor) for item in self.verdict.evidence],
+            "started": self.started,
+            "duration_s": round(self.duration_s, 3),
+        }
+
+
+def passed(summary: str, *evidence: Evidence) -> Verdict:
+    """The control holds, and the evidence shows it. A pass without evidence is refused."""
+    if not evidence:
+        raise ValueError("a pass needs evidence")
+    return Verdict(State.PASS, summary, "", evidence)
+
+
+def failed(summary: str, remedy: str, *evidence: Evidence) -> Verdict:
+    """The control does not hold."""
+    return Verdict(State.FAIL, summary, remedy, evidence)
+
+
+def errored(summary: str, remedy: str, *evidence: Evidence) -> Verdict:
+    """The check itself could not work."""
+    return Verdict(State.ERROR, summary, remedy, evidence)
+
+
+def inconclusive(summary: str, remedy: str, *evidence: Evidence) -> Verdict:
+    """The check worked, but its measurement cannot be trusted."""
+    return Verdict(State.INCONCLUSIVE, summary, remedy, evidence)
+
+
+def pending(summary: str, remedy: str = "", *evidence: Evidence) -> Verdict:
+    """Nothing is known yet; the summary gives the reason."""
+    return Verdict(State.PENDING, summary, remedy, evidence)
+
+
+def not_applicable(summary: str, *evidence: Evidence) -> Verdict:
+    """The control does not apply here; the evidence is the system's own answer that says so."""
+    if not evidence:
+        raise ValueError("not_applicable needs the system's answer as evidence")
+    return Verdict(State.NOT_APPLICABLE, summary, "", evidence)

@@ -1,0 +1,121 @@
+# Learns about a chart with one set of values: lint, rendering, and what admission says, for checks/chart.py.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from ansible_collections.bytebot.production.plugins.module_utils.checks.chart import ChartFacts, LintMessage
+from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
+from ansible_collections.bytebot.production.plugins.module_utils.drift import differences
+from ansible_collections.bytebot.production.plugins.module_utils.errors import (
+    CommandFailed,
+    NotPermitted,
+    NotThere,
+    Refused,
+)
+from ansible_collections.bytebot.production.plugins.module_utils.helm.cli import HelmCli
+from ansible_collections.bytebot.production.plugins.module_utils.helm.release import Release, learn_secrets
+from ansible_collections.bytebot.production.plugins.module_utils.helm.values import Values
+from ansible_collections.bytebot.production.plugins.module_utils.manifest import identity
+from ansible_collections.bytebot.production.plugins.module_utils.podspec import pod_template
+from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
+
+Object = dict[str, Any]
+_LINT_LINE = re.compile(r"^\[(INFO|WARNING|ERROR)\]\s*(.*)$")
+_MANAGER = "helm"
+
+
+def observe(
+    cluster: Cluster, helm: HelmCli, redactor: Redactor, *, name: str, namespace: str, chart: str, values: Values
+) -> ChartFacts:
+    """Lint the chart, render it on the server, and ask admission about every object and a pod of each template."""
+    done = helm.attempt("lint", chart, "--strict", "--with-subcharts", *values.arguments(), stdin=values.stdin())
+    release, problem = _rendered(helm, name, chart, values)
+    objects = release.objects if release else ()
+    learn_secrets(redactor, objects)
+    refusals, not_asked, asked = _admission(cluster, objects, namespace)
+    return ChartFacts(
+        chart=chart,
+        values=values.files,
+        namespace=namespace,
+        lint_ok=done.code == 0,
+        lint=tuple(parse_lint(done.stdout + "\n" + done.stderr)),
+        render_error=problem,
+        objects=objects,
+        refusals=tuple(refusals),
+        not_asked=tuple(not_asked),
+        asked=asked,
+    )
+
+
+def parse_lint(text: str) -> Iterator[LintMessage]:
+    """The messages in what ``helm lint`` prints."""
+    for line in text.splitlines():
+        if found := _LINT_LINE.match(line.strip()):
+            yield LintMessage(found.group(1), found.group(2))
+
+
+def _rendered(helm: HelmCli, name: str, chart: str, values: Values) -> tuple[Release | None, str]:
+    arguments = ["upgrade", name, chart, "--install", "--dry-run=server", *values.upgrade_arguments()]
+    try:
+        return Release.from_helm(helm.call_json(*arguments, stdin=values.stdin())), ""
+    except CommandFailed as exc:
+        return None, exc.sentence.rstrip(".")
+
+
+def _admission(cluster: Cluster, objects: tuple[Object, ...], namespace: str) -> tuple[list[str], list[str], int]:
+    refusals: list[str] = []
+    not_asked: list[str] = []
+    asked = 0
+    for item in differences(cluster, objects, namespace, _MANAGER):
+        asked += 1
+        if item.refusal:
+            refusals.append(f"{item.identity}: {item.refusal}")
+        elif item.planned is None:
+            not_asked.append(str(item.identity))
+    new_accounts = {
+        obj["metadata"]["name"]
+        for obj in objects
+        if obj["kind"] == "ServiceAccount"
+        and not cluster.get("v1", "ServiceAccount", obj["metadata"]["name"], namespace)
+    }
+    for obj in objects:
+        template = pod_template(obj)
+        if template is None:
+            continue
+        asked += 1
+        try:
+            cluster.create(_pod_of(obj, template, namespace, new_accounts), dry_run=True)
+        except NotThere:
+            not_asked.append(f"a pod of {identity(obj, namespace)}")
+        except (Refused, NotPermitted) as exc:  # Pod Security answers 403, as RBAC does
+            target = not_asked if "cannot create resource" in exc.sentence else refusals
+            target.append(f"a pod of {identity(obj, namespace)}: {exc.sentence}")
+    return refusals, not_asked, asked
+
+
+def _pod_of(obj: Object, template: Object, namespace: str, new_accounts: set[str]) -> Object:
+    """A pod as the workload's controller would make it; only admission ever sees it.
+
+    :param new_accounts: ServiceAccounts that come with the release: admission would not find them yet.
+    """
+    spec = {"restartPolicy": "Always", **(template.get("spec") or {})}
+    if spec.get("serviceAccountName") in new_accounts:
+        spec = {key: value for key, value in spec.items() if key not in ("serviceAccountName", "serviceAccount")}
+    labels = (template.get("metadata") or {}).get("labels") or {}
+    annotations = (template.get("metadata") or {}).get("annotations") or {}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "generateName": f"{obj['metadata']['name']}-",
+            "namespace": (obj.get("metadata") or {}).get("namespace") or namespace,
+            "labels": labels,
+            "annotations": annotations,
+        },
+        "spec": spec,
+    }

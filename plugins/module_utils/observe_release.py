@@ -1,0 +1,145 @@
+# Observes a release in the cluster once, for the checks in checks/release.py.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ansible_collections.bytebot.production.plugins.module_utils.checks.release import (
+    Reach,
+    ReleaseFacts,
+    restarts,
+    youngest_s,
+)
+from ansible_collections.bytebot.production.plugins.module_utils.checks.rollout import WATCHED, pods_of
+from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
+from ansible_collections.bytebot.production.plugins.module_utils.errors import NotPermitted, Unreachable
+from ansible_collections.bytebot.production.plugins.module_utils.helm.release import history, learn_secrets
+from ansible_collections.bytebot.production.plugins.module_utils.manifest import Identity, identity
+from ansible_collections.bytebot.production.plugins.module_utils.model import utc_now
+from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
+from ansible_collections.bytebot.production.plugins.module_utils.rollout import Patience, RolloutWatch
+
+Object = dict[str, Any]
+_REFUSED = ("connection refused", "connect: no route")
+_ANSWERED = ("malformed HTTP", "EOF", "connection reset")  # something listens there, and does not speak HTTP
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which objects are the release's, and what is asked of them.
+
+    :param release: a Helm release; :param selector: labels, where the application was not deployed by Helm.
+    """
+
+    namespace: str
+    release: str = ""
+    selector: str = ""
+    quiet_s: float = 10.0
+    max_restarts: int = 3
+    expected_digests: Mapping[str, str] = field(default_factory=dict)
+
+
+def observe(
+    cluster: Cluster, scope: Scope, redactor: Redactor, *, probe: bool, pause: Callable[[float], None] = time.sleep
+) -> ReleaseFacts:
+    """Look at workloads, pods, Services and endpoints; try each Service's ports where ``probe`` is set.
+
+    Where a container is younger than the quiet period, the rest of that period is waited for and restarts are compared.
+    """
+    workloads, services = _members(cluster, scope, redactor)
+    watch = RolloutWatch(cluster, scope.namespace, Patience())
+    watch.look(workloads)
+    facts = ReleaseFacts(
+        namespace=scope.namespace,
+        workloads=tuple(str(item) for item in workloads),
+        status=watch.status,
+        pods=_pods(watch),
+        services=tuple(services),
+        slices=tuple(cluster.list("discovery.k8s.io/v1", "EndpointSlice", scope.namespace)),
+        quiet_s=scope.quiet_s,
+        max_restarts=scope.max_restarts,
+        expected_digests=scope.expected_digests,
+        probed=probe,
+    )
+    if probe:
+        facts = replace(facts, reaches=tuple(_reaches(cluster, scope.namespace, services)))
+    return _after_quiet_period(watch, workloads, facts, pause)
+
+
+def _after_quiet_period(
+    watch: RolloutWatch, workloads: list[Identity], facts: ReleaseFacts, pause: Callable[[float], None]
+) -> ReleaseFacts:
+    young = youngest_s(facts.pods, facts.observed_at)
+    if young is None or young >= facts.quiet_s or not facts.status.complete:
+        return facts
+    rest = facts.quiet_s - max(young, 0.0)
+    pause(rest)
+    watch.look(workloads)
+    return replace(
+        facts,
+        status=watch.status,
+        pods=_pods(watch),
+        restarts_before=restarts(facts.pods),
+        watched_s=facts.quiet_s,
+        observed_at=utc_now(),
+    )
+
+
+def _members(cluster: Cluster, scope: Scope, redactor: Redactor) -> tuple[list[Identity], list[Object]]:
+    if not scope.release:
+        return _selected(cluster, scope)
+    known = history(cluster, scope.release, scope.namespace, os.environ.get("HELM_DRIVER", ""))
+    if not known:
+        return [], []
+    objects = known[0].objects
+    learn_secrets(redactor, objects)
+    workloads = [identity(obj, scope.namespace) for obj in objects if obj["kind"] in WATCHED]
+    names = {obj["metadata"]["name"] for obj in objects if obj["kind"] == "Service"}
+    live = cluster.list("v1", "Service", scope.namespace)
+    return workloads, _with_selector(item for item in live if item["metadata"]["name"] in names)
+
+
+def _selected(cluster: Cluster, scope: Scope) -> tuple[list[Identity], list[Object]]:
+    kinds = (("apps/v1", "Deployment"), ("apps/v1", "StatefulSet"), ("apps/v1", "DaemonSet"))
+    workloads = [
+        identity(obj, scope.namespace)
+        for api_version, kind in kinds
+        for obj in cluster.list(api_version, kind, scope.namespace, labels=scope.selector)
+    ]
+    return workloads, _with_selector(cluster.list("v1", "Service", scope.namespace, labels=scope.selector))
+
+
+def _with_selector(services: Iterable[Object]) -> list[Object]:
+    return [item for item in services if item["spec"].get("selector")]
+
+
+def _pods(watch: RolloutWatch) -> tuple[Object, ...]:
+    found = {pod["metadata"]["uid"]: pod for live in watch.facts.live.values() for pod in pods_of(live, watch.facts)}
+    return tuple(found.values())
+
+
+def _reaches(cluster: Cluster, namespace: str, services: list[Object]) -> Iterable[Reach]:
+    for service in services:
+        for port in service["spec"].get("ports") or []:
+            if port.get("protocol", "TCP") == "TCP":
+                yield _reach(cluster, namespace, service["metadata"]["name"], str(port.get("name") or port["port"]))
+
+
+def _reach(cluster: Cluster, namespace: str, service: str, port: str) -> Reach:
+    try:
+        status, _body = cluster.through_service(namespace, service, port)
+    except NotPermitted as exc:
+        return Reach(service, port, "unknown", exc.sentence)
+    except Unreachable as exc:
+        text = exc.sentence
+        if any(word in text for word in _ANSWERED):
+            return Reach(service, port, "connected", "it answers, and does not speak HTTP")
+        refused = any(word in text for word in _REFUSED) or "no endpoints" in text
+        return Reach(service, port, "refused" if refused else "unknown", text)
+    return Reach(service, port, "connected", f"HTTP {status}")

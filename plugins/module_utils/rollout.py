@@ -1,0 +1,205 @@
+# Watches a rollout in the cluster until it is complete, certainly failed, or out of time; then says why.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.bytebot.production.plugins.module_utils.checks.rollout import (
+    CAUSES,
+    WATCHED,
+    Certainty,
+    RolloutFacts,
+    Signal,
+    Status,
+    assess,
+    pods_of,
+)
+from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
+from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError, RolloutFailed, TimedOut
+from ansible_collections.bytebot.production.plugins.module_utils.manifest import Identity, identity
+
+Object = dict[str, Any]
+
+LOG_LINES = 15
+FAST_POLL_S, SLOW_POLL_S, FAST_FOR_S = 0.4, 1.0, 20.0  # a small rollout takes about a second, a large one minutes
+_API = {
+    "Deployment": "apps/v1",
+    "StatefulSet": "apps/v1",
+    "DaemonSet": "apps/v1",
+    "Job": "batch/v1",
+    "PersistentVolumeClaim": "v1",
+    "Pod": "v1",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to wait, and what counts as certain.
+
+    :param grace: seconds by cause code; others keep their default (see ``checks.rollout.CAUSES``).
+    """
+
+    timeout_s: float = 900.0
+    crash_restarts: int = 3
+    grace: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def checked(cls, timeout: int, crash_restarts: int, grace: Mapping[str, Any]) -> Patience:
+        """Patience from a module's options, whose causes are known and whose numbers are sane."""
+        unknown = sorted(set(grace) - set(CAUSES))
+        if unknown:
+            raise InputError(f"grace: {', '.join(unknown)} is no known cause. Known: {', '.join(sorted(CAUSES))}.")
+        if timeout <= 0 or crash_restarts <= 0:
+            raise InputError("timeout and crash_restarts must be above 0.")
+        try:
+            seconds = {cause: float(value) for cause, value in grace.items()}
+        except (TypeError, ValueError) as exc:
+            raise InputError(f"grace: every value is a number of seconds ({exc}).") from exc
+        return cls(float(timeout), crash_restarts, seconds)
+
+
+class RolloutWatch:
+    """One rollout under watch."""
+
+    def __init__(
+        self, cluster: Cluster, namespace: str, patience: Patience, *, replaced: Collection[Identity] | None = None
+    ) -> None:
+        """Begin to watch.
+
+        :param replaced: given where the change is about to be made: the workloads whose pods it replaces. Their pods of
+            now, and all jobs of now (hooks are made anew), are not this rollout's own.
+        """
+        self._cluster, self._namespace, self._patience = cluster, namespace, patience
+        self._certainty = Certainty(patience.grace)
+        self._began = time.monotonic()
+        self._ignored: frozenset[str] = frozenset()
+        self.facts = RolloutFacts((), {})
+        self.status = Status((), ())
+        if replaced is not None:
+            before = self._observe(replaced)
+            older = [pod for live in before.live.values() for pod in pods_of(live, before)]
+            older += cluster.list("batch/v1", "Job", namespace)
+            self._ignored = frozenset(str(obj["metadata"].get("uid")) for obj in older)
+
+    def look(self, wanted: Collection[Identity]) -> list[Signal]:
+        """Observe once; the signals that have become certain."""
+        self.facts = self._observe(wanted)
+        self.status = assess(self.facts, crash_restarts=self._patience.crash_restarts)
+        return self._certainty.certain(self.status.signals, time.monotonic())
+
+    def wait(self, wanted: Collection[Identity], pause: Callable[[float], None] = time.sleep) -> None:
+        """Return when everything is complete; raise :class:`RolloutFailed` or :class:`TimedOut` with the cause."""
+        while True:
+            if certain := self.look(wanted):
+                raise self.failure(certain)
+            if self.status.complete:
+                return
+            elapsed = time.monotonic() - self._began
+            if elapsed > self._patience.timeout_s:
+                raise self.timed_out()
+            pause(FAST_POLL_S if elapsed < FAST_FOR_S else SLOW_POLL_S)
+
+    def failure(self, certain: Iterable[Signal]) -> RolloutFailed:
+        """The error for signals that are certain, with logs, events and what to do."""
+        diagnoses = [self._diagnose(signal) for signal in _distinct(certain)]
+        first = diagnoses[0]
+        more = f" ({len(diagnoses)} causes in all)" if len(diagnoses) > 1 else ""
+        return RolloutFailed(f"{first['sentence']}{more}. {first['remedy']}", causes=diagnoses, waiting=self.waiting)
+
+    def timed_out(self) -> TimedOut:
+        """The error for a rollout that is slow, with what it waits for and the warnings seen."""
+        seconds = f"{self._patience.timeout_s:g} s"
+        causes = [self._diagnose(signal) for signal in _distinct(self.status.signals)]
+        seen = _warnings(self.facts)
+        if causes:
+            hint = f"The likely cause: {causes[0]['sentence']}. {causes[0]['remedy']}"
+        elif seen:
+            hint = (
+                f"Nothing is certain to fail; the last warning: {seen[-1]}. Give it more time (timeout) or mend that."
+            )
+        else:
+            hint = "Nothing is certain to fail: give it more time (timeout)."
+        return TimedOut(
+            f"After {seconds} still waiting: {'; '.join(self.waiting) or 'nothing'}. {hint}",
+            waiting=self.waiting,
+            events_seen=seen,
+            causes=causes,
+        )
+
+    @property
+    def waiting(self) -> list[str]:
+        """What is not complete yet, one line each."""
+        return list(self.status.waiting)
+
+    def _observe(self, wanted: Collection[Identity]) -> RolloutFacts:
+        kinds = {item.kind for item in wanted if item.kind in WATCHED}
+        everything = {
+            identity(obj, self._namespace): obj
+            for kind in sorted(kinds - {"Pod"})
+            for obj in self._cluster.list(_API[kind], kind, self._namespace)
+        }
+        pods = self._cluster.list("v1", "Pod", self._namespace)
+        everything |= {identity(pod, self._namespace): pod for pod in pods} if "Pod" in kinds else {}
+        live = {item: everything[item] for item in wanted if item in everything}
+        sets = self._cluster.list("apps/v1", "ReplicaSet", self._namespace) if "Deployment" in kinds else []
+        facts = RolloutFacts(tuple(wanted), live, tuple(pods), tuple(sets), (), self._ignored)
+        if assess(facts).complete:
+            return facts
+        events = self._cluster.list("v1", "Event", self._namespace, fields="type=Warning")
+        return RolloutFacts(tuple(wanted), live, tuple(pods), tuple(sets), tuple(events), self._ignored)
+
+    def _diagnose(self, signal: Signal) -> dict[str, Any]:
+        cause = CAUSES[signal.cause]
+        return {
+            "cause": signal.cause,
+            "object": str(signal.object),
+            "container": signal.container,
+            "reason": signal.reason,
+            "message": signal.message,
+            "sentence": signal.sentence,
+            "remedy": cause.remedy,
+            "log": self._last_lines(signal),
+            "events": _events_about(signal, self.facts),
+        }
+
+    def _last_lines(self, signal: Signal) -> list[str]:
+        if signal.cause not in ("crash_loop", "init_failed", "job_failed") or not signal.pod:
+            return []
+        crashed = signal.cause != "job_failed"
+        text = self._cluster.logs(self._namespace, signal.pod, signal.container, lines=LOG_LINES, previous=crashed)
+        return text.splitlines()[-LOG_LINES:]
+
+
+def watchable(objects: Iterable[Object], namespace: str) -> list[Identity]:
+    """The identities among rendered objects whose readiness is waited for."""
+    return [identity(obj, namespace) for obj in objects if obj["kind"] in WATCHED]
+
+
+def _distinct(signals: Iterable[Signal]) -> list[Signal]:
+    """One signal per cause and message: twenty pods with the same bad image are one cause."""
+    seen: dict[tuple[str, str, str], Signal] = {}
+    for signal in signals:
+        seen.setdefault((signal.cause, signal.container, signal.reason), signal)
+    return list(seen.values())
+
+
+def _events_about(signal: Signal, facts: RolloutFacts) -> list[str]:
+    return [
+        f"{event.get('reason')}: {event.get('message')}"
+        for event in facts.events
+        if (event.get("involvedObject") or {}).get("name") in (signal.object.name, signal.pod)
+    ][-5:]
+
+
+def _warnings(facts: RolloutFacts) -> list[str]:
+    mine = {pod["metadata"].get("uid") for live in facts.live.values() for pod in pods_of(live, facts)}
+    return [
+        f"{event.get('reason')} ({(event.get('involvedObject') or {}).get('name')}): {event.get('message')}"
+        for event in facts.events
+        if (event.get("involvedObject") or {}).get("uid") in mine
+    ][-10:]

@@ -1,0 +1,64 @@
+#!/usr/bin/python
+# Documents the action checklist_report; all its work is done on the controller.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: checklist_report
+short_description: Show what was deployed and what was judged
+version_added: 0.1.0
+author:
+  - The bytebot.production authors (@bytebot-production)
+description:
+  - Shows a table of the checklist's controls with their states, in the order of the document. What is red stands with
+    its summary and its remedy; what was not judged is pending, never green.
+  - Runs on the controller. It shows and decides nothing; use RV(failed_controls) to stop a play.
+options:
+  results:
+    description: Results of examining modules. Where a control has several, the last one counts.
+    type: list
+    elements: dict
+    required: true
+  sections:
+    description: Sections of the checklist to show. All of them where it is not set.
+    type: list
+    elements: str
+  facts:
+    description: Names and values to show above the table, for example the release and its addresses.
+    type: dict
+attributes:
+  check_mode:
+    description: Nothing is ever changed.
+    support: full
+  diff_mode:
+    description: Nothing is ever changed.
+    support: none
+"""
+
+EXAMPLES = r"""
+- name: Judge the running release
+  bytebot.production.workload_check:
+    namespace: bytebot-production
+    release: bytebot
+  register: workload
+
+- name: Show it
+  bytebot.production.checklist_report:
+    results: "{{ workload.results }}"
+    sections: [deployment]
+"""
+
+RETURN = r"""
+msg:
+  description: The table.
+  returned: always
+  type: str
+failed_controls:
+  description: Ids of the controls in state V(fail) or V(error).
+  returned: success
+  type: list
+  elements: str
+"""

@@ -1,0 +1,172 @@
+#!/usr/bin/python
+# Judges a chart with its values before anything runs.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: helm_chart_check
+short_description: Judge a Helm chart with its values before anything runs
+version_added: 0.1.0
+author:
+  - The bytebot.production authors (@bytebot-production)
+description:
+  - Lints the chart strictly with the real values and all subcharts, renders it on the cluster's own API, and judges the
+    rendered workloads.
+  - Asks admission, by a server-side dry run, about every object and about a pod from each template. Nothing is stored.
+  - Settles C(deployment.validation.lint), C(deployment.validation.resources) and
+    C(deployment.validation.security_context).
+  - A control that does not hold is a result, not a failure of the module.
+extends_documentation_fragment:
+  - bytebot.production.cluster
+  - bytebot.production.results
+options:
+  name:
+    description: Name that the release would have.
+    type: str
+    required: true
+  namespace:
+    description: Namespace that the release would be in.
+    type: str
+    required: true
+  chart:
+    description: Folder or archive of the chart.
+    type: path
+    required: true
+  values_files:
+    description: Values files in their order; a later one wins.
+    type: list
+    elements: path
+    default: []
+  values:
+    description: Values that win over the files. They reach Helm by standard input, never by argument.
+    type: dict
+    default: {}
+  binary_path:
+    description: The helm program, 3.14 or newer, or 4. The first one on E(PATH) where it is not set.
+    type: path
+attributes:
+  check_mode:
+    description: Nothing is ever changed, so check mode does the same.
+    support: full
+  diff_mode:
+    description: Nothing is ever changed, so there is no difference to show.
+    support: none
+requirements:
+  - helm >= 3.14
+  - PyYAML >= 6.0
+seealso:
+  - module: bytebot.production.helm_release
+  - module: bytebot.production.workload_check
+"""
+
+EXAMPLES = r"""
+- name: Judge the chart with the production values
+  bytebot.production.helm_chart_check:
+    name: bytebot
+    namespace: bytebot-production
+    chart: ./helm-chart
+    values_files:
+      - values-production.yaml
+  register: chart
+
+- name: Stop where anything is red
+  ansible.builtin.assert:
+    that: chart.failed_controls | length == 0
+"""
+
+RETURN = r"""
+results:
+  description: One entry per control that was judged.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    control: {description: Id of the control., type: str, returned: always, sample: deployment.validation.lint}
+    state:
+      description: V(pass), V(fail), V(error), V(inconclusive), V(pending) or V(not_applicable).
+      type: str
+      returned: always
+    summary: {description: One sentence on what was seen., type: str, returned: always}
+    remedy: {description: What to do; empty when nothing., type: str, returned: always}
+    evidence:
+      description: What was asked, when (UTC), the redacted facts, and the SHA-256 of their canonical JSON.
+      type: list
+      elements: dict
+      returned: always
+    started: {description: When judging began, RFC 3339 in UTC., type: str, returned: always}
+    duration_s: {description: Seconds spent., type: float, returned: always}
+failed_controls:
+  description: Ids of the controls in state V(fail) or V(error).
+  returned: always
+  type: list
+  elements: str
+images:
+  description: Images that the rendered workloads name.
+  returned: always
+  type: list
+  elements: str
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.bytebot.production.plugins.module_utils.argspec import (
+    CLUSTER_ARGS,
+    ONLY_ARGS,
+    connection_of,
+)
+from ansible_collections.bytebot.production.plugins.module_utils.checks.chart import CHECKS
+from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
+from ansible_collections.bytebot.production.plugins.module_utils.helm.cli import HelmCli, chart_path, find_helm
+from ansible_collections.bytebot.production.plugins.module_utils.helm.values import Values
+from ansible_collections.bytebot.production.plugins.module_utils.judge import known_only, results_of
+from ansible_collections.bytebot.production.plugins.module_utils.kubeconfig import target_of
+from ansible_collections.bytebot.production.plugins.module_utils.module import run_module
+from ansible_collections.bytebot.production.plugins.module_utils.observe_chart import observe
+from ansible_collections.bytebot.production.plugins.module_utils.podspec import images
+from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
+
+ARGUMENTS: dict[str, Any] = {
+    **CLUSTER_ARGS,
+    **ONLY_ARGS,
+    "name": {"type": "str", "required": True},
+    "namespace": {"type": "str", "required": True},
+    "chart": {"type": "path", "required": True},
+    "values_files": {"type": "list", "elements": "path", "default": []},
+    "values": {"type": "dict", "default": {}},
+    "binary_path": {"type": "path"},
+}
+
+
+def judge_chart(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
+    """Learn about the chart once and judge every control that rests on it."""
+    given = module.params
+    known_only(given["only"], CHECKS.controls, "helm_chart_check")
+    connection = connection_of(given)
+    redactor.learn(connection.api_key)
+    facts = observe(
+        Cluster(connection, module.tmpdir),
+        HelmCli(find_helm(given["binary_path"] or ""), target_of(connection, given["namespace"], module.tmpdir)),
+        redactor,
+        name=given["name"],
+        namespace=given["namespace"],
+        chart=str(chart_path(given["chart"])),
+        values=Values.checked(given["values_files"], given["values"]),
+    )
+    return {
+        "changed": False,
+        "images": images(facts.objects),
+        **results_of(CHECKS.judge(facts, given["only"]), redactor),
+    }
+
+
+def main() -> None:
+    run_module(AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True), judge_chart)
+
+
+if __name__ == "__main__":
+    main()

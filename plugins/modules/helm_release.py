@@ -1,0 +1,269 @@
+#!/usr/bin/python
+# Installs, upgrades or removes a Helm release, and changes nothing where nothing differs.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: helm_release
+short_description: Deploy a Helm release, and say why when it cannot succeed
+version_added: 0.1.0
+author:
+  - The bytebot.production authors (@bytebot-production)
+description:
+  - Installs or upgrades a release from a chart in a folder or an archive, or removes it.
+  - Renders the chart once on the server and compares chart, values, manifests, hooks and the live objects
+    with what is deployed. Where nothing differs, nothing is done.
+  - Waits with its own watching and ends at the first cause that is certain (a missing image, a crash loop, a missing
+    key, a refused pod, and so on), with the object, the reason, the last log lines, the events and a remedy.
+    The causes and their graces are listed in the collection's documentation, C(docs/rollout-causes.md).
+  - Data of Secrets is never shown, neither in the result nor in the diff.
+extends_documentation_fragment:
+  - bytebot.production.cluster
+options:
+  name:
+    description: Name of the release.
+    type: str
+    required: true
+  namespace:
+    description: Namespace of the release.
+    type: str
+    required: true
+  state:
+    description:
+      - V(present) installs or upgrades the release where anything differs.
+      - V(absent) uninstalls it. Claims made from a StatefulSet's templates stay, and so does the namespace.
+    type: str
+    choices: [present, absent]
+    default: present
+  chart:
+    description: Folder or archive of the chart. Required with O(state=present).
+    type: path
+  values_files:
+    description: Values files in their order; a later one wins. Helm reads them itself, so types mean what Helm says.
+    type: list
+    elements: path
+    default: []
+  values:
+    description: Values that win over the files. They reach Helm by standard input, never by argument.
+    type: dict
+    default: {}
+  create_namespace:
+    description: Create the namespace where it does not exist.
+    type: bool
+    default: false
+  wait:
+    description: Wait until every workload, job and claim of the release is ready.
+    type: bool
+    default: true
+  timeout:
+    description: Seconds to wait at most. What cannot succeed ends earlier.
+    type: int
+    default: 900
+  crash_restarts:
+    description: Restarts after which a crash loop is certain.
+    type: int
+    default: 3
+  grace:
+    description:
+      - Seconds that a sign of failure must last before it is certain, by cause.
+      - For example V({unschedulable: 300}) where a cluster autoscaler needs five minutes.
+    type: dict
+    default: {}
+  history_max:
+    description: Revisions that Helm keeps.
+    type: int
+    default: 10
+  description:
+    description: Text that Helm stores with the revision.
+    type: str
+    default: ""
+  binary_path:
+    description: The helm program, 3.14 or newer, or 4. The first one on E(PATH) where it is not set.
+    type: path
+attributes:
+  check_mode:
+    description: In check mode every rendered object is sent with C(dryRun=All), so admission is asked.
+    support: full
+  diff_mode:
+    description: Shows the objects that differ; data of Secrets is masked, changed keys are marked.
+    support: full
+requirements:
+  - helm >= 3.14
+  - kubernetes >= 31
+  - PyYAML >= 6.0
+seealso:
+  - module: bytebot.production.helm_chart_check
+  - module: bytebot.production.workload_check
+"""
+
+EXAMPLES = r"""
+- name: Deploy Bytebot
+  bytebot.production.helm_release:
+    name: bytebot
+    namespace: bytebot-production
+    chart: ./helm-chart
+    values_files:
+      - values-production.yaml
+    values:
+      global:
+        imageTag: "1.0.0"
+    timeout: 900
+
+- name: See what would change
+  bytebot.production.helm_release:
+    name: bytebot
+    namespace: bytebot-production
+    chart: ./helm-chart
+    values_files:
+      - values-production.yaml
+  check_mode: true
+  diff: true
+
+- name: Remove it
+  bytebot.production.helm_release:
+    name: bytebot
+    namespace: bytebot-production
+    state: absent
+"""
+
+RETURN = r"""
+reasons:
+  description: Why something was (or would be) changed; empty where nothing differs.
+  returned: O(state=present)
+  type: list
+  elements: str
+  sample: ["values differ", "manifests differ"]
+changes:
+  description: Objects that were (or would be) created, changed and deleted.
+  returned: O(state=present), or when a release was removed
+  type: dict
+  sample: {"created": [], "changed": ["Deployment bytebot-production/bytebot-api"], "deleted": []}
+not_asked:
+  description: Objects about which the API server could not be asked, because their namespace is not there yet.
+  returned: O(state=present)
+  type: list
+  elements: str
+release:
+  description: The release as it is now; in check mode as it would be. Null after removal.
+  returned: always
+  type: dict
+  contains:
+    name: {description: Name., type: str, returned: always}
+    namespace: {description: Namespace., type: str, returned: always}
+    revision: {description: Revision number., type: int, returned: always}
+    status: {description: Helm's status., type: str, returned: always, sample: deployed}
+    updated: {description: When it was deployed., type: str, returned: always}
+    chart: {description: Name of the chart., type: str, returned: always}
+    chart_version: {description: Version of the chart., type: str, returned: always}
+    app_version: {description: Version of the application., type: str, returned: always}
+    images: {description: Images that the workloads name., type: list, elements: str, returned: always}
+    notes: {description: The chart's notes, redacted., type: str, returned: always}
+digests:
+  description: SHA-256 over the rendered manifest and over the merged values.
+  returned: O(state=present), or when a release was removed
+  type: dict
+  sample: {"manifest": "3f5a…", "values": "9c1e…"}
+causes:
+  description: What is certain to prevent the release from running, each with its remedy.
+  returned: on failure of the roll-out
+  type: list
+  elements: dict
+  contains:
+    cause: {description: Code of the cause., type: str, returned: always, sample: image_missing}
+    object: {description: The object., type: str, returned: always}
+    container: {description: The container., type: str, returned: always}
+    reason: {description: The reason that Kubernetes gives., type: str, returned: always}
+    message: {description: Kubernetes' message., type: str, returned: always}
+    sentence: {description: All this in one sentence., type: str, returned: always}
+    remedy: {description: What to do., type: str, returned: always}
+    log: {description: The last log lines, redacted., type: list, elements: str, returned: always}
+    events: {description: The last events about it., type: list, elements: str, returned: always}
+waiting:
+  description: What was not ready.
+  returned: on failure of the roll-out
+  type: list
+  elements: str
+seconds:
+  description: Seconds per phase (read, render, compare, apply, wait).
+  returned: O(state=present), or when a release was removed
+  type: dict
+helm_processes:
+  description: How many helm processes were started.
+  returned: O(state=present), or when a release was removed
+  type: int
+api_requests:
+  description: How many requests were sent to the Kubernetes API (helm's own not counted).
+  returned: O(state=present), or when a release was removed
+  type: int
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.bytebot.production.plugins.module_utils.argspec import CLUSTER_ARGS, connection_of
+from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
+from ansible_collections.bytebot.production.plugins.module_utils.helm.cli import HelmCli, chart_path, find_helm
+from ansible_collections.bytebot.production.plugins.module_utils.helm.deploy import Deployer, Wanted
+from ansible_collections.bytebot.production.plugins.module_utils.helm.values import Values
+from ansible_collections.bytebot.production.plugins.module_utils.kubeconfig import target_of
+from ansible_collections.bytebot.production.plugins.module_utils.module import run_module
+from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
+from ansible_collections.bytebot.production.plugins.module_utils.rollout import Patience
+
+ARGUMENTS: dict[str, Any] = {
+    **CLUSTER_ARGS,
+    "name": {"type": "str", "required": True},
+    "namespace": {"type": "str", "required": True},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "chart": {"type": "path"},
+    "values_files": {"type": "list", "elements": "path", "default": []},
+    "values": {"type": "dict", "default": {}},
+    "create_namespace": {"type": "bool", "default": False},
+    "wait": {"type": "bool", "default": True},
+    "timeout": {"type": "int", "default": 900},
+    "crash_restarts": {"type": "int", "default": 3},
+    "grace": {"type": "dict", "default": {}},
+    "history_max": {"type": "int", "default": 10},
+    "description": {"type": "str", "default": ""},
+    "binary_path": {"type": "path"},
+}
+
+
+def deploy(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
+    """Bring the release to the wanted state."""
+    given = module.params
+    connection = connection_of(given)
+    redactor.learn(connection.api_key)
+    patience = Patience.checked(given["timeout"], given["crash_restarts"], given["grace"])
+    cluster = Cluster(connection, module.tmpdir)
+    helm = HelmCli(find_helm(given["binary_path"] or ""), target_of(connection, given["namespace"], module.tmpdir))
+    deployer = Deployer(cluster, helm, redactor, patience)
+    if given["state"] == "absent":
+        return deployer.absent(given["name"], given["namespace"], check_mode=module.check_mode)
+    wanted = Wanted(
+        name=given["name"],
+        namespace=given["namespace"],
+        chart=str(chart_path(given["chart"])),
+        values=Values.checked(given["values_files"], given["values"]),
+        create_namespace=given["create_namespace"],
+        history_max=given["history_max"],
+        description=given["description"],
+    )
+    return deployer.present(wanted, check_mode=module.check_mode, wait=given["wait"])
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec=ARGUMENTS,
+        required_if=[("state", "present", ["chart"])],
+        supports_check_mode=True,
+    )
+    run_module(module, deploy)
+
+
+if __name__ == "__main__":
+    main()

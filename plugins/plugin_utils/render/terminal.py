@@ -1,0 +1,85 @@
+# Draws results for a terminal: one line per control in the order of the document, reds with their remedy below.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import shutil
+import textwrap
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ansible_collections.bytebot.production.plugins.plugin_utils.catalogue import Catalogue, Control
+
+Result = Mapping[str, Any]
+SIGNS = {
+    "pass": "ok",
+    "fail": "FAIL",
+    "error": "ERROR",
+    "inconclusive": "unsure",
+    "pending": "-",
+    "not_applicable": "n/a",
+}
+NARROWEST, WIDEST = 60, 120
+
+
+def table(catalogue: Catalogue, sections: Sequence[str], results: Iterable[Result], width: int = 0) -> str:
+    """The controls of some sections with their states.
+
+    :param results: results of modules; where a control has several, the last one counts.
+    :param width: columns; the terminal's own where it is 0.
+    """
+    by_id = {str(result["control"]): result for result in results}
+    width = max(NARROWEST, min(WIDEST, width or shutil.get_terminal_size((100, 20)).columns))
+    lines: list[str] = []
+    for name in sections:
+        lines += _section(catalogue.section(name), by_id, width)
+    return "\n".join(lines)
+
+
+def facts(rows: Sequence[tuple[str, str]]) -> str:
+    """Two columns: a name and what it is."""
+    widest = max((len(name) for name, _value in rows), default=0)
+    return "\n".join(f"  {name:<{widest}}  {value}" for name, value in rows)
+
+
+def counts(catalogue: Catalogue, sections: Sequence[str], results: Iterable[Result]) -> str:
+    """How many controls are in which state, in one sentence."""
+    by_id = {str(result["control"]): str(result["state"]) for result in results}
+    controls = [control for name in sections for control in catalogue.section(name)]
+    judged = Counter(by_id[control.id] for control in controls if control.id in by_id)
+    words = ", ".join(f"{number} {state}" for state, number in sorted(judged.items()))
+    rest = len(controls) - sum(judged.values())
+    unjudged = f"; {rest} are not judged yet, so they are pending" if rest else ""
+    return f"{sum(judged.values())} of {len(controls)} controls judged: {words or 'none'}{unjudged}."
+
+
+def _section(controls: Sequence[Control], by_id: Mapping[str, Result], width: int) -> list[str]:
+    lines: list[str] = [controls[0].section_title] if controls else []
+    group = ""
+    for control in controls:
+        if control.group != group:
+            group = control.group
+            lines.append(f"  {control.group_title}")
+        lines += _lines(control, by_id.get(control.id), width)
+    return lines
+
+
+def _lines(control: Control, result: Result | None, width: int) -> list[str]:
+    state = str(result["state"]) if result else "pending"
+    first = f"    {SIGNS.get(state, state):<7}{control.title}"
+    if result is None:
+        return [first]
+    if state == "pass":
+        return [_cut(f"{first}: {result['summary']}", width)]
+    words = [first, *_wrapped(str(result["summary"]), width)]
+    return [*words, *_wrapped(f"-> {result['remedy']}", width)] if result.get("remedy") else words
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, width, initial_indent=" " * 11, subsequent_indent=" " * 11, break_long_words=False)
+
+
+def _cut(line: str, width: int) -> str:
+    return line if len(line) <= width else f"{line[: width - 1]}…"

@@ -1,0 +1,144 @@
+# Every path, address, name and version of the sandbox, in one place.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Versions:
+    """What is built or fetched, and in which version."""
+
+    kubernetes: str = "1.36.3"
+    etcd: str = "3.6.8"
+    crane: str = "0.22.1"
+    coredns: str = "1.15.0"
+    metrics_server: str = "0.9.0"
+    local_path: str = "0.0.30"
+    helm: str = "4.3.1"
+    helm3: str = "3.22.0"
+    traefik: str = "3.7.15"
+    pause: str = "1"
+    tools: str = "1"
+    postgres: str = "15"
+    redis: str = "7"
+    app_python: str = "3.11"
+    go: str = "1.26.0"
+    debian: str = "bookworm"
+
+
+VERSIONS = Versions()
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where this sandbox lives; frozen, handed to everything."""
+
+    checkout: Path
+    state: Path
+    run: Path = Path("/run/bytebot-sandbox")
+
+    netns: str = "bytebot-sandbox"
+    machine_interface: str = "bytebot-host"
+    node_interface: str = "bytebot-node"
+    link_network: str = "10.250.0.0/30"
+    machine_address: str = "10.250.0.1"
+    node_address: str = "10.250.0.2"
+    pod_network: str = "10.244.0.0/16"
+    node_pod_network: str = "10.244.0.0/24"
+    service_network: str = "10.96.0.0/16"
+    api_service: str = "10.96.0.1"
+    dns_service: str = "10.96.0.10"
+    api_port: int = 6443
+
+    node_name: str = "sandbox"
+    context: str = "sandbox"
+    cgroup: str = "bytebot-sandbox"
+    registry_address: str = "127.0.0.1:5000"
+    registry_name: str = "registry.sandbox"
+    domain: str = "bytebot.test"
+    database: str = "bytebot_production"
+    database_user: str = "bytebot_user"
+    redis_user: str = "bytebot"
+    app_image: str = "bytebot/api"
+    app_versions: tuple[str, ...] = ("1.0.0", "1.1.0")
+
+    # Folders that kubelet, containerd and the CNI library use whatever one configures: the sandbox sees its own there.
+    fixed_folders: tuple[Path, ...] = field(
+        default=(Path("/run/containerd"), Path("/var/lib/cni"), Path("/var/lib/kubelet"), Path("/var/log/containers"))
+    )
+
+    @property
+    def bin(self) -> Path:
+        return self.state / "bin"
+
+    @property
+    def source(self) -> Path:
+        return self.state / "src"
+
+    @property
+    def images(self) -> Path:
+        return self.state / "images"
+
+    @property
+    def pki(self) -> Path:
+        return self.state / "pki"
+
+    @property
+    def conf(self) -> Path:
+        return self.state / "conf"
+
+    @property
+    def log(self) -> Path:
+        return self.state / "log"
+
+    @property
+    def handover(self) -> Path:
+        return self.state / "handover"
+
+    @property
+    def kubeconfig(self) -> Path:
+        return self.state / "admin.kubeconfig"
+
+    @property
+    def kept_by_reset(self) -> tuple[Path, ...]:
+        return (self.bin, self.source, self.images)
+
+    @property
+    def netns_file(self) -> Path:
+        return Path("/run/netns") / self.netns
+
+    @property
+    def owner_file(self) -> Path:
+        return self.run / "owner"
+
+    @property
+    def supervisor_socket(self) -> Path:
+        return self.run / "supervisor.sock"
+
+    @property
+    def containerd_socket(self) -> Path:
+        return self.run / "containerd.sock"
+
+    @property
+    def api_url(self) -> str:
+        return f"https://{self.node_address}:{self.api_port}"
+
+    @property
+    def app_source(self) -> Path:
+        return self.checkout / "sandbox" / "app"
+
+    def kubeconfig_of(self, user: str) -> Path:
+        return self.kubeconfig if user == "admin" else self.conf / f"{user}.kubeconfig"
+
+
+def load() -> Settings:
+    """Settings of the checkout that this file lies in."""
+    checkout = Path(__file__).resolve().parent.parent
+    wanted = os.environ.get("SANDBOX_DIR")
+    state = Path(wanted).expanduser().absolute() if wanted else checkout / ".sandbox"
+    return Settings(checkout=checkout, state=state)

@@ -1,0 +1,395 @@
+# A Secret in the cluster: made once, kept, updated, pruned; and no value ever leaves.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from base64 import b64encode
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.bytebot.production.plugins.module_utils.errors import (
+    CollectionError,
+    InputError,
+    NotThere,
+    Refused,
+)
+from ansible_collections.bytebot.production.plugins.module_utils.redact import MASK, Redactor
+from ansible_collections.bytebot.production.plugins.module_utils.secret import generate
+from ansible_collections.bytebot.production.plugins.module_utils.secret.keep import MADE_AT, Keeper
+from ansible_collections.bytebot.production.plugins.module_utils.secret.spec import parse
+from tests.unit.collection.fakes import FakeCluster, served
+
+ROOT = Path(__file__).resolve().parents[3]
+CANARY = "Canary-0x7f3a"
+PAIRS = [{"algorithm": "ec", "private_key": "jwt-private", "public_key": "jwt-public"}]
+PASSWORD = {"password": {"random": {"bytes": 32}}}
+
+
+def keeper(cluster: FakeCluster, *, check: bool = False, **options: Any) -> Keeper:
+    base = {"namespace": "default", "name": "app", "type": "Opaque", "state": "present"}
+    return Keeper(cluster, Redactor(), parse({**base, **options}), check)
+
+
+def keep(cluster: FakeCluster, *, check: bool = False, with_diff: bool = True, **options: Any) -> dict[str, Any]:
+    """One run, as the module's frame would let it leave."""
+    one = keeper(cluster, check=check, **options)
+    return one.redactor.data(one.present(with_diff=with_diff))
+
+
+def actions(result: dict[str, Any]) -> dict[str, str]:
+    return {item["key"]: item["action"] for item in result["keys"]}
+
+
+def secret(data: dict[str, bytes], **more: Any) -> dict[str, Any]:
+    encoded = {key: b64encode(value).decode() for key, value in data.items()}
+    metadata = {"namespace": "default", "name": "app", **more.pop("metadata", {})}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": encoded, **more}
+
+
+# ---------------------------------------------------------------------- made once, kept
+
+
+def test_made_then_kept() -> None:
+    cluster = FakeCluster()
+    options = {"data": {**PASSWORD, "host": {"value": "db.example"}}, "key_pairs": PAIRS, "labels": {"tier": "db"}}
+    first = keep(cluster, **options)
+    values, live = cluster.values("app"), cluster.live("Secret", "app", "default")
+    assert first["changed"]
+    assert actions(first) == dict.fromkeys(("host", "password", "jwt-private", "jwt-public"), "made")
+    assert {item["source"] for item in first["keys"]} == {"value", "random", "key_pair"}
+    assert first["secret"] == {"namespace": "default", "name": "app"}
+    assert generate.matches(generate.load_private(values["jwt-private"]), values["jwt-public"])
+    assert live["metadata"]["labels"] == {"tier": "db", "app.kubernetes.io/managed-by": "bytebot.production"}
+    assert set(json.loads(live["metadata"]["annotations"][MADE_AT])) == set(values)
+    version, cluster.writes = live["metadata"]["resourceVersion"], 0
+
+    second = keep(cluster, **options)
+    assert not second["changed"]
+    assert set(actions(second).values()) == {"kept"}
+    assert "diff" not in second
+    assert cluster.writes == 0
+    assert cluster.values("app") == values
+    assert cluster.live("Secret", "app", "default")["metadata"]["resourceVersion"] == version
+
+
+def test_check_mode_says_the_same_and_stores_nothing() -> None:
+    cluster = FakeCluster()
+    options = {"data": PASSWORD, "key_pairs": PAIRS}
+    asked = keep(cluster, check=True, **options)
+    assert cluster.writes == 0
+    assert cluster.live("Secret", "app", "default") is None
+    done = keep(cluster, **options)
+    assert (asked["changed"], asked["keys"]) == (done["changed"], done["keys"])
+    assert not keep(cluster, check=True, **options)["changed"]
+
+
+def test_no_namespace() -> None:
+    cluster = FakeCluster(namespaces=())
+    asked = keep(cluster, check=True, data=PASSWORD)
+    assert (asked["changed"], actions(asked)) == (True, {"password": "made"})
+    with pytest.raises(NotThere, match="there is no namespace default. Make the namespace first"):
+        keep(cluster, data=PASSWORD)
+
+
+def test_a_found_secret_is_taken_over_with_its_values() -> None:
+    good = generate.random_text(32, "base64").encode()
+    cluster = FakeCluster(secret({"password": good}))
+    first = keep(cluster, data=PASSWORD)
+    assert (first["changed"], actions(first)) == (True, {"password": "kept"})  # label and annotation are new
+    assert cluster.values("app") == {"password": good}
+    assert cluster.live("Secret", "app", "default")["metadata"]["annotations"][MADE_AT] == "{}"
+    assert not keep(cluster, data=PASSWORD)["changed"]
+
+
+def test_replace_makes_new_values_on_demand() -> None:
+    cluster = FakeCluster()
+    keep(cluster, data=PASSWORD, key_pairs=PAIRS)
+    before = cluster.values("app")
+    stamp = json.loads(cluster.live("Secret", "app", "default")["metadata"]["annotations"][MADE_AT])
+    result = keep(cluster, data=PASSWORD, key_pairs=PAIRS, replace=["password"])
+    after = cluster.values("app")
+    assert actions(result) == {"password": "made", "jwt-private": "kept", "jwt-public": "kept"}
+    assert {key for key in after if after[key] != before[key]} == {"password"}
+    now = json.loads(cluster.live("Secret", "app", "default")["metadata"]["annotations"][MADE_AT])
+    assert now["password"] >= stamp["password"]
+    assert now["jwt-private"] == stamp["jwt-private"]
+
+
+def test_the_literal_command_of_the_checklist_is_not_kept() -> None:
+    cluster = FakeCluster(secret({"password": b"$(openssl rand -base64 32)"}))
+    with pytest.raises(Refused, match="Key password of Secret default/app is the literal text of a command"):
+        keep(cluster, data=PASSWORD)
+    assert cluster.writes == 0
+    keep(cluster, data=PASSWORD, replace=["password"])
+    assert len(cluster.values("app")["password"]) == 44
+
+
+def test_a_change_in_between_is_not_overwritten(monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = FakeCluster()
+    keep(cluster, data={"host": {"value": "one"}})
+    real = FakeCluster.apply
+
+    def late(self: FakeCluster, obj: dict[str, Any], **how: Any) -> dict[str, Any]:
+        self.put(secret({"host": b"by another run"}))
+        return real(self, obj, **how)
+
+    monkeypatch.setattr(FakeCluster, "apply", late)
+    with pytest.raises(Refused, match="Secret default/app cannot be applied: .* has been modified"):
+        keep(cluster, data={"host": {"value": "two"}})
+    assert cluster.values("app") == {"host": b"by another run"}
+
+
+# ---------------------------------------------------------------------- sources that are read
+
+
+def test_all_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = generate.private_pem(generate.new_private_key("ed25519", 0, ""))
+    (tmp_path / "password").write_bytes(b"from the file\r\n")
+    (tmp_path / "tls.key").write_bytes(key + b"\n")
+    (tmp_path / "binary").write_bytes(b"\xff\x00\n")
+    monkeypatch.setenv("TRIAL_TOKEN", "from the environment")
+    other = secret({"ca.crt": b"from the other\n"}, metadata={"name": "other"})
+    cluster = FakeCluster(other)
+    options = {
+        "data": {
+            "text": {"file": str(tmp_path / "password")},
+            "as-is": {"file": str(tmp_path / "password"), "strip_newline": False},
+            "pem": {"file": str(tmp_path / "tls.key")},
+            "binary": {"file": str(tmp_path / "binary")},
+            "token": {"environment": "TRIAL_TOKEN"},
+            "ca": {"secret": {"namespace": "default", "name": "other", "key": "ca.crt"}},
+        }
+    }
+    keep(cluster, **options)
+    assert cluster.values("app") == {
+        "text": b"from the file",
+        "as-is": b"from the file\r\n",
+        "pem": key + b"\n",
+        "binary": b"\xff\x00\n",
+        "token": b"from the environment",
+        "ca": b"from the other\n",
+    }
+    (tmp_path / "password").write_text("another\n")
+    monkeypatch.setenv("TRIAL_TOKEN", "another token")
+    changed = keep(cluster, **options)
+    assert actions(changed) == {
+        "text": "updated",
+        "as-is": "updated",
+        "pem": "kept",
+        "binary": "kept",
+        "token": "updated",
+        "ca": "kept",
+    }
+    assert changed["diff"]["after"].count("(changed)") == 3
+
+
+@pytest.mark.parametrize(
+    ("source", "sentence"),
+    [
+        ({"file": "{tmp}/none"}, "is to come from the file {tmp}/none, and there is none"),
+        ({"file": "{tmp}"}, "is to come from the file {tmp}, which cannot be read (Is a directory)"),
+        ({"file": "{tmp}/empty"}, "is to come from the file {tmp}/empty, which is empty"),
+        ({"environment": "TRIAL_NONE"}, "is to come from the environment variable TRIAL_NONE, which is not set"),
+        ({"environment": "TRIAL_EMPTY"}, "is to come from the environment variable TRIAL_EMPTY, which is empty"),
+        (
+            {"secret": {"namespace": "default", "name": "none", "key": "x"}},
+            "is to come from Secret default/none, which does not exist",
+        ),
+        (
+            {"secret": {"namespace": "default", "name": "other", "key": "x"}},
+            "is to come from key x of Secret default/other, which has no such key",
+        ),
+        ({"secret": {"namespace": "default", "name": "other", "key": "empty"}}, "Secret default/other, which is empty"),
+    ],
+)
+def test_a_source_that_is_missing_leaves_nothing_half_done(
+    source: dict[str, Any], sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "empty").write_text("\n")
+    monkeypatch.setenv("TRIAL_EMPTY", "")
+    cluster = FakeCluster(secret({"empty": b""}, metadata={"name": "other"}))
+    filled = json.loads(json.dumps(source).replace("{tmp}", str(tmp_path)))
+    with pytest.raises(InputError) as caught:
+        keep(cluster, data={**PASSWORD, "wanted": filled})
+    assert caught.value.sentence.startswith("Key wanted of Secret default/app is to come from ")
+    assert sentence.replace("{tmp}", str(tmp_path)) in caught.value.sentence
+    assert cluster.writes == 0
+    assert {method for method, _path, _body in cluster.sent} <= {"GET"}
+
+
+# ---------------------------------------------------------------------- keys that are not listed
+
+
+def test_unlisted_keys_stay_and_are_pruned_on_demand() -> None:
+    cluster = FakeCluster()
+    keep(cluster, data={"mine": {"value": "one"}, "host": {"value": "db"}})
+    with_foreign = cluster.live("Secret", "app", "default")
+    with_foreign["data"]["foreign"] = b64encode(b"by hand").decode()
+    narrowed = keep(cluster, data={"host": {"value": "db"}})
+    assert not narrowed["changed"]
+    assert cluster.values("app") == {"mine": b"one", "host": b"db", "foreign": b"by hand"}
+    updated = keep(cluster, data={"host": {"value": "db2"}})
+    assert updated["changed"]
+    assert cluster.values("app") == {"mine": b"one", "host": b"db2", "foreign": b"by hand"}
+
+    asked = keep(cluster, check=True, data={"host": {"value": "db2"}}, prune=True)
+    assert set(cluster.values("app")) == {"mine", "host", "foreign"}
+    done = keep(cluster, data={"host": {"value": "db2"}}, prune=True)
+    assert actions(asked) == actions(done) == {"host": "kept", "foreign": "removed", "mine": "removed"}
+    assert asked["changed"] and done["changed"]
+    assert cluster.values("app") == {"host": b"db2"}
+    assert set(json.loads(cluster.live("Secret", "app", "default")["metadata"]["annotations"][MADE_AT])) == {"host"}
+    assert not keep(cluster, data={"host": {"value": "db2"}}, prune=True)["changed"]
+
+
+# ---------------------------------------------------------------------- immutable, type, Helm, deletion
+
+
+def test_immutable_is_kept_and_respected() -> None:
+    cluster = FakeCluster()
+    keep(cluster, data=PASSWORD, immutable=True)
+    assert cluster.live("Secret", "app", "default")["immutable"] is True
+    assert not keep(cluster, data=PASSWORD)["changed"]
+    with pytest.raises(Refused, match="Secret default/app is immutable and password would change. Delete it first"):
+        keep(cluster, data=PASSWORD, replace=["password"])
+    with pytest.raises(Refused, match="is immutable and it cannot be made mutable again"):
+        keep(cluster, data=PASSWORD, immutable=False)
+
+
+def test_another_type_is_refused() -> None:
+    cluster = FakeCluster(secret({"password": b"x"}, type="kubernetes.io/tls"))
+    with pytest.raises(Refused, match="is of type kubernetes.io/tls, which cannot be changed to Opaque"):
+        keep(cluster, data=PASSWORD)
+
+
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_a_releases_own_secret_is_left_alone(state: str) -> None:
+    helms = secret({"password": b"x"}, metadata={"annotations": {"meta.helm.sh/release-name": "bytebot"}})
+    cluster = FakeCluster(helms)
+    with pytest.raises(Refused, match="Secret default/app belongs to the Helm release bytebot"):
+        getattr(keeper(cluster, data=PASSWORD), state)(with_diff=False)
+    assert cluster.writes == 0
+
+
+def test_one_that_is_being_deleted_is_not_written() -> None:
+    cluster = FakeCluster(secret({"password": b"x"}))
+    cluster.live("Secret", "app", "default")["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    with pytest.raises(Refused, match="Secret default/app is being deleted"):
+        keep(cluster, data=PASSWORD)
+    assert not keeper(cluster, data=PASSWORD).absent(with_diff=True)["changed"]
+
+
+def test_absent() -> None:
+    cluster = FakeCluster(secret({"password": CANARY.encode()}))
+    asked = keeper(cluster, check=True, state="absent").absent(with_diff=True)
+    assert cluster.live("Secret", "app", "default")
+    done = keeper(cluster, state="absent").absent(with_diff=True)
+    assert asked == done
+    assert (done["changed"], actions(done)) == (True, {"password": "removed"})
+    assert CANARY not in str(done) and b64encode(CANARY.encode()).decode() not in str(done)
+    assert cluster.live("Secret", "app", "default") is None
+    assert not keeper(cluster, state="absent").absent(with_diff=True)["changed"]
+
+
+# ---------------------------------------------------------------------- nothing leaves
+
+
+def test_results_and_diffs_hold_no_value() -> None:
+    cluster = FakeCluster(secret({"old": f"{CANARY}-live".encode()}))
+    one = keeper(cluster, data={**PASSWORD, "literal": {"value": CANARY}}, key_pairs=PAIRS, prune=True)
+    result = one.present(with_diff=True)  # before the redactor, which is the second line
+    text = json.dumps(result)
+    for value in [*cluster.values("app").values(), f"{CANARY}-live".encode()]:
+        for form in (value.decode(), json.dumps(value.decode())[1:-1], b64encode(value).decode()):
+            assert form not in text
+            assert form not in one.redactor.text(f"An error that repeats {form}.")
+    assert f"literal: '{MASK} (changed)'" in result["diff"]["after"]
+
+
+def test_a_value_that_is_part_of_a_name_does_not_blind_the_result() -> None:
+    cluster = FakeCluster(namespaces=("bytebot-production",))
+    result = keep(cluster, namespace="bytebot-production", name="bytebot-db", data={"username": {"value": "bytebot"}})
+    assert result["secret"] == {"namespace": "bytebot-production", "name": "bytebot-db"}
+    assert "username: bytebot" not in result["diff"]["after"]
+
+
+@pytest.mark.parametrize(
+    ("options", "rc"),
+    [
+        ({"data": {"literal": {"value": CANARY}, "token": {"environment": "TRIAL_TOKEN"}}}, 0),
+        ({"data": {"literal": {"value": CANARY}, "missing": {"environment": "TRIAL_NONE"}}}, 2),
+        ({"data": {"literal": {"value": CANARY}, "wrong": CANARY}}, 2),
+        ({"data": {"literal": {"value": CANARY}}, "state": "sideways"}, 2),  # Ansible itself refuses, before our code
+    ],
+)
+def test_no_canary_in_what_ansible_prints(options: dict[str, Any], rc: int, tmp_path: Path) -> None:
+    cluster = FakeCluster()
+    with served(cluster) as address:
+        task = {"host": address, "namespace": "default", "name": "app", **options}
+        done = run_playbook(tmp_path, {"bytebot.production.generated_secret": task})
+    assert done.returncode == rc, done.stdout + done.stderr
+    printed = done.stdout + done.stderr
+    assert "module_args" in printed  # the place where a value would stand
+    for canary in (CANARY, f"{CANARY}-environment"):
+        assert canary not in printed
+        assert b64encode(canary.encode()).decode() not in printed
+    if rc == 0:
+        assert cluster.values("app") == {"literal": CANARY.encode(), "token": f"{CANARY}-environment".encode()}
+        assert '"environment": "TRIAL_TOKEN"' in printed or "environment: TRIAL_TOKEN" in printed
+
+
+def test_no_canary_of_an_applied_secret_in_what_ansible_prints(tmp_path: Path) -> None:
+    manifest = {**secret({}), "stringData": {"password": CANARY}}
+    config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "seen"}, "data": {"visible": "yes-visible"}}
+    with served(FakeCluster()) as address:
+        task = {"host": address, "namespace": "default", "objects": [manifest, config]}
+        done = run_playbook(tmp_path, {"bytebot.production.kube_apply": task})
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "yes-visible" in done.stdout
+    for form in (CANARY, b64encode(CANARY.encode()).decode()):
+        assert form not in done.stdout + done.stderr
+
+
+def run_playbook(folder: Path, task: dict[str, Any]) -> subprocess.CompletedProcess[str]:
+    """A real ``ansible-playbook -vvvv --diff``, as a user runs it. Variables keep the literal text out of the listing."""
+    play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": [task]}
+    (folder / "ansible.cfg").write_text("[defaults]\n")
+    (folder / "play.yml").write_text(yaml.safe_dump([play]))
+    environment = {
+        **{key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "K8S_", "KUBE"))},
+        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
+        "ANSIBLE_CONFIG": str(folder / "ansible.cfg"),
+        "ANSIBLE_HOME": str(folder / "home"),
+        "ANSIBLE_LOCALHOST_WARNING": "false",
+        "TRIAL_TOKEN": f"{CANARY}-environment",
+    }
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), "-vvvv", "--diff", str(folder / "play.yml")]
+    python = ["-e", f"ansible_python_interpreter={sys.executable}"]
+    return subprocess.run(
+        [*command, *python], env=environment, capture_output=True, text=True, timeout=60, check=False, cwd=folder
+    )
+
+
+def test_every_error_is_the_collections_own() -> None:
+    """A refusal by the API server names the Secret and repeats no value."""
+    cluster = FakeCluster()
+    one = keeper(cluster, data={"literal": {"value": CANARY}})
+    cluster._patch = lambda *_args: (_ for _ in ()).throw(_status(f'admission webhook "x" denied: {CANARY}'))
+    with pytest.raises(CollectionError) as caught:
+        one.present(with_diff=False)
+    assert caught.value.sentence.startswith("Secret default/app cannot be applied: the Kubernetes API refused")
+    assert CANARY not in one.redactor.text(caught.value.sentence)
+
+
+def _status(message: str) -> Exception:
+    from tests.unit.collection.fakes import _Status
+
+    return _Status(422, message)
