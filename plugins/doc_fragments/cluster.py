@@ -14,7 +14,7 @@ options:
     description:
       - Path of the kubeconfig file to use.
       - Where it is not set, the environment variables E(K8S_AUTH_KUBECONFIG) and E(KUBECONFIG) are asked in this order,
-        then C(~/.kube/config) is used.
+        then C(~/.kube/config) is used. It is one file; a list of files is not supported.
     type: path
   context:
     description:

@@ -7,8 +7,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import yaml
-
+from ansible_collections.bytebot.production.plugins.module_utils import yaml_text
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Connection
 from ansible_collections.bytebot.production.plugins.module_utils.helm.cli import Target
 
@@ -22,7 +21,7 @@ def target_of(connection: Connection, namespace: str, private_dir: str) -> Targe
         return Target(namespace, str(Path(connection.kubeconfig or "~/.kube/config").expanduser()), connection.context)
     path = Path(private_dir) / "helm.kubeconfig"
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as stream:
-        yaml.safe_dump(_kubeconfig(connection), stream)
+        stream.write(yaml_text.dump(_kubeconfig(connection)))
     return Target(namespace, str(path))
 
 

@@ -10,15 +10,12 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-import yaml
-
+from ansible_collections.bytebot.production.plugins.module_utils import yaml_text
 from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError
 from ansible_collections.bytebot.production.plugins.module_utils.redact import MASK
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"  # repeats the object, a Secret's data included
 Object = dict[str, Any]
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -36,12 +33,8 @@ class Identity:
 
 def parse(text: str, source: str = "the rendered manifest") -> list[Object]:
     """The objects in a multi-document YAML text; Lists are opened, empty documents are left out."""
-    try:
-        documents = [document for document in yaml.load_all(text, Loader=_Loader) if document]
-    except yaml.YAMLError as exc:
-        raise InputError(f"{source} is not YAML: {' '.join(str(exc).split())[:300]}.") from exc
     objects: list[Object] = []
-    for document in documents:
+    for document in yaml_text.load_all(text, source):
         if not isinstance(document, dict) or "kind" not in document:
             # its text is not repeated: a file that is no manifest may be a secret
             raise InputError(f"{source} holds something that is not a Kubernetes object (no kind).")
@@ -58,7 +51,7 @@ def identity(obj: Mapping[str, Any], default_namespace: str = "") -> Identity:
 
 def digest(objects: Iterable[Mapping[str, Any]]) -> str:
     """SHA-256 over objects, whatever their order and comments."""
-    texts = sorted(yaml.dump(dict(obj), Dumper=_Dumper, sort_keys=True) for obj in objects)
+    texts = sorted(yaml_text.dump(dict(obj)) for obj in objects)
     return sha256("---\n".join(texts).encode()).hexdigest()
 
 
@@ -90,7 +83,7 @@ def as_text(objects: Iterable[Mapping[str, Any]], others: Mapping[Identity, Obje
     texts = []
     for obj in sorted(objects, key=identity):
         hidden = masked(obj, (others or {}).get(identity(obj)))
-        texts.append("---\n" + yaml.dump(hidden, Dumper=_Dumper, sort_keys=True, width=120))
+        texts.append("---\n" + yaml_text.dump(hidden))
     return "".join(texts)
 
 

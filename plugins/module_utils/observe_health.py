@@ -121,12 +121,19 @@ class Prober:
         answer, before = self._scrapes(frozenset())
         if before is None:
             return answer, False
-        made = sum(self._http.get(self._plan.moving_path).status > 0 for _ in range(self._plan.moving_requests))
+        made = self._request_known()
         answer, after = self._scrapes(frozenset(process for process, _value in before))
         if after is None:
             return answer, False
         self._movement = Movement(made, tuple(before), tuple(after))
         return answer, movement_problem(self._movement, policy.moving_metric)[0] is None
+
+    def _request_known(self) -> int:
+        """Make the known requests; how many were answered. The first that is not ends it: each would cost a time-out."""
+        for made in range(self._plan.moving_requests):
+            if self._http.get(self._plan.moving_path).failure:
+                return made
+        return self._plan.moving_requests
 
     def _scrapes(self, wanted: frozenset[str]) -> tuple[Answer, list[tuple[str, float]] | None]:
         """Scrape until the wanted processes (or, without any, all that can be met) have answered.

@@ -158,7 +158,7 @@ results:
       type: str
       returned: always
       sample: pass
-    summary: {description: What was seen, with the numbers., type: str, returned: always}
+    summary: {description: "What was seen, with the numbers.", type: str, returned: always}
     remedy: {description: What to do now; empty when nothing., type: str, returned: always}
     evidence:
       description: The observations that the result rests on, redacted.

@@ -96,7 +96,7 @@ results:
       type: list
       elements: dict
       returned: always
-    started: {description: When judging began, RFC 3339 in UTC., type: str, returned: always}
+    started: {description: "When judging began, RFC 3339 in UTC.", type: str, returned: always}
     duration_s: {description: Seconds spent., type: float, returned: always}
 failed_controls:
   description: Ids of the controls in state V(fail) or V(error).

@@ -69,7 +69,7 @@ options:
   grace:
     description:
       - Seconds that a sign of failure must last before it is certain, by cause.
-      - For example V({unschedulable: 300}) where a cluster autoscaler needs five minutes.
+      - For example V(unschedulable) with V(300) where a cluster autoscaler needs five minutes.
     type: dict
     default: {}
   history_max:
@@ -160,7 +160,7 @@ release:
     chart_version: {description: Version of the chart., type: str, returned: always}
     app_version: {description: Version of the application., type: str, returned: always}
     images: {description: Images that the workloads name., type: list, elements: str, returned: always}
-    notes: {description: The chart's notes, redacted., type: str, returned: always}
+    notes: {description: "The chart's notes, redacted.", type: str, returned: always}
 digests:
   description: SHA-256 over the rendered manifest and over the merged values.
   returned: O(state=present), or when a release was removed
@@ -179,7 +179,7 @@ causes:
     message: {description: Kubernetes' message., type: str, returned: always}
     sentence: {description: All this in one sentence., type: str, returned: always}
     remedy: {description: What to do., type: str, returned: always}
-    log: {description: The last log lines, redacted., type: list, elements: str, returned: always}
+    log: {description: "The last log lines, redacted.", type: list, elements: str, returned: always}
     events: {description: The last events about it., type: list, elements: str, returned: always}
 waiting:
   description: What was not ready.

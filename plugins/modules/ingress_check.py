@@ -88,7 +88,7 @@ results:
   contains:
     control: {description: Id of the control., type: str, returned: always, sample: deployment.execution.ingress}
     state: {description: "V(pass), V(fail) or V(error).", type: str, returned: always, sample: pass}
-    summary: {description: What was seen, with the numbers., type: str, returned: always}
+    summary: {description: "What was seen, with the numbers.", type: str, returned: always}
     remedy: {description: What to do now; empty when nothing., type: str, returned: always}
     evidence:
       description: The observations that the result rests on, redacted.

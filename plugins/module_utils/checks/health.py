@@ -102,6 +102,7 @@ class Endpoint:
 class Scrape:
     """What one metrics page holds.
 
+    :param families: the names of its families and of their series.
     :param process: which process answered; empty where the page does not tell.
     :param value: the moving counter, summed over its labels; None where it has no series.
     :param problem: why the page is no exposition; empty where it is one.
@@ -186,7 +187,7 @@ def metrics(facts: Facts) -> Verdict:
     if problem and not certain:
         return inconclusive(problem.what, problem.remedy, _seen(probe), seen)
     good = (
-        f"{len(page.families)} metric families, all {len(policy.families)} wanted ones among them; "
+        f"All {len(policy.families)} wanted metric families are there; "
         f"{policy.moving_metric} grew by {_growth(moved):g} over {moved.made} requests"
     )
     return _verdict(probe, [problem] if problem else [], good, seen)
@@ -284,7 +285,7 @@ def metrics_problems(answer: Answer, page: Scrape, policy: Policy) -> list[Probl
         return [Problem(what, "Check what is served there; Prometheus would drop this scrape too.")]
     missing = sorted({*policy.families, policy.moving_metric} - page.families)
     if missing:
-        what = f"{url} lacks the metric families {', '.join(missing)} (it has {len(page.families)} others)."
+        what = f"{url} lacks the metric families {', '.join(missing)} (it has {len(page.families)} other names)."
         return [Problem(what, "Export them, else the dashboards and alert rules that use them stay silent.")]
     return []
 

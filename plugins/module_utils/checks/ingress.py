@@ -98,7 +98,8 @@ class Route:
         """Whether the other route takes requests that would come here: it claims the same, or more precisely."""
         if self.host != other.host or other.path.startswith(ACME):
             return False
-        return self.same_as(other) or (not self.exact and _below(other.path, self.path))
+        narrower = other.path == self.path or _below(other.path, self.path)
+        return self.same_as(other) or (not self.exact and narrower)
 
 
 CHECKS: Checks[IngressFacts] = Checks()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from ansible_collections.bytebot.production.plugins.module_utils import yaml_text
 from ansible_collections.bytebot.production.plugins.module_utils.errors import (
     CredentialsRefused,
     InputError,
@@ -315,9 +316,7 @@ def _kubeconfig_problem(path: Path, context: str, message: str) -> str:
 
 
 def _context_names(path: Path) -> list[str]:
-    import yaml
-
-    loaded = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    loaded = yaml_text.load(path.read_text(encoding="utf-8"), f"The kubeconfig {path}") or {}
     return [str(item.get("name")) for item in loaded.get("contexts") or []]
 
 

@@ -11,7 +11,6 @@ import ssl
 import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urljoin, urlsplit
 
@@ -110,8 +109,7 @@ class Http:
         :param resolve: addresses by host name, as ``curl --resolve``.
         :param body_cap: bytes of a body to read at most.
         """
-        if ca_file and not Path(ca_file).is_file():
-            raise InputError(f"ca_file: there is no file {ca_file}. Give the PEM file of the CA to trust.")
+        check_ca_file(ca_file)
         if timeout_s <= 0:
             raise InputError(f"timeout: {timeout_s} is not a positive number of seconds.")
         self.base_url = base_url.rstrip("/")
@@ -217,6 +215,16 @@ class Http:
             if time.monotonic() > deadline:
                 raise TimeoutError("the body did not end in time")
         return raw.decode("utf-8", "replace")
+
+
+def check_ca_file(path: str) -> None:
+    """Refuse a CA file that cannot be used; else each handshake would fail, and the server would seem to be at fault."""
+    try:
+        ssl.create_default_context(cafile=path or None)
+    except FileNotFoundError as exc:
+        raise InputError(f"ca_file: there is no file {path}. Give the PEM file of the CA to trust.") from exc
+    except OSError as exc:
+        raise InputError(f"ca_file: {path} holds no usable PEM certificate ({_words(exc)}).") from exc
 
 
 class _TooLargeError(OSError):

@@ -9,10 +9,13 @@ import ssl
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from ansible_collections.bytebot.production.plugins.module_utils.clients.http import causes_of, tls_why
+from ansible_collections.bytebot.production.plugins.module_utils.clients.http import (
+    causes_of,
+    check_ca_file,
+    tls_why,
+)
 from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError, LibraryMissing, Unreachable
 
 VERSIONS = {
@@ -23,6 +26,7 @@ VERSIONS = {
 }
 # What this side's OpenSSL says when its own build or policy, and not the server, rules a version out
 _LOCAL = ("NO_PROTOCOLS_AVAILABLE", "NO_CIPHERS_AVAILABLE", "UNSUPPORTED_PROTOCOL_VERSION", "INTERNAL_ERROR")
+_FIXED_BITS = {"ED25519": 256, "ED448": 456}  # RFC 8032; these keys have no size of their own
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +80,7 @@ class Handshake:
 
 def handshake(server: Server) -> Handshake:
     """Look at a server's certificate, and ask separately whether it verifies; no data is sent in either."""
-    if server.ca_file and not Path(server.ca_file).is_file():
-        raise InputError(f"ca_file: there is no file {server.ca_file}. Give the PEM file of the CA to trust.")
+    check_ca_file(server.ca_file)
     try:
         with _connect(server, _looking()) as sock:
             der, known = _chain(sock)
@@ -97,24 +100,28 @@ def certificate(encoded: bytes) -> Certificate:
     """The facts of one certificate, in DER or PEM form (the first one in a PEM file)."""
     try:
         from cryptography import x509
+        from cryptography.exceptions import UnsupportedAlgorithm
     except ImportError as exc:
         raise LibraryMissing("cryptography", str(exc)) from exc
 
     load = x509.load_pem_x509_certificate if b"-----BEGIN" in encoded else x509.load_der_x509_certificate
     try:
-        cert = load(encoded)
-        names = _names(cert)
-    except ValueError as exc:
+        return _facts(load(encoded))
+    except (ValueError, UnsupportedAlgorithm) as exc:
         raise InputError(f"The certificate cannot be read: {_words(exc)}.") from exc
+
+
+def _facts(cert: Any) -> Certificate:
     key = cert.public_key()
+    kind = _key_type(key)
     return Certificate(
         subject=cert.subject.rfc4514_string(),
         issuer=cert.issuer.rfc4514_string(),
-        names=names,
+        names=_names(cert),
         not_before=cert.not_valid_before_utc.isoformat().replace("+00:00", "Z"),
         not_after=cert.not_valid_after_utc.isoformat().replace("+00:00", "Z"),
-        key_type=_key_type(key),
-        key_bits=int(getattr(key, "key_size", 0)) or 256,
+        key_type=kind,
+        key_bits=_FIXED_BITS.get(kind) or int(key.key_size),
         signature=_signature(cert),
         sha256=_fingerprint(cert),
     )

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from ansible_collections.bytebot.production.plugins.module_utils.errors import (
     CommandFailed,
@@ -62,7 +62,16 @@ class Target:
         return ["--namespace", self.namespace, *(["--kube-context", self.context] if self.context else [])]
 
 
-Runner = Callable[[Sequence[str], str | None, Mapping[str, str], Callable[[], str] | None], Completed]
+class Runner(Protocol):
+    """Runs a program; tests put their own in its place."""
+
+    def __call__(
+        self,
+        arguments: Sequence[str],
+        stdin: str | None,
+        environment: Mapping[str, str],
+        should_stop: Callable[[], str] | None = None,
+    ) -> Completed: ...
 
 
 def run_program(

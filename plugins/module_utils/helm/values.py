@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from ansible_collections.bytebot.production.plugins.module_utils import yaml_text
 from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError
 
 
@@ -51,13 +50,7 @@ def _checked_file(name: str) -> str:
         raise InputError(
             f"The values file {path} cannot be read: {getattr(exc, 'strerror', None) or 'it is not UTF-8 text'}."
         ) from exc
-    try:
-        loaded = yaml.safe_load(text)
-    except yaml.YAMLError as exc:
-        mark = getattr(exc, "problem_mark", None)
-        where = f" line {mark.line + 1}" if mark else ""
-        problem = getattr(exc, "problem", None) or "syntax error"
-        raise InputError(f"The values file {path} is not YAML:{where} {problem}.") from exc
+    loaded = yaml_text.load(text, f"The values file {path}")
     if loaded is not None and not isinstance(loaded, Mapping):
         raise InputError(f"The values file {path} holds a {type(loaded).__name__}, where keys and values are needed.")
     return str(path)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from ansible_collections.bytebot.production.plugins.module_utils import apply as under_test
 from ansible_collections.bytebot.production.plugins.module_utils.apply import (
     Applier,
@@ -28,7 +29,6 @@ from ansible_collections.bytebot.production.plugins.module_utils.errors import (
     TimedOut,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
-
 from tests.unit.collection.fakes import FakeCluster
 
 EMPTY = {"created": [], "changed": [], "deleted": [], "unchanged": []}
@@ -125,7 +125,12 @@ def test_order() -> None:
 
 def test_the_namespace_is_filled_in_only_where_objects_live_in_one() -> None:
     cluster = FakeCluster()
-    bare = [obj("Namespace", "trial"), obj("ConfigMap", "motd", data={}), CRD, obj("Widget", "one", "", "example.com/v1")]
+    bare = [
+        obj("Namespace", "trial"),
+        obj("ConfigMap", "motd", data={}),
+        CRD,
+        obj("Widget", "one", "", "example.com/v1"),
+    ]
     made = run(cluster, *bare, config("own", "default"), namespace="trial")["changes"]["created"]
     assert made == [
         "Namespace trial",
@@ -170,13 +175,13 @@ def test_a_custom_object_whose_definition_comes_along_is_not_asked_in_a_namespac
 
 @pytest.mark.parametrize("check", [True, False])
 def test_a_namespace_that_nobody_makes_is_an_error_in_both_modes(check: bool) -> None:
-    with pytest.raises(NotThere, match='ConfigMap trial/motd cannot be applied: PATCH .* namespaces "trial" not found'):
+    with pytest.raises(NotThere, match=r'^ConfigMap trial/motd cannot be applied: .* namespaces "trial" not found'):
         run(FakeCluster(), config(), check=check)
 
 
 @pytest.mark.parametrize("check", [True, False])
 def test_a_kind_that_is_not_served_is_an_error(check: bool) -> None:
-    with pytest.raises(NotThere, match="Widget trial/one cannot be applied: the cluster .* does not serve Widget"):
+    with pytest.raises(NotThere, match=r"Widget trial/one cannot be applied: the cluster .* does not serve Widget"):
         run(FakeCluster(namespaces=("trial",)), WIDGET, check=check)
 
 
@@ -290,7 +295,7 @@ def test_what_is_being_deleted_is_neither_deleted_again_nor_applied_to() -> None
     cluster = FakeCluster(config(), namespaces=("trial",))
     cluster.live("ConfigMap", "motd", "trial")["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
     assert not run(cluster, config(), absent=True)["changed"]
-    with pytest.raises(Refused, match="ConfigMap trial/motd is being deleted. Wait until it is gone"):
+    with pytest.raises(Refused, match=r"ConfigMap trial/motd is being deleted. Wait until it is gone"):
         run(cluster, config())
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible.module_utils import basic
 
 from ansible_collections.bytebot.production.plugins.module_utils.errors import (
     CollectionError,
@@ -25,6 +26,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.redact import M
 from ansible_collections.bytebot.production.plugins.module_utils.secret import generate
 from ansible_collections.bytebot.production.plugins.module_utils.secret.keep import MADE_AT, Keeper
 from ansible_collections.bytebot.production.plugins.module_utils.secret.spec import parse
+from ansible_collections.bytebot.production.plugins.modules import generated_secret, kube_apply
 from tests.unit.collection.fakes import FakeCluster, served
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -95,7 +97,7 @@ def test_no_namespace() -> None:
     cluster = FakeCluster(namespaces=())
     asked = keep(cluster, check=True, data=PASSWORD)
     assert (asked["changed"], actions(asked)) == (True, {"password": "made"})
-    with pytest.raises(NotThere, match="there is no namespace default. Make the namespace first"):
+    with pytest.raises(NotThere, match=r"there is no namespace default. Make the namespace first"):
         keep(cluster, data=PASSWORD)
 
 
@@ -142,7 +144,7 @@ def test_a_change_in_between_is_not_overwritten(monkeypatch: pytest.MonkeyPatch)
         return real(self, obj, **how)
 
     monkeypatch.setattr(FakeCluster, "apply", late)
-    with pytest.raises(Refused, match="Secret default/app cannot be applied: .* has been modified"):
+    with pytest.raises(Refused, match=r"Secret default/app cannot be applied: .* has been modified"):
         keep(cluster, data={"host": {"value": "two"}})
     assert cluster.values("app") == {"host": b"by another run"}
 
@@ -258,7 +260,7 @@ def test_immutable_is_kept_and_respected() -> None:
     keep(cluster, data=PASSWORD, immutable=True)
     assert cluster.live("Secret", "app", "default")["immutable"] is True
     assert not keep(cluster, data=PASSWORD)["changed"]
-    with pytest.raises(Refused, match="Secret default/app is immutable and password would change. Delete it first"):
+    with pytest.raises(Refused, match=r"Secret default/app is immutable and password would change. Delete it first"):
         keep(cluster, data=PASSWORD, replace=["password"])
     with pytest.raises(Refused, match="is immutable and it cannot be made mutable again"):
         keep(cluster, data=PASSWORD, immutable=False)
@@ -266,7 +268,7 @@ def test_immutable_is_kept_and_respected() -> None:
 
 def test_another_type_is_refused() -> None:
     cluster = FakeCluster(secret({"password": b"x"}, type="kubernetes.io/tls"))
-    with pytest.raises(Refused, match="is of type kubernetes.io/tls, which cannot be changed to Opaque"):
+    with pytest.raises(Refused, match=r"is of type kubernetes.io/tls, which cannot be changed to Opaque"):
         keep(cluster, data=PASSWORD)
 
 
@@ -274,7 +276,7 @@ def test_another_type_is_refused() -> None:
 def test_a_releases_own_secret_is_left_alone(state: str) -> None:
     helms = secret({"password": b"x"}, metadata={"annotations": {"meta.helm.sh/release-name": "bytebot"}})
     cluster = FakeCluster(helms)
-    with pytest.raises(Refused, match="Secret default/app belongs to the Helm release bytebot"):
+    with pytest.raises(Refused, match=r"Secret default/app belongs to the Helm release bytebot"):
         getattr(keeper(cluster, data=PASSWORD), state)(with_diff=False)
     assert cluster.writes == 0
 
@@ -282,7 +284,7 @@ def test_a_releases_own_secret_is_left_alone(state: str) -> None:
 def test_one_that_is_being_deleted_is_not_written() -> None:
     cluster = FakeCluster(secret({"password": b"x"}))
     cluster.live("Secret", "app", "default")["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
-    with pytest.raises(Refused, match="Secret default/app is being deleted"):
+    with pytest.raises(Refused, match=r"Secret default/app is being deleted"):
         keep(cluster, data=PASSWORD)
     assert not keeper(cluster, data=PASSWORD).absent(with_diff=True)["changed"]
 
@@ -346,20 +348,41 @@ def test_no_canary_in_what_ansible_prints(options: dict[str, Any], rc: int, tmp_
         assert '"environment": "TRIAL_TOKEN"' in printed or "environment: TRIAL_TOKEN" in printed
 
 
-def test_no_canary_of_an_applied_secret_in_what_ansible_prints(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("state", "rc"), [("present", 0), ("sideways", 2)])
+def test_no_canary_of_an_applied_secret_in_what_ansible_prints(state: str, rc: int, tmp_path: Path) -> None:
     manifest = {**secret({}), "stringData": {"password": CANARY}}
     config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "seen"}, "data": {"visible": "yes-visible"}}
     with served(FakeCluster()) as address:
-        task = {"host": address, "namespace": "default", "objects": [manifest, config]}
+        task = {"host": address, "namespace": "default", "objects": [manifest, config], "state": state}
         done = run_playbook(tmp_path, {"bytebot.production.kube_apply": task})
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "yes-visible" in done.stdout
+    assert done.returncode == rc, done.stdout + done.stderr
+    assert "module_args" in done.stdout
+    assert ("yes-visible" in done.stdout) is (rc == 0)
     for form in (CANARY, b64encode(CANARY.encode()).decode()):
         assert form not in done.stdout + done.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "options"),
+    [
+        (generated_secret.ARGUMENTS, {"name": "app", "namespace": "default", "data": {"literal": {"value": CANARY}}}),
+        (kube_apply.ARGUMENTS, {"objects": [{**secret({}), "stringData": {"password": CANARY}}]}),
+    ],
+)
+def test_no_canary_in_the_systems_log(
+    arguments: dict[str, Any], options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logged: list[str] = []
+    monkeypatch.setattr(basic, "_ANSIBLE_ARGS", json.dumps({"ANSIBLE_MODULE_ARGS": options}).encode())
+    monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)
+    monkeypatch.setattr(basic.AnsibleModule, "log", lambda self, msg, log_args=None: logged.append(f"{msg} {log_args}"))
+    basic.AnsibleModule(argument_spec=arguments)
+    assert len(logged) == 1 and "state=present" in logged[0]
+    assert CANARY not in logged[0]
+
+
 def run_playbook(folder: Path, task: dict[str, Any]) -> subprocess.CompletedProcess[str]:
-    """A real ``ansible-playbook -vvvv --diff``, as a user runs it. Variables keep the literal text out of the listing."""
+    """A real ``ansible-playbook -vvvv --diff``, as a user runs it."""
     play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": [task]}
     (folder / "ansible.cfg").write_text("[defaults]\n")
     (folder / "play.yml").write_text(yaml.safe_dump([play]))

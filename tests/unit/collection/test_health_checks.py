@@ -402,6 +402,12 @@ def test_a_metrics_page_that_is_html_is_scraped_once_per_attempt() -> None:
     assert http.asked.count("/metrics") == sum(facts.probes["metrics"].attempts.values())
 
 
+def test_known_requests_end_with_the_first_that_gets_no_answer() -> None:
+    lost = answer("", status=0, failure=Failure("timeout", "Late."))
+    http = FakeHttp({"/live": [answer(LIVE), answer(LIVE), lost]})
+    assert prober(http, "metrics", settle=0.0).facts().movement.made == 2
+
+
 def test_nothing_is_sent_where_one_url_is_not_allowed() -> None:
     http = FakeHttp({"/live": [answer(LIVE)]})
     real: Any = http

@@ -359,6 +359,9 @@ def test_credentials_do_not_follow_to_another_origin(serve: Serve) -> None:
 def test_inputs_are_checked(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="ca_file"):
         Http("https://a.test", ["a.test"], ca_file=str(tmp_path / "none"))
+    (tmp_path / "text").write_text("no certificate")
+    with pytest.raises(InputError, match="holds no usable PEM certificate"):
+        Http("https://a.test", ["a.test"], ca_file=str(tmp_path / "text"))
     with pytest.raises(InputError, match="timeout"):
         Http("https://a.test", ["a.test"], timeout_s=0)
 

@@ -149,8 +149,10 @@ def test_pairs_match_differ_and_are_kept(options: dict[str, object], kind: str) 
         assert values[name].startswith(b"-----BEGIN PRIVATE KEY-----")  # PKCS#8
         assert values[f"{name}-pub"].startswith(b"-----BEGIN PUBLIC KEY-----")  # SubjectPublicKeyInfo
         again = serialization.load_pem_public_key(values[f"{name}-pub"])
-        assert again.public_bytes_raw() == loaded.public_key().public_bytes_raw() if kind.startswith("Ed") else (
-            again.public_numbers() == loaded.public_key().public_numbers()
+        assert (
+            again.public_bytes_raw() == loaded.public_key().public_bytes_raw()
+            if kind.startswith("Ed")
+            else (again.public_numbers() == loaded.public_key().public_numbers())
         )
     assert values["a"] != values["b"]
     second = plan(wanted, values, {})
@@ -244,7 +246,8 @@ def test_one_secret_under_two_keys_is_refused(options: dict[str, object], live: 
 
 
 @pytest.mark.parametrize(
-    ("live", "action"), [({}, "made"), ({"host": b"db"}, "kept"), ({"host": b"old"}, "updated"), ({"host": b""}, "updated")]
+    ("live", "action"),
+    [({}, "made"), ({"host": b"db"}, "kept"), ({"host": b"old"}, "updated"), ({"host": b""}, "updated")],
 )
 def test_given_values_are_compared(live: dict[str, bytes], action: str) -> None:
     done = plan(spec(data={"host": {"value": "db"}}), live, {"host": b"db"})
@@ -305,7 +308,10 @@ def test_a_broken_record_is_begun_anew(broken: str) -> None:
         ({"data": {"a": {"secret": "x"}}}, "data.a.secret does not hold options (key, name, namespace)"),
         ({"data": {"a": {"random": {"bytes": 15}}}}, "data.a.random.bytes is not a number from 16 to 4096"),
         ({"data": {"a": {"random": {"bytes": True}}}}, "data.a.random.bytes is not a number"),
-        ({"data": {"a": {"random": {"encoding": "rot13"}}}}, "encoding is none of base64, base64url, hex, alphanumeric"),
+        (
+            {"data": {"a": {"random": {"encoding": "rot13"}}}},
+            "encoding is none of base64, base64url, hex, alphanumeric",
+        ),
         ({"data": {"a": {"random": {"length": 30}}}}, "length counts characters of alphanumeric text; give bytes"),
         ({"data": {"a": {"random": {"encoding": "alphanumeric", "length": 21}}}}, "length is not a number from 22"),
         (

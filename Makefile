@@ -1,0 +1,58 @@
+# Two commands do it all: `make demo` and `make test`. `make` alone lists the rest.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+VENV := .venv
+PY := $(VENV)/bin/python
+LINK := .collections/ansible_collections/bytebot/production
+export ANSIBLE_HOME ?= $(CURDIR)/.ansible
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+.PHONY: help demo test test-unit test-integration lint sanity dist sandbox-up sandbox-down sandbox-status sandbox-reset clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: sandbox-up ## raise the sandbox, deploy to it, show what was judged
+	@ansible-playbook deploy.yml
+
+test: $(VENV)/.ready $(LINK) ## everything: lint, sanity, unit and integration tests
+	@$(PY) scripts/stages.py lint sanity test-unit sandbox-up test-integration
+
+test-unit: $(VENV)/.ready $(LINK) ## unit tests: no root, no cluster, under a minute
+	@$(PY) -m pytest tests/unit
+
+test-integration: $(VENV)/.ready $(LINK) ## playbooks against the sandbox, which must be up
+	@$(PY) -m pytest tests/integration
+
+lint: $(VENV)/.ready $(LINK) ## ruff, mypy, yamllint, ansible-lint, licences, changelog
+	@scripts/lint
+
+sanity: dist ## ansible-test sanity on the unpacked tarball
+	@scripts/sanity
+
+dist: $(VENV)/.ready ## build the collection's tarball and unpack it below build/
+	@scripts/dist
+
+sandbox-up: $(VENV)/.ready $(LINK) ## raise the sandbox (builds what is missing)
+	@$(PY) -m sandbox up
+
+sandbox-down: $(VENV)/.ready ## stop the sandbox and keep its data
+	@$(PY) -m sandbox down
+
+sandbox-status: $(VENV)/.ready ## say what runs, and what an earlier sandbox left behind
+	@$(PY) -m sandbox status
+
+sandbox-reset: $(VENV)/.ready ## stop the sandbox and delete its data; built binaries stay
+	@$(PY) -m sandbox reset
+
+clean: ## remove what was built here, except the sandbox
+	@rm -rf build .collections .ansible .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(VENV)/.ready: requirements.txt requirements-dev.txt sandbox/app/requirements.txt scripts/venv
+	@scripts/venv $(VENV)
+	@touch $@
+
+$(LINK):
+	@mkdir -p $(dir $@) && ln -sfn ../../.. $@
