@@ -52,7 +52,7 @@ class Component:
     needs: tuple[str, ...] = ()
     builds: tuple[Build, ...] = ()
     images: tuple[Image, ...] = ()
-    # (name, parent or "")
+    # Pairs of a name and its parent; roots have an empty parent.
     authorities: tuple[tuple[str, str], ...] = ()
     certificates: tuple[Certificate, ...] = ()
     # Runs before anything starts, after the certificates are there.

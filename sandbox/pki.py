@@ -69,7 +69,8 @@ class Pki:
         key = ec.generate_private_key(ec.SECP256R1())
         subject = _subject(f"bytebot sandbox {name}", "")
         builder = self._builder(subject, key.public_key(), AUTHORITY_DAYS)
-        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0 if parent else None), critical=True)
+        constraints = x509.BasicConstraints(ca=True, path_length=0 if parent else None)
+        builder = builder.add_extension(constraints, critical=True)
         builder = builder.add_extension(_key_usage(signs=True), critical=True)
         self._sign(name, builder, key, parent or name, subject)
 

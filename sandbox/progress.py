@@ -89,4 +89,5 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     def cell(text: str, width: int) -> str:
         return text.rjust(width) if text.replace(".", "").isdigit() else text.ljust(width)
 
-    return "\n".join("  ".join(cell(t, w) for t, w in zip(row, widths, strict=True)).rstrip() for row in [header, *rows])
+    lines = ["  ".join(cell(t, w) for t, w in zip(row, widths, strict=True)) for row in [header, *rows]]
+    return "\n".join(line.rstrip() for line in lines)

@@ -129,7 +129,7 @@ class Prober:
         return answer, movement_problem(self._movement, policy.moving_metric)[0] is None
 
     def _request_known(self) -> int:
-        """Make the known requests; how many were answered. The first that is not ends it: each would cost a time-out."""
+        """Make the known requests; how many were answered. The first that is not ends it, as each costs a time-out."""
         for made in range(self._plan.moving_requests):
             if self._http.get(self._plan.moving_path).failure:
                 return made

@@ -14,6 +14,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.release 
     Reach,
     ReleaseFacts,
     restarts,
+    settled,
     youngest_s,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.checks.rollout import WATCHED, pods_of
@@ -26,6 +27,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.redact import R
 from ansible_collections.bytebot.production.plugins.module_utils.rollout import Patience, RolloutWatch
 
 Object = dict[str, Any]
+SETTLE_POLL_S = 0.5
 _REFUSED = ("connection refused", "connect: no route")
 _ANSWERED = ("malformed HTTP", "EOF", "connection reset")  # something listens there, and does not speak HTTP
 
@@ -35,12 +37,14 @@ class Scope:
     """Which objects are the release's, and what is asked of them.
 
     :param release: a Helm release; :param selector: labels, where the application was not deployed by Helm.
+    :param settle_s: seconds within which Services must lead somewhere: endpoints follow a change a moment later.
     """
 
     namespace: str
     release: str = ""
     selector: str = ""
     quiet_s: float = 10.0
+    settle_s: float = 5.0
     max_restarts: int = 3
     expected_digests: Mapping[str, str] = field(default_factory=dict)
 
@@ -61,15 +65,29 @@ def observe(
         status=watch.status,
         pods=_pods(watch),
         services=tuple(services),
-        slices=tuple(cluster.list("discovery.k8s.io/v1", "EndpointSlice", scope.namespace)),
         quiet_s=scope.quiet_s,
         max_restarts=scope.max_restarts,
         expected_digests=scope.expected_digests,
         probed=probe,
     )
-    if probe:
-        facts = replace(facts, reaches=tuple(_reaches(cluster, scope.namespace, services)))
+    facts = _with_services(cluster, facts, scope.settle_s, pause)
     return _after_quiet_period(watch, workloads, facts, pause)
+
+
+def _with_services(
+    cluster: Cluster, facts: ReleaseFacts, settle_s: float, pause: Callable[[float], None]
+) -> ReleaseFacts:
+    until = time.monotonic() + settle_s
+    while True:
+        services = list(facts.services)
+        facts = replace(
+            facts,
+            slices=tuple(cluster.list("discovery.k8s.io/v1", "EndpointSlice", facts.namespace)),
+            reaches=tuple(_reaches(cluster, facts.namespace, services)) if facts.probed else (),
+        )
+        if settled(facts) or time.monotonic() >= until:
+            return facts
+        pause(SETTLE_POLL_S)
 
 
 def _after_quiet_period(

@@ -35,6 +35,12 @@ options:
       - Seconds that every container must have run without restart. Where one is younger, the rest is waited for.
     type: float
     default: 10.0
+  settle_timeout:
+    description:
+      - Seconds within which every Service must lead to something that answers.
+      - Endpoints follow a change a moment later.
+    type: float
+    default: 5.0
   max_restarts:
     description: Restarts per container that are accepted.
     type: int
@@ -123,6 +129,7 @@ ARGUMENTS: dict[str, Any] = {
     "release": {"type": "str"},
     "selector": {"type": "str"},
     "quiet_period": {"type": "float", "default": 10.0},
+    "settle_timeout": {"type": "float", "default": 5.0},
     "max_restarts": {"type": "int", "default": 3},
     "expected_digests": {"type": "dict", "default": {}},
 }
@@ -140,6 +147,7 @@ def judge_release(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
         release=given["release"] or "",
         selector=given["selector"] or "",
         quiet_s=given["quiet_period"],
+        settle_s=given["settle_timeout"],
         max_restarts=given["max_restarts"],
         expected_digests=given["expected_digests"],
     )

@@ -72,12 +72,15 @@ class ImageStore:
 
     def push(self, image: Image) -> None:
         """Does nothing when the registry has exactly this content under this name."""
-        if self._registry_digest(image) == self.digest(image):
+        if self.pushed(image):
             return
         crane = str(self.settings.bin / "crane")
         target = f"{self.settings.registry_address}/{image.reference}"
         command = [*enter_command(self.settings), crane, "push", str(self._layout(image)), target]
         run("registry", command, what=f"pushing {image.reference}", remedy="read .sandbox/log/registry.log")
+
+    def pushed(self, image: Image) -> bool:
+        return self._registry_digest(image) == self.digest(image)
 
     def digest(self, image: Image) -> str:
         index = json.loads((self._layout(image) / "index.json").read_text())

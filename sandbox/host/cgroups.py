@@ -13,6 +13,7 @@ from typing import Protocol
 
 ROOT = Path("/sys/fs/cgroup")
 SUPERVISOR = "supervisor"
+PODS = "kubepods"
 REMOVE_S = 5.0
 
 
@@ -23,6 +24,9 @@ class Cgroups(Protocol):
 
     def enter_files(self) -> list[Path]:
         """Files into which a process writes its id to belong to the sandbox."""
+
+    def membership(self) -> Path:
+        """The one tree that tells which processes are the sandbox's."""
 
     def trees(self) -> list[Path]:
         """The sandbox's existing top folders."""
@@ -46,7 +50,10 @@ class V1:
         (self.root / "pids" / self.name / SUPERVISOR).mkdir(exist_ok=True)
 
     def enter_files(self) -> list[Path]:
-        return [self.root / "pids" / self.name / SUPERVISOR / "cgroup.procs"]
+        return [self.membership() / SUPERVISOR / "cgroup.procs"]
+
+    def membership(self) -> Path:
+        return self.root / "pids" / self.name
 
     def trees(self) -> list[Path]:
         return sorted(
@@ -69,7 +76,10 @@ class V2:
         (own / SUPERVISOR).mkdir(exist_ok=True)
 
     def enter_files(self) -> list[Path]:
-        return [self.root / self.name / SUPERVISOR / "cgroup.procs"]
+        return [self.membership() / SUPERVISOR / "cgroup.procs"]
+
+    def membership(self) -> Path:
+        return self.root / self.name
 
     def trees(self) -> list[Path]:
         own = self.root / self.name
@@ -87,28 +97,36 @@ def detect(name: str, root: Path = ROOT) -> Cgroups:
 
 
 def members(cgroups: Cgroups) -> set[int]:
-    """Ids of all processes below the sandbox's cgroups."""
-    found: set[int] = set()
-    for tree in cgroups.trees():
-        for folder in _folders(tree):
-            try:
-                found.update(int(word) for word in (folder / "cgroup.procs").read_text().split())
-            except OSError:
-                continue
-    return found
+    """Ids of all processes of the sandbox."""
+    return _processes(cgroups.membership())
+
+
+def container_members(cgroups: Cgroups) -> set[int]:
+    """Ids of the processes of pods only."""
+    return _processes(cgroups.membership() / PODS)
 
 
 def pod_members(cgroups: Cgroups, uid: str) -> set[int]:
-    """Ids of a pod's processes."""
-    for tree in cgroups.trees():
-        for folder in _folders(tree):
-            if folder.name == f"pod{uid}":
-                found: set[int] = set()
-                for below in _folders(folder):
-                    found.update(int(word) for word in (below / "cgroup.procs").read_text().split())
-                if found:
-                    return found
-    return set()
+    """Ids of one pod's processes."""
+    found: set[int] = set()
+    for folder in _folders(cgroups.membership() / PODS):
+        if f"pod{uid}" in folder.parts:
+            found |= _listed(folder)
+    return found
+
+
+def _processes(tree: Path) -> set[int]:
+    found: set[int] = set()
+    for folder in _folders(tree):
+        found |= _listed(folder)
+    return found
+
+
+def _listed(folder: Path) -> set[int]:
+    try:
+        return {int(word) for word in (folder / "cgroup.procs").read_text().split()}
+    except OSError:
+        return set()
 
 
 def remove(cgroups: Cgroups) -> None:

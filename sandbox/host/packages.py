@@ -50,7 +50,8 @@ def ensure(progress: Progress) -> None:
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}
     with progress.long_step(f"installing Debian packages: {' '.join(names)}"), _services_stay_off():
         run("packages", ["apt-get", "update", "-qq"], env=quiet, remedy=REMEDY)
-        run("packages", ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *names], env=quiet, remedy=REMEDY)
+        install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *names]
+        run("packages", install, env=quiet, remedy=REMEDY)
 
 
 @contextmanager

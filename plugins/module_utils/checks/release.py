@@ -159,6 +159,12 @@ def services_lead_somewhere(facts: ReleaseFacts) -> Verdict:
     )
 
 
+def settled(facts: ReleaseFacts) -> bool:
+    """Whether every Service leads to something that answers, as far as was tried."""
+    unserved = any(_unserved_ports(item, facts) for item in facts.services)
+    return not unserved and all(reach.outcome == "connected" for reach in facts.reaches)
+
+
 # ---------------------------------------------------------------------------- pods
 
 

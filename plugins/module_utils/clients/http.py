@@ -218,9 +218,11 @@ class Http:
 
 
 def check_ca_file(path: str) -> None:
-    """Refuse a CA file that cannot be used; else each handshake would fail, and the server would seem to be at fault."""
+    """Refuse a CA file that cannot be used; else each handshake would fail, and the server seem to be at fault."""
+    if not path:
+        return
     try:
-        ssl.create_default_context(cafile=path or None)
+        ssl.create_default_context(cafile=path)
     except FileNotFoundError as exc:
         raise InputError(f"ca_file: there is no file {path}. Give the PEM file of the CA to trust.") from exc
     except OSError as exc:

@@ -1,6 +1,7 @@
 # containerd of Debian, with its state, sockets and pod namespaces in the sandbox's own folders.
 # SPDX-FileCopyrightText: The bytebot.production authors
 # SPDX-License-Identifier: GPL-3.0-or-later
+
 from pathlib import Path
 
 from sandbox import probe

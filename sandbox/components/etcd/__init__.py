@@ -1,6 +1,7 @@
 # etcd, the store behind the API server; loopback only, client certificates required.
 # SPDX-FileCopyrightText: The bytebot.production authors
 # SPDX-License-Identifier: GPL-3.0-or-later
+
 from sandbox import probe
 from sandbox.build.golang import GoTool
 from sandbox.component import Context, Process

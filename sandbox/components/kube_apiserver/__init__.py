@@ -1,6 +1,7 @@
 # The API server: RBAC, NodeRestriction, PodSecurity, audit log, secrets encrypted at rest, nobody anonymous.
 # SPDX-FileCopyrightText: The bytebot.production authors
 # SPDX-License-Identifier: GPL-3.0-or-later
+
 from collections.abc import Mapping
 
 from sandbox.build.golang import KUBERNETES

@@ -1,6 +1,7 @@
 # kube-proxy in nftables mode: service addresses and the load balancer's address.
 # SPDX-FileCopyrightText: The bytebot.production authors
 # SPDX-License-Identifier: GPL-3.0-or-later
+
 from sandbox import probe
 from sandbox.build.golang import KUBERNETES
 from sandbox.component import Context, Process

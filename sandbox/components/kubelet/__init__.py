@@ -1,6 +1,7 @@
 # The kubelet: this machine as the cluster's one node.
 # SPDX-FileCopyrightText: The bytebot.production authors
 # SPDX-License-Identifier: GPL-3.0-or-later
+
 import datetime
 
 from sandbox import probe

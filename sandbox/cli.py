@@ -1,0 +1,144 @@
+# The command line: every end is worded, no traceback reaches the caller.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import socket
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+
+from sandbox import status
+from sandbox.errors import PreflightError, SandboxError, Stopped
+from sandbox.files import put
+from sandbox.host import cgroups, netns
+from sandbox.lifecycle import Sandbox
+from sandbox.progress import Progress
+from sandbox.settings import Settings, load
+from sandbox.shell import environment
+
+FAILED, PREFLIGHT, INTERRUPTED = 1, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    words = parser().parse_args(arguments)
+    settings = load()
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        return dispatch(words, settings)
+    except PreflightError as error:
+        print("The sandbox cannot work here, and nothing was touched:", file=sys.stderr)
+        for cause in error.causes:
+            print(f"  - {cause}", file=sys.stderr)
+        return PREFLIGHT
+    except (SandboxError, Stopped) as error:
+        print(f"\nfailed: {error}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        print("\ninterrupted; `python -m sandbox up` goes on from here, `down` clears all away", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        return FAILED
+    except Exception as error:  # noqa: BLE001 - the promise is that nobody meets a traceback
+        return _unforeseen(settings, error)
+
+
+def parser() -> argparse.ArgumentParser:
+    root = argparse.ArgumentParser(prog="python -m sandbox", description="A real one-node Kubernetes on this machine.")
+    commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    up = commands.add_parser("up", help="build what is missing, start everything, wait until it answers")
+    up.add_argument("--progress", choices=["auto", "plain"], default="auto", help="plain: only whole lines")
+    commands.add_parser("down", help="stop everything and leave nothing behind but the data")
+    commands.add_parser("status", help="what runs, or what is left behind")
+    commands.add_parser("reset", help="down, and delete all state but binaries and image archives")
+    commands.add_parser("build", help="only build binaries and image archives")
+    commands.add_parser("env", help="shell lines that set KUBECONFIG and PATH")
+    inside = commands.add_parser("ns", help="run a command in the cluster's network namespace")
+    inside.add_argument("words", nargs=argparse.REMAINDER, metavar="CMD")
+    control = commands.add_parser("ctl", help="supervisorctl")
+    control.add_argument("words", nargs=argparse.REMAINDER, metavar="ARG")
+    return root
+
+
+def dispatch(words: argparse.Namespace, settings: Settings) -> int:
+    if words.command == "env":
+        print(f"export KUBECONFIG={settings.kubeconfig} PATH={settings.bin}:$PATH")
+        return 0
+    if words.command == "ns":
+        return _inside(settings, words.words)
+    progress = Progress(live=words.command == "up" and words.progress == "auto" and sys.stderr.isatty())
+    sandbox = Sandbox(settings, progress)
+    if words.command == "status":
+        text, code = status.status(sandbox)
+        print(text)
+        return code
+    if words.command == "ctl":
+        return sandbox.ctx.supervisor.control(words.words)
+    with _alone():
+        return _change(sandbox, words.command)
+
+
+def _change(sandbox: Sandbox, command: str) -> int:
+    progress = sandbox.ctx.progress
+    if command == "up":
+        seconds = sandbox.up()
+        print(status.report(sandbox, seconds))
+        print(f"API {sandbox.settings.api_url}; for a shell: eval \"$(python -m sandbox env)\"")
+    elif command == "build":
+        sandbox.check()
+        sandbox.build()
+        progress.line("all binaries and images are built")
+    elif command == "down":
+        sandbox.down()
+        progress.line("down")
+    elif command == "reset":
+        sandbox.reset()
+        progress.line("down, and all state deleted; binaries and image archives are kept")
+    return 0
+
+
+def _inside(settings: Settings, words: Sequence[str]) -> int:
+    if not settings.netns_file.exists():
+        raise SandboxError("ns", "the sandbox is not up", remedy="run `python -m sandbox up`")
+    if not words:
+        raise SandboxError("ns", "no command was given", remedy="`python -m sandbox ns CMD ...`")
+    # So that `down` knows it for one of the sandbox's own.
+    for file in cgroups.detect(settings.cgroup).enter_files():
+        file.write_text(str(os.getpid()))
+    env = environment()
+    env["PATH"] = f"{settings.bin}:{env['PATH']}"
+    command = [*netns.enter_command(settings), *words]
+    os.execvpe(command[0], command, env)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """One change at a time. An abstract socket goes with its process, however that ends."""
+    with socket.socket(socket.AF_UNIX) as mark:
+        try:
+            mark.bind("\0bytebot-sandbox")
+        except OSError as error:
+            what, remedy = "another `python -m sandbox` is changing it just now", "wait until that one is done"
+            raise SandboxError("sandbox", what, remedy=remedy) from error
+        yield
+
+
+def _unforeseen(settings: Settings, error: Exception) -> int:
+    where = settings.log / "crash.log"
+    try:
+        put(where, "".join(traceback.format_exception(error)))
+    except OSError:
+        print(f"failed: {type(error).__name__}: {error}", file=sys.stderr)
+    else:
+        print(f"failed: {type(error).__name__}: {error}\n  what to do: the details are in {where}", file=sys.stderr)
+    return FAILED
+
+
+def _interrupt(_: int, __: FrameType | None) -> None:
+    raise KeyboardInterrupt

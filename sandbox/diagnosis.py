@@ -1,0 +1,76 @@
+# Reads pods and workloads: is it ready, and if not, is it already certain that it never will be?
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+CERTAIN = {
+    "ImagePullBackOff": "is there an image of this name in the registry? `python -m sandbox up` pushes what is missing",
+    "InvalidImageName": "correct the image's name in the manifest",
+    "ErrImageNeverPull": "correct imagePullPolicy in the manifest",
+    "CreateContainerConfigError": "a Secret, ConfigMap or user that the pod names is missing or wrong",
+    "CreateContainerError": "read .sandbox/log/containerd.log",
+    "RunContainerError": "read .sandbox/log/containerd.log",
+}
+# One crash may be a dependency that came late; the third is a pattern.
+CRASHES = 3
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why waiting longer is of no use."""
+
+    pod: str
+    container: str
+    reason: str
+    message: str
+    remedy: str
+
+
+def rolled_out(workload: Mapping[str, Any]) -> bool:
+    """All replicas are of the current template and ready."""
+    wanted = workload["spec"].get("replicas", 1)
+    status = workload.get("status", {})
+    return bool(
+        status.get("observedGeneration", 0) >= workload["metadata"]["generation"]
+        and status.get("updatedReplicas", 0) == wanted
+        and status.get("readyReplicas", 0) == wanted
+        and status.get("replicas", 0) == wanted
+    )
+
+
+def running_since(pods: Iterable[Mapping[str, Any]], start: float) -> bool:
+    """All containers were started by the sandbox of now; stored conditions outlive a restart."""
+    for pod in pods:
+        statuses = pod.get("status", {}).get("containerStatuses") or []
+        if not statuses:
+            return False
+        for status in statuses:
+            began = status.get("state", {}).get("running", {}).get("startedAt")
+            # The API keeps whole seconds.
+            if not status.get("ready") or not began or _seconds(began) < int(start):
+                return False
+    return True
+
+
+def certain_failure(pods: Iterable[Mapping[str, Any]]) -> Failure | None:
+    for pod in pods:
+        status = pod.get("status", {})
+        for container in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]:
+            waiting = container.get("state", {}).get("waiting") or {}
+            reason, message = waiting.get("reason", ""), waiting.get("message", "")
+            name = pod["metadata"]["name"]
+            if reason in CERTAIN:
+                return Failure(name, container["name"], reason, message, CERTAIN[reason])
+            if reason == "CrashLoopBackOff" and container.get("restartCount", 0) >= CRASHES:
+                return Failure(name, container["name"], reason, message, "read the container's last lines above")
+    return None
+
+
+def _seconds(stamp: str) -> float:
+    return datetime.datetime.fromisoformat(stamp).timestamp()
