@@ -1,0 +1,111 @@
+# Runs playbooks as a user would, keeps everything they print, and gives the tests the sandbox's facts.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SANDBOX = Path(os.environ.get("SANDBOX_DIR", ROOT / ".sandbox"))
+LOGS = ROOT / "build" / "integration-logs"
+BIN = Path(sys.executable).parent
+_RECAP = re.compile(r"^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Played:
+    """How a playbook ended."""
+
+    code: int
+    output: str
+    changed: int
+    failed: int
+    seconds: float
+
+
+@dataclass
+class Player:
+    """Runs ansible-playbook in a folder with the checkout's collection (or another), and keeps its output."""
+
+    folder: Path = ROOT
+    collections: Path = ROOT / ".collections"
+    count: int = 0
+
+    def __call__(
+        self,
+        playbook: str,
+        *arguments: str,
+        inventory: str = "",
+        variables: Mapping[str, Any] | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> Played:
+        self.count += 1
+        command = [str(BIN / "ansible-playbook"), playbook, *arguments]
+        command += ["-i", inventory or str(ROOT / "inventories" / "sandbox")]
+        command += ["-e", json.dumps(variables)] if variables else []
+        own = {
+            "ANSIBLE_COLLECTIONS_PATH": str(self.collections),
+            "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_DEPRECATION_WARNINGS": "0",
+        }
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("KUBE", "ANSIBLE_", "K8S_"))}
+        began = time.monotonic()
+        done = subprocess.run(
+            command,
+            cwd=self.folder,
+            env={**kept, **own, **(environment or {})},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        output = done.stdout + done.stderr
+        name = re.sub(r"\W+", "-", " ".join([Path(playbook).stem, *arguments]))[:60]
+        LOGS.mkdir(parents=True, exist_ok=True)
+        (LOGS / f"{time.time_ns()}-{name}.log").write_text(output, encoding="utf-8")
+        recap = _RECAP.search(output)
+        changed, failed = (int(recap.group(3)), int(recap.group(5))) if recap else (0, 0)
+        return Played(done.returncode, output, changed, failed, time.monotonic() - began)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _fresh_logs() -> Iterator[None]:
+    shutil.rmtree(LOGS, ignore_errors=True)
+    yield
+
+
+@pytest.fixture(scope="session")
+def kubectl() -> Callable[..., str]:
+    """Ask the sandbox's cluster by kubectl, independently of the collection."""
+
+    def ask(*arguments: str, check: bool = True) -> str:
+        command = [str(SANDBOX / "bin" / "kubectl"), f"--kubeconfig={SANDBOX}/admin.kubeconfig", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=check).stdout
+
+    return ask
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _sandbox_is_up(kubectl: Callable[..., str]) -> None:
+    kubeconfig = SANDBOX / "admin.kubeconfig"
+    if not kubeconfig.is_file() or "ok" not in kubectl("get", "--raw", "/readyz", check=False):
+        pytest.exit(f"The sandbox is not up ({SANDBOX}). Raise it with: make sandbox-up", returncode=2)
+
+
+@pytest.fixture
+def play() -> Player:
+    """A player for the checkout."""
+    return Player()
