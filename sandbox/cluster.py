@@ -36,7 +36,7 @@ class Cluster:
     def __init__(self, settings: Settings, pki: Pki) -> None:
         self._settings = settings
         self._pki = pki
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._context: ssl.SSLContext | None = None
         self._kinds: dict[str, dict[str, tuple[str, bool]]] = {}
 

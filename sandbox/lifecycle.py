@@ -51,12 +51,17 @@ class Sandbox:
         if causes:
             raise PreflightError(causes)
 
-    def other_owner(self) -> str:
-        """State folder of a live sandbox that is not this one."""
+    def runs(self) -> bool:
+        """Whether this very sandbox is up. Another's supervisor answers at the same socket."""
         owner = remains.owner(self.settings)
-        if owner is None or owner == self.settings.state or not self.ctx.supervisor.alive():
-            return ""
-        return str(owner)
+        return owner is not None and owner.state == self.settings.state and self.ctx.supervisor.alive()
+
+    def other_owner(self) -> remains.Owner | None:
+        """A live sandbox of another checkout. One whose folder is gone is only remains."""
+        owner = remains.owner(self.settings)
+        if owner is None or owner.state == self.settings.state or not owner.state.exists():
+            return None
+        return owner if self.ctx.supervisor.alive() else None
 
     def build(self) -> None:
         self.settings.state.mkdir(parents=True, exist_ok=True)
@@ -71,7 +76,7 @@ class Sandbox:
         """Seconds that each component took."""
         self.check()
         self.build()
-        running = self.ctx.supervisor.alive()
+        running = self.runs()
         if not running:
             self._heal()
             self._claim()
@@ -83,9 +88,10 @@ class Sandbox:
 
     def down(self) -> None:
         """First what restarts pods, then the pods, then the rest."""
-        if self.other_owner():
-            raise PreflightError(preflight.judge(preflight.Facts(other_owner=self.other_owner()), self.settings))
-        if self.ctx.supervisor.alive():
+        other = self.other_owner()
+        if other:
+            raise PreflightError(preflight.judge(preflight.Facts(other_owner=other), self.settings))
+        if self.runs():
             self.ctx.supervisor.stop(["kubelet", "kube-controller-manager", "kube-scheduler", "kube-proxy"])
             self._end_pods()
             self.ctx.supervisor.shut_down()
@@ -110,8 +116,7 @@ class Sandbox:
 
     def _claim(self) -> None:
         s = self.settings
-        s.run.mkdir(parents=True, exist_ok=True)
-        put(s.owner_file, f"{s.state}\n", 0o644)
+        remains.claim(s)
         netns.ensure(s)
         cgroups.detect(s.cgroup).ensure()
 

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sandbox.remains import Owner
 from sandbox.settings import VERSIONS, Settings
 from sandbox.shell import environment
 
@@ -45,7 +46,7 @@ class Facts:
     state: str = ""
     state_writable: bool = True
     routes: Sequence[tuple[str, str]] = ()
-    other_owner: str = ""
+    other_owner: Owner | None = None
     kernel_lacks: Sequence[str] = ()
     programs_lacking: Sequence[str] = ()
 
@@ -72,8 +73,8 @@ def judge(facts: Facts, settings: Settings) -> list[str]:
     causes += _route_causes(facts.routes, settings)
     if facts.other_owner:
         causes.append(
-            f"The sandbox of another checkout is running, with its state in {facts.other_owner}: "
-            f"stop it with `cd {Path(facts.other_owner).parent} && python -m sandbox down`, or work there."
+            f"The sandbox of another checkout is running, with its state in {facts.other_owner.state}: "
+            f"stop it with `{facts.other_owner.command('down')}`, or work there."
         )
     if facts.kernel_lacks:
         causes.append(f"The kernel lacks {', '.join(facts.kernel_lacks)}: use one with these, or load its modules.")
@@ -108,7 +109,7 @@ def _route_causes(routes: Sequence[tuple[str, str]], settings: Settings) -> list
     return causes
 
 
-def gather(settings: Settings, *, builds_pending: bool, other_owner: str) -> Facts:
+def gather(settings: Settings, *, builds_pending: bool, other_owner: Owner | None) -> Facts:
     """Reads only."""
     if platform.system() != "Linux":
         return Facts(system=platform.system())

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from sandbox.files import put
 from sandbox.host import cgroups, mounts, netns
 from sandbox.settings import Settings
 from sandbox.shell import environment
@@ -30,12 +31,29 @@ class Remain:
     what: str
 
 
-def owner(settings: Settings) -> Path | None:
-    """State folder of the sandbox that uses, or last used, this machine."""
+@dataclass(frozen=True)
+class Owner:
+    """The sandbox that uses, or last used, this machine."""
+
+    state: Path
+    checkout: Path
+
+    def command(self, word: str) -> str:
+        other = "" if self.state == self.checkout / ".sandbox" else f"SANDBOX_DIR={self.state} "
+        return f"cd {self.checkout} && {other}.venv/bin/python -m sandbox {word}"
+
+
+def owner(settings: Settings) -> Owner | None:
     try:
-        return Path(settings.owner_file.read_text().strip())
-    except OSError:
+        lines = settings.owner_file.read_text().splitlines()
+        return Owner(Path(lines[0]), Path(lines[1]))
+    except (OSError, IndexError):
         return None
+
+
+def claim(settings: Settings) -> None:
+    settings.run.mkdir(parents=True, exist_ok=True)
+    put(settings.owner_file, f"{settings.state}\n{settings.checkout}\n", 0o644)
 
 
 def look(settings: Settings) -> list[Remain]:
@@ -133,4 +151,4 @@ def _ruleset() -> str:
 
 def _folders(settings: Settings) -> list[Path]:
     last = owner(settings)
-    return [settings.run, settings.state, *([last] if last else [])]
+    return [settings.run, settings.state, *([last.state] if last else [])]

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from sandbox import remains
+from sandbox.catalog import sequence
 from sandbox.component import Component, Context, Process, Workload
 from sandbox.diagnosis import rolled_out
 from sandbox.host import cgroups
-from sandbox.lifecycle import Sandbox
+from sandbox.lifecycle import Sandbox, needs_of
 from sandbox.progress import table
 
 UP, BROKEN = 0, 1
@@ -21,7 +22,7 @@ NOTHING_LEFT = "down, nothing left"
 def report(sandbox: Sandbox, seconds: Mapping[str, float]) -> str:
     """The table at the end of `up`."""
     rows = []
-    for name in sorted(sandbox.components, key=lambda n: (seconds.get(n, 0.0), n)):
+    for name in sequence(needs_of(sandbox.components)):
         component = sandbox.components[name]
         memory = rss_mib(pids_of(sandbox.ctx, component))
         rows.append(
@@ -34,8 +35,9 @@ def status(sandbox: Sandbox) -> tuple[str, int]:
     """0 when all is up, and when all is down and nothing is left."""
     other = sandbox.other_owner()
     if other:
-        return f"the sandbox of another checkout is running, with its state in {other}", BROKEN
-    if not sandbox.ctx.supervisor.alive():
+        stop = other.command("down")
+        return f"the sandbox of another checkout is running, with its state in {other.state}; stop: {stop}", BROKEN
+    if not sandbox.runs():
         return describe_remains(remains.look(sandbox.settings))
     states = {name: condition(sandbox.ctx, component) for name, component in sandbox.components.items()}
     rows = []

@@ -114,8 +114,8 @@ class Supervisor:
 
     def configure(self, programs: Sequence[Program]) -> None:
         """Writes the configuration; a running supervisor takes over what changed."""
-        changed = put(self.config, render_config(self._settings, programs))
-        if not changed or not self.alive():
+        put(self.config, render_config(self._settings, programs))
+        if not self.alive():
             return
         rpc = self._rpc().supervisor
         groups: Any = rpc.reloadConfig()

@@ -7,10 +7,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import threading
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -50,25 +50,26 @@ class Image:
         return f"{self.name}:{self.tag}"
 
 
-@dataclass
+@dataclass(frozen=True)
 class ImageStore:
     """Layers are cached by key; layouts share them by hard links."""
 
     settings: Settings
-    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def build(self, progress: Progress, images: Iterable[Image]) -> None:
-        for image in images:
-            stale = [layer for layer in image.layers if self._cached(layer) is None]
-            if stale:
-                names = ", ".join(layer.name for layer in stale)
-                with progress.long_step(f"building image {image.reference} (layers: {names})"):
-                    for layer in stale:
-                        self._build_layer(layer)
-            self._write_layout(image)
+        wanted = list(images)
+        layers = {layer.name: layer for image in wanted for layer in image.layers}
+        stale = [layer for layer in layers.values() if self._cached(layer) is None]
 
-    def stale(self, images: Iterable[Image]) -> bool:
-        return any(self._cached(layer) is None for image in images for layer in image.layers)
+        def build_layer(layer: Layer) -> None:
+            with progress.long_step(f"building image layer {layer.name}"):
+                self._build_layer(layer)
+
+        # Two at a time: installing packages mostly waits for the network and the disk.
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            list(pool.map(build_layer, stale))
+        for image in wanted:
+            self._write_layout(image)
 
     def push(self, image: Image) -> None:
         """Does nothing when the registry has exactly this content under this name."""

@@ -116,17 +116,7 @@ def ingress(facts: IngressFacts) -> Verdict:
     if hidden:
         what = f"Not permitted to read {', '.join(hidden)}; what could be read is right."
         return errored(what, "Grant get and list on them to this account.", evidence)
-    names = ", ".join(_name(one) for one in facts.ours)
-    scope = "" if facts.everywhere else (
-        f" Only namespace {facts.namespace} was searched for shadowing: listing all Ingresses is not permitted."
-    )  # fmt: skip
-    secured = "with TLS" if facts.wanted.tls else "without asking for TLS"
-    return passed(
-        f"{names} of class {', '.join(sorted({class_of(one) for one in facts.ours}))} publish "
-        f"{', '.join(facts.wanted.hosts)} {secured} at {', '.join(sorted(_addresses(facts.ours)))}; "
-        f"{_count(len(_routes(facts.ours)), 'path')} reach existing Services and ports.{scope}",
-        evidence,
-    )
+    return passed(_good(facts), evidence)
 
 
 def faults(facts: IngressFacts) -> list[Fault]:
@@ -324,6 +314,20 @@ def _addresses(objects: Iterable[Mapping[str, Any]]) -> set[str]:
 
 
 # ---------------------------------------------------------------------- words
+
+
+def _good(facts: IngressFacts) -> str:
+    names = ", ".join(_name(one) for one in facts.ours)
+    classes = ", ".join(sorted({class_of(one) for one in facts.ours}))
+    where = ", ".join(sorted(_addresses(facts.ours)))
+    secured = "with TLS" if facts.wanted.tls else "(TLS not asked for)"
+    sentence = (
+        f"{', '.join(facts.wanted.hosts)}: published {secured} at {where} by {names} (class {classes}); "
+        f"the backends of {_count(len(_routes(facts.ours)), 'path')} exist, and no other Ingress takes a path away."
+    )
+    if facts.everywhere:
+        return sentence
+    return f"{sentence} Only namespace {facts.namespace} was searched: listing all Ingresses is not permitted."
 
 
 def _name(one: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 import datetime
+from collections.abc import Mapping
 
 from sandbox import probe
 from sandbox.build.golang import KUBERNETES
@@ -31,12 +32,15 @@ def answers(ctx: Context) -> bool:
     if not probe.healthy(s, 10248):
         return False
     node = ctx.cluster.get(f"/api/v1/nodes/{s.node_name}")
-    lease = ctx.cluster.get(f"/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/{s.node_name}")
-    if not node or not lease:
-        return False
-    renewed = datetime.datetime.fromisoformat(lease["spec"]["renewTime"]).timestamp()
-    ready = any(c["type"] == "Ready" and c["status"] == "True" for c in node["status"]["conditions"])
-    return ready and renewed >= ctx.supervisor.state("kubelet").started
+    started = ctx.supervisor.state("kubelet").started
+    return any(
+        condition["type"] == "Ready" and condition["status"] == "True" and _seconds(condition) >= started
+        for condition in (node or {}).get("status", {}).get("conditions", [])
+    )
+
+
+def _seconds(condition: Mapping[str, str]) -> float:
+    return datetime.datetime.fromisoformat(condition["lastHeartbeatTime"]).timestamp()
 
 
 COMPONENT = Process(

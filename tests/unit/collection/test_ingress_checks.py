@@ -88,7 +88,7 @@ def unpublished() -> IngressFacts:
 def test_right() -> None:
     verdict = ingress(RIGHT)
     assert verdict.state == State.PASS and not verdict.remedy
-    for word in (f"Ingress {SPACE}/bytebot-api", "class traefik", HOST, "with TLS at 10.250.0.2", "1 path "):
+    for word in (f"by Ingress {SPACE}/bytebot-api", "class traefik", HOST, "with TLS at 10.250.0.2", "1 path "):
         assert word in verdict.summary, verdict.summary
     assert verdict.evidence[0].observed["ready_endpoints"] == {"bytebot-api": 2}
 

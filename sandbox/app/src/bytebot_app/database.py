@@ -1,0 +1,69 @@
+# PostgreSQL: one pool, short time-outs, TLS always verified as configured.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from typing import Any
+
+from psycopg.conninfo import make_conninfo
+from psycopg.rows import dict_row
+from psycopg_pool import AsyncConnectionPool
+
+from bytebot_app.settings import Settings
+
+
+def conninfo(settings: Settings) -> str:
+    """The connection's parameters; the password is in it, so it is never logged."""
+    return make_conninfo(
+        "",
+        host=settings.database_host,
+        port=settings.database_port,
+        dbname=settings.database_name,
+        user=settings.database_user,
+        password=settings.database_password.get_secret_value(),
+        sslmode=settings.database_ssl_mode,
+        sslrootcert=settings.database_ssl_root_cert or "system",
+        connect_timeout=max(1, settings.database_connection_timeout // 1000),
+        application_name=settings.pod_name,
+    )
+
+
+class Database:
+    """The pool, and the two ways to ask it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.size = settings.database_max_connections
+        self._timeout = settings.database_connection_timeout / 1000
+        self._pool: AsyncConnectionPool[Any] = AsyncConnectionPool(
+            conninfo(settings),
+            min_size=1,
+            max_size=self.size,
+            timeout=self._timeout,
+            kwargs={"row_factory": dict_row, "autocommit": True},
+            open=False,
+        )
+
+    async def open(self) -> None:
+        """Start the pool without waiting: a database that is down must not keep the process from living."""
+        await self._pool.open(wait=False)
+
+    async def close(self) -> None:
+        """Give all connections back."""
+        await self._pool.close()
+
+    @property
+    def active(self) -> int:
+        """Connections that are open now."""
+        return int(self._pool.get_stats().get("pool_size", 0))
+
+    async def rows(self, query: str, *parameters: Any, timeout: float | None = None) -> list[dict[str, Any]]:
+        """All rows that a statement returns."""
+        async with self._pool.connection(timeout=timeout or self._timeout) as connection:
+            cursor = await connection.execute(query.encode(), parameters)
+            return list(await cursor.fetchall()) if cursor.description else []
+
+    async def row(self, query: str, *parameters: Any) -> dict[str, Any] | None:
+        """The first row, or None."""
+        found = await self.rows(query, *parameters)
+        return found[0] if found else None
