@@ -23,7 +23,7 @@ CLUSTER_ARGS: Spec = {
     "ca_cert": {"type": "path"},
 }
 
-# doc_fragments/http.py
+# doc_fragments/web.py
 HTTP_ARGS: Spec = {
     "base_url": {"type": "str", "required": True},
     "allowed_hosts": {"type": "list", "elements": "str", "required": True},

@@ -19,7 +19,7 @@ description:
     V(deployment.health.metrics) and V(deployment.execution.endpoints).
   - What is wrong does not fail the task. It stands in RV(results) and RV(failed_controls).
 extends_documentation_fragment:
-  - bytebot.production.http
+  - bytebot.production.web
   - bytebot.production.results
   - bytebot.production.results.attributes
 options:
@@ -195,7 +195,6 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.health i
 from ansible_collections.bytebot.production.plugins.module_utils.clients.http import Http
 from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError
 from ansible_collections.bytebot.production.plugins.module_utils.judge import known_only, results_of
-from ansible_collections.bytebot.production.plugins.module_utils.model import Result, pending, utc_now
 from ansible_collections.bytebot.production.plugins.module_utils.module import run_module
 from ansible_collections.bytebot.production.plugins.module_utils.observe_health import Plan, Prober
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
@@ -246,8 +245,7 @@ def probe(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
     http = http_of(given)
     prober = Prober(http, _plan(given, wanted, http), redactor)
     if module.check_mode:
-        verdict = pending("Needs a probe; check mode sends none.", "Run without check mode.")
-        results = [Result(control, verdict, utc_now(), 0.0) for control in wanted]
+        results = CHECKS.pending("Needs a probe; check mode sends none.", "", wanted)
     else:
         results = CHECKS.judge(prober.facts(), wanted)
     return {"changed": False, **results_of(results, redactor)}

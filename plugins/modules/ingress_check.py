@@ -50,7 +50,7 @@ options:
     default: 10.0
 attributes:
   check_mode:
-    description: Only reads, so check mode is the same.
+    description: Only reads. Where no Ingress is there yet, the control is V(pending) in check mode.
     support: full
   diff_mode:
     description: Changes nothing.
@@ -148,7 +148,11 @@ def examine(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
     cluster = Cluster(connection, module.tmpdir)
     place = {"namespace": given["namespace"], "selector": given["selector"]}
     facts = settled_facts(partial(ingress_facts, cluster, redactor, wanted, **place), given["settle_timeout"])
-    return {"changed": False, **results_of(CHECKS.judge(facts, given["only"]), redactor)}
+    if module.check_mode and not facts.ours:
+        results = CHECKS.pending("No Ingress is there yet, and check mode deploys nothing.", "", given["only"])
+    else:
+        results = CHECKS.judge(facts, given["only"])
+    return {"changed": False, **results_of(results, redactor)}
 
 
 def main() -> None:

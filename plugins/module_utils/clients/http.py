@@ -299,7 +299,7 @@ def _peer(response: Any) -> str:
 def _split(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
-        _ = parts.port
+        int(parts.port or 0)  # raises ValueError where it is no port
     except ValueError as exc:
         raise InputError(f"{_bare(url)!r} is not a usable URL: {exc}.") from exc
     return parts

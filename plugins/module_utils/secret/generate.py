@@ -30,7 +30,7 @@ _LEFTOVER = re.compile(r"\s*(\$\(.*\)|\$\{.*\}|\{\{.*\}\}|<[A-Z][A-Z_ -]*>)\s*",
 def random_text(count: int, encoding: str, length: int | None = None) -> str:
     """``count`` random bytes as text. ``length`` is for alphanumeric text: so many characters."""
     if encoding == "alphanumeric":
-        return "".join(secrets.choice(ALPHANUMERIC) for _ in range(length or characters(count)))
+        return "".join(secrets.choice(ALPHANUMERIC) for _index in range(length or characters(count)))
     return _ENCODERS[encoding](secrets.token_bytes(count))
 
 

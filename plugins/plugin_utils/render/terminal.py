@@ -21,7 +21,7 @@ SIGNS = {
     "pending": "-",
     "not_applicable": "n/a",
 }
-NARROWEST, WIDEST = 60, 120
+NARROWEST, WIDEST = 60, 160
 
 
 def table(catalogue: Catalogue, sections: Sequence[str], results: Iterable[Result], width: int = 0) -> str:
@@ -31,7 +31,7 @@ def table(catalogue: Catalogue, sections: Sequence[str], results: Iterable[Resul
     :param width: columns; the terminal's own where it is 0.
     """
     by_id = {str(result["control"]): result for result in results}
-    width = max(NARROWEST, min(WIDEST, width or shutil.get_terminal_size((100, 20)).columns))
+    width = max(NARROWEST, min(WIDEST, width or shutil.get_terminal_size((160, 20)).columns))
     lines: list[str] = []
     for name in sections:
         lines += _section(catalogue.section(name), by_id, width)

@@ -20,8 +20,12 @@ LOCK = 727_001  # any number that only this application uses
 _DONE = "SELECT migration_name FROM _prisma_migrations WHERE finished_at IS NOT NULL"
 _HISTORY = """
 CREATE TABLE IF NOT EXISTS _prisma_migrations (
-  id text PRIMARY KEY, checksum text NOT NULL, migration_name text NOT NULL UNIQUE,
-  started_at timestamptz NOT NULL DEFAULT now(), finished_at timestamptz, applied_steps_count integer NOT NULL DEFAULT 0)
+  id text PRIMARY KEY,
+  checksum text NOT NULL,
+  migration_name text NOT NULL UNIQUE,
+  started_at timestamptz NOT NULL DEFAULT now(),
+  finished_at timestamptz,
+  applied_steps_count integer NOT NULL DEFAULT 0)
 """
 
 
