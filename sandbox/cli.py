@@ -80,27 +80,35 @@ def dispatch(words: argparse.Namespace, settings: Settings) -> int:
         return code
     if words.command == "ctl":
         return sandbox.ctx.supervisor.control(words.words)
-    with _alone():
-        return _change(sandbox, words.command)
+    return _change(sandbox, words.command)
 
 
 def _change(sandbox: Sandbox, command: str) -> int:
+    progress = sandbox.ctx.progress
+    if command in {"up", "build"}:
+        with _alone(f" {sandbox.settings.state}"):
+            sandbox.check(only_build=command == "build")
+            sandbox.build()
+    if command == "build":
+        progress.line("all binaries and images are built")
+        return 0
+    with _alone():
+        _change_machine(sandbox, command)
+    return 0
+
+
+def _change_machine(sandbox: Sandbox, command: str) -> None:
     progress = sandbox.ctx.progress
     if command == "up":
         seconds = sandbox.up()
         print(status.report(sandbox, seconds))
         print(f"API {sandbox.settings.api_url}; for a shell: eval \"$(python -m sandbox env)\"")
-    elif command == "build":
-        sandbox.check()
-        sandbox.build()
-        progress.line("all binaries and images are built")
     elif command == "down":
         sandbox.down()
         progress.line("down")
     elif command == "reset":
         sandbox.reset()
         progress.line("down, and all state deleted; binaries and image archives are kept")
-    return 0
 
 
 def _inside(settings: Settings, words: Sequence[str]) -> int:
@@ -118,11 +126,11 @@ def _inside(settings: Settings, words: Sequence[str]) -> int:
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
+def _alone(what: str = "") -> Iterator[None]:
     """One change at a time. An abstract socket goes with its process, however that ends."""
     with socket.socket(socket.AF_UNIX) as mark:
         try:
-            mark.bind("\0bytebot-sandbox")
+            mark.bind(f"\0bytebot-sandbox{what}")
         except OSError as error:
             what, remedy = "another `python -m sandbox` is changing it just now", "wait until that one is done"
             raise SandboxError("sandbox", what, remedy=remedy) from error

@@ -33,7 +33,11 @@ class ProgramMissing(CollectionError):
 
 
 class Unreachable(CollectionError):
-    """The system did not answer: wrong address, network, or it is down."""
+    """The system did not answer, or could not: wrong address, network, too busy, or it is down."""
+
+
+class NoBackend(Unreachable):
+    """The Kubernetes API answered, and what stands behind a Service did not."""
 
 
 class CredentialsRefused(CollectionError):

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
+from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor, Word
 
 
 class State(StrEnum):
@@ -26,6 +26,7 @@ class State(StrEnum):
 
 
 RED = frozenset({State.FAIL, State.ERROR})
+PROVEN = frozenset({State.PASS, State.NOT_APPLICABLE})  # what no state may come to without an observation
 
 
 def utc_now() -> str:
@@ -70,6 +71,10 @@ class Verdict:
     remedy: str = ""
     evidence: tuple[Evidence, ...] = ()
 
+    def __post_init__(self) -> None:
+        if self.state in PROVEN and not self.evidence:
+            raise ValueError(f"{self.state} needs evidence")
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
@@ -82,8 +87,8 @@ class Result:
 
     def to_dict(self, redactor: Redactor) -> dict[str, Any]:
         return {
-            "control": self.control,
-            "state": str(self.verdict.state),
+            "control": Word(self.control),
+            "state": self.verdict.state,
             "summary": redactor.text(self.verdict.summary),
             "remedy": redactor.text(self.verdict.remedy),
             "evidence": [item.to_dict(redactor) for item in self.verdict.evidence],
@@ -94,8 +99,6 @@ class Result:
 
 def passed(summary: str, *evidence: Evidence) -> Verdict:
     """The control holds, and the evidence shows it. A pass without evidence is refused."""
-    if not evidence:
-        raise ValueError("a pass needs evidence")
     return Verdict(State.PASS, summary, "", evidence)
 
 
@@ -121,6 +124,4 @@ def pending(summary: str, remedy: str = "", *evidence: Evidence) -> Verdict:
 
 def not_applicable(summary: str, *evidence: Evidence) -> Verdict:
     """The control does not apply here; the evidence is the system's own answer that says so."""
-    if not evidence:
-        raise ValueError("not_applicable needs the system's answer as evidence")
     return Verdict(State.NOT_APPLICABLE, summary, "", evidence)

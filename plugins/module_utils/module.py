@@ -23,7 +23,7 @@ def run_module(module: AnsibleModule, work: Work) -> NoReturn:
     """
     redactor = Redactor()
     try:
-        outcome = redactor.data(work(module, redactor))
+        outcome = _done(module, work, redactor)
     except LibraryMissing as exc:
         module.fail_json(msg=missing_required_lib(exc.package))
     except CollectionError as exc:
@@ -34,3 +34,11 @@ def run_module(module: AnsibleModule, work: Work) -> NoReturn:
         text = redactor.text(str(exc))
         module.fail_json(msg=f"Unexpected {type(exc).__name__} at {where}: {text}. This is a defect of the collection.")
     module.exit_json(**outcome)
+
+
+def _done(module: AnsibleModule, work: Work, redactor: Redactor) -> dict[str, Any]:
+    try:
+        outcome: dict[str, Any] = redactor.data(work(module, redactor))
+        return outcome
+    finally:
+        module.params = redactor.data(module.params)  # Ansible repeats them as `invocation`

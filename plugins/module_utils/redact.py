@@ -47,7 +47,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
      r"\1" + MASK + "\n"),
     # a variable of a container: name and value are two fields
     (re.compile(rf"(?i)(\bname[\"']?\s*:\s*[\"']?[\w.-]*{_KEY}[\"']?\s*,?\s*[\"']?value[\"']?\s*:[ \t]*)"
-                r"(?!null\b)(?:\"(?:[^\"\\]|\\.)*\"|'(?:[^']|'')*'|[^\s\"'][^\n]*)"), r"\1" + MASK),
+                r"(?!null\b|\*{8}(?:[\s,}]|\Z))(?:\"(?:[^\"\\]|\\.)*\"|'(?:[^']|'')*'|[^\s\"'][^\n]*)"), r"\1" + MASK),
     # JSON inside a JSON text
     (re.compile(rf"(?i)({_KEY}\\+[\"']\s*[:=]\s*\\+[\"'])(?:(?!\\+[\"'])[^\n])+"), r"\1" + MASK),
     (re.compile(r"\bsk-(?:ant-)?[A-Za-z0-9_-]{16,}"), MASK),  # Anthropic's and OpenAI's key forms
@@ -75,7 +75,10 @@ class Redactor:
         text = raw.decode("utf-8", "replace")
         if len(text.strip()) < SHORTEST or not text.strip().strip("*"):
             return
-        forms = {form for one in (text, text.strip()) for form in _forms_of(one)} | {*_base64(raw), *_base64(raw.strip())}
+        forms = {form for one in (text, text.strip()) for form in _forms_of(one)} | {
+            *_base64(raw),
+            *_base64(raw.strip()),
+        }
         for line in text.splitlines():
             if len(line.strip()) >= SHORTEST_LINE and not line.startswith("-----"):  # a log may show a key line by line
                 forms.add(line.strip())
@@ -138,7 +141,11 @@ def _pair(found: re.Match[str]) -> str:
     plain = value.strip(mark) if mark else value
     if len(plain) < SHORTEST or plain.lower() in _NO_SECRET:
         return found.group()
-    if between == ": " and not mark and _SECRET_OBJECT.search(found.string[max(0, found.start() - 300) : found.start()]):
+    if (
+        between == ": "
+        and not mark
+        and _SECRET_OBJECT.search(found.string[max(0, found.start() - 300) : found.start()])
+    ):
         return found.group()
     return f"{key}{between}{mark}{MASK}{mark}"
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError, LibraryMissing
@@ -16,12 +17,14 @@ def load_all(text: str, source: str) -> list[Any]:
     """
     yaml = _yaml()
     try:
-        return [document for document in yaml.load_all(text, Loader=_of(yaml, "SafeLoader")) if document]
+        return [document for document in yaml.load_all(text, Loader=_loader(yaml)) if document]
     except yaml.YAMLError as exc:
         mark = getattr(exc, "problem_mark", None)
         where = f" line {mark.line + 1}" if mark else ""
         problem = getattr(exc, "problem", None) or "syntax error"
         raise InputError(f"{source} is not YAML:{where} {problem}.") from exc
+    except (ValueError, RecursionError) as exc:
+        raise InputError(f"{source} is not YAML that can be read: {exc}.") from exc
 
 
 def load(text: str, source: str) -> Any:
@@ -43,6 +46,29 @@ def _yaml() -> Any:
     except ImportError as exc:
         raise LibraryMissing("PyYAML", str(exc)) from exc
     return yaml
+
+
+# Kubernetes and Helm (sigs.k8s.io/yaml) read no dates and no numbers to the base 60: such a scalar is a text.
+_INT = re.compile(r"^(?:[-+]?0b[0-1_]+|[-+]?0[0-7_]+|[-+]?(?:0|[1-9][0-9_]*)|[-+]?0x[0-9a-fA-F_]+)$")
+_FLOAT = re.compile(
+    r"^(?:[-+]?(?:[0-9][0-9_]*)(?:\.[0-9_]*)?(?:[eE][-+]?[0-9]+)?|[-+]?\.[0-9][0-9_]*(?:[eE][-+]?[0-9]+)?"
+    r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
+)
+_loaders: dict[type, type] = {}
+
+
+def _loader(yaml: Any) -> Any:
+    base = _of(yaml, "SafeLoader")
+    if base not in _loaders:
+        loader = type("Loader", (base,), {})
+        loader.yaml_implicit_resolvers = {  # type: ignore[attr-defined]
+            first: [(tag, shape) for tag, shape in known if tag.rpartition(":")[2] not in ("timestamp", "int", "float")]
+            for first, known in base.yaml_implicit_resolvers.items()
+        }
+        loader.add_implicit_resolver("tag:yaml.org,2002:int", _INT, list("-+0123456789"))  # type: ignore[attr-defined]
+        loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+0123456789."))  # type: ignore[attr-defined]
+        _loaders[base] = loader
+    return _loaders[base]
 
 
 def _of(yaml: Any, name: str) -> Any:

@@ -129,6 +129,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.module import r
 from ansible_collections.bytebot.production.plugins.module_utils.observe_chart import observe
 from ansible_collections.bytebot.production.plugins.module_utils.podspec import images
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
+from ansible_collections.bytebot.production.plugins.module_utils.secret.hide import take
 
 ARGUMENTS: dict[str, Any] = {
     **CLUSTER_ARGS,
@@ -137,7 +138,7 @@ ARGUMENTS: dict[str, Any] = {
     "namespace": {"type": "str", "required": True},
     "chart": {"type": "path", "required": True},
     "values_files": {"type": "list", "elements": "path", "default": []},
-    "values": {"type": "dict", "default": {}},
+    "values": {"type": "dict", "default": {}, "no_log": True},  # there may be secrets inside; the rest is put back
     "binary_path": {"type": "path"},
 }
 
@@ -148,6 +149,8 @@ def judge_chart(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
     known_only(given["only"], CHECKS.controls, "helm_chart_check")
     connection = connection_of(given)
     redactor.learn(connection.api_key)
+    inline = take(module, "values")
+    given["values"] = redactor.data(inline)
     facts = observe(
         Cluster(connection, module.tmpdir),
         HelmCli(find_helm(given["binary_path"] or ""), target_of(connection, given["namespace"], module.tmpdir)),
@@ -155,7 +158,7 @@ def judge_chart(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
         name=given["name"],
         namespace=given["namespace"],
         chart=str(chart_path(given["chart"])),
-        values=Values.checked(given["values_files"], given["values"]),
+        values=Values.checked(given["values_files"], inline),
     )
     return {
         "changed": False,

@@ -213,6 +213,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.kubeconfig impo
 from ansible_collections.bytebot.production.plugins.module_utils.module import run_module
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
 from ansible_collections.bytebot.production.plugins.module_utils.rollout import Patience
+from ansible_collections.bytebot.production.plugins.module_utils.secret.hide import take
 
 ARGUMENTS: dict[str, Any] = {
     **CLUSTER_ARGS,
@@ -221,7 +222,7 @@ ARGUMENTS: dict[str, Any] = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "chart": {"type": "path"},
     "values_files": {"type": "list", "elements": "path", "default": []},
-    "values": {"type": "dict", "default": {}},
+    "values": {"type": "dict", "default": {}, "no_log": True},  # there may be secrets inside; the rest is put back
     "create_namespace": {"type": "bool", "default": False},
     "wait": {"type": "bool", "default": True},
     "timeout": {"type": "int", "default": 900},
@@ -238,6 +239,8 @@ def deploy(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
     given = module.params
     connection = connection_of(given)
     redactor.learn(connection.api_key)
+    inline = take(module, "values")
+    given["values"] = redactor.data(inline)
     patience = Patience.checked(given["timeout"], given["crash_restarts"], given["grace"])
     cluster = Cluster(connection, module.tmpdir)
     helm = HelmCli(find_helm(given["binary_path"] or ""), target_of(connection, given["namespace"], module.tmpdir))
@@ -248,7 +251,7 @@ def deploy(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
         name=given["name"],
         namespace=given["namespace"],
         chart=str(chart_path(given["chart"])),
-        values=Values.checked(given["values_files"], given["values"]),
+        values=Values.checked(given["values_files"], inline),
         create_namespace=given["create_namespace"],
         history_max=given["history_max"],
         description=given["description"],

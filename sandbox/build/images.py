@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import subprocess
 import zlib
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +22,7 @@ from sandbox.host.netns import enter_command
 from sandbox.probe import connect
 from sandbox.progress import Progress
 from sandbox.settings import Settings
-from sandbox.shell import run
+from sandbox.shell import environment, run
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
@@ -79,6 +80,19 @@ class ImageStore:
         target = f"{self.settings.registry_address}/{image.reference}"
         command = [*enter_command(self.settings), crane, "push", str(self._layout(image)), target]
         run("registry", command, what=f"pushing {image.reference}", remedy="read .sandbox/log/registry.log")
+        self._forget(image)
+
+    def _forget(self, image: Image) -> None:
+        """The node keeps what it once pulled under a name; a name that means something new must be pulled anew."""
+        if self.settings.containerd_socket.exists():
+            name = f"{self.settings.registry_name}/{image.reference}"
+            socket = str(self.settings.containerd_socket)
+            subprocess.run(
+                ["ctr", "-a", socket, "-n", "k8s.io", "images", "rm", name],
+                env=environment(),
+                capture_output=True,
+                check=False,
+            )
 
     def pushed(self, image: Image) -> bool:
         return self._registry_digest(image) == self.digest(image)

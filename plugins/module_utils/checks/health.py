@@ -347,11 +347,9 @@ def movement_problem(moved: Movement, metric: str) -> tuple[Problem | None, bool
     """
     if not moved.made or not moved.before or not moved.after:
         return Problem(f"{metric} could not be compared over known requests.", "Repeat the probe."), False
-    series = [*moved.before, *moved.after]
-    values, told_apart = [value for _process, value in series], "" not in dict(series)
-    if not told_apart and not _never_falls(values):
-        what = f"{metric} goes up and down between scrapes: several processes answer, and {PROCESS} is not exported."
-        return Problem(what, f"Export {PROCESS}, or give a metrics_path that reaches one pod."), False
+    if not all(_never_falls(values) for values in _by_process(moved).values()):
+        what = f"{metric} goes up and down between scrapes: processes answer that {PROCESS} does not tell apart."
+        return Problem(what, f"Export {PROCESS} and _created, or give a metrics_path that reaches one pod."), False
     grown = _growth(moved)
     if grown >= moved.made:
         return None, True
@@ -359,6 +357,13 @@ def movement_problem(moved: Movement, metric: str) -> tuple[Problem | None, bool
     if set(dict(moved.before)) != set(dict(moved.after)):
         return Problem(f"{what}; not every process could be scraped twice.", "Repeat when no rollout runs."), False
     return Problem(f"{what}.", "The page is stale (a cache or a copy), or these requests are not counted."), True
+
+
+def _by_process(moved: Movement) -> dict[str, list[float]]:
+    series: dict[str, list[float]] = {}
+    for process, value in (*moved.before, *moved.after):
+        series.setdefault(process, []).append(value)
+    return series
 
 
 def _growth(moved: Movement) -> float:
@@ -386,8 +391,17 @@ def scrape(answer: Answer, moving: str) -> Scrape:
         return Scrape(problem="it holds no metric")
     names = {family.name for family in families} | {sample.name for sample in samples}
     names |= {f"{family.name}_total" for family in families if family.type == "counter"}  # the parser cuts it off
-    starts = [f"{sample.value!r}" for sample in samples if sample.name == PROCESS]
-    return Scrape(frozenset(names), starts[0] if starts else "", math.fsum(values) if values else None)
+    return Scrape(frozenset(names), _process(samples), math.fsum(values) if values else None)
+
+
+def _process(samples: list[Any]) -> str:
+    """What tells one process from another: its start, and when its first counter was made; empty where it says none.
+
+    The start alone is not enough: replicas that start within the same clock tick (10 ms) export the same number.
+    """
+    starts = [repr(sample.value) for sample in samples if sample.name == PROCESS]
+    created = [sample.value for sample in samples if sample.name.endswith("_created")]
+    return "/".join([*starts[:1], *([repr(min(created))] if created else [])]) if starts else ""
 
 
 def _parser(kind: str) -> Any:

@@ -19,6 +19,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.errors import (
     CredentialsRefused,
     InputError,
     LibraryMissing,
+    NoBackend,
     NotPermitted,
     NotThere,
     Refused,
@@ -115,18 +116,27 @@ class Cluster:
         query = {"container": container, "tailLines": str(lines), "previous": str(previous).lower()}
         try:
             return self.raw_text("GET", path, query=query)
-        except (NotThere, Refused):
+        except (NotThere, Refused, NotPermitted, Unreachable):  # logs help to explain a failure; they never hide it
             return ""
 
     def through_service(self, namespace: str, service: str, port: str, path: str = "/") -> tuple[int, str]:
         """GET a path of a Service through the API server's proxy: the backend's status and body.
 
-        A failure to reach any backend is raised as :class:`Unreachable`.
+        A failure to reach any backend is raised as :class:`NoBackend`; what the API server itself answers in the
+        backend's place (not permitted, no such Service) is raised as for any other request.
         """
         url = f"/api/v1/namespaces/{quote(namespace)}/services/{quote(service)}:{quote(port)}/proxy/{path.lstrip('/')}"
-        status, _headers, body = self._send("GET", url, None, {}, "application/json")
-        if status == HTTPStatus.SERVICE_UNAVAILABLE and '"kind":"Status"' in body.replace(" ", ""):
-            raise Unreachable(f"No backend of Service {namespace}/{service} port {port} answers: {_message_of(body)}.")
+        where = f"No backend of Service {namespace}/{service} port {port} answers"
+        try:
+            status, _headers, body = self._send("GET", url, None, {}, "application/json")
+        except Unreachable as exc:
+            if _read_timed_out(exc.__cause__):
+                raise NoBackend(f"{where} within {READ_TIMEOUT_S:g} s.") from exc
+            raise
+        if status == HTTPStatus.SERVICE_UNAVAILABLE and _is_failure(body):
+            raise NoBackend(f"{where}: {_message_of(body)}.")
+        if status >= HTTPStatus.BAD_REQUEST and _is_failure(body):
+            raise _error(status, f"GET {url}", body, self._where)
         return status, body
 
     # ------------------------------------------------------------------ writing
@@ -165,7 +175,15 @@ class Cluster:
     ) -> Object:
         """One request, answered by JSON."""
         text = self.raw_text(method, path, body=body, query=query, content_type=content_type)
-        parsed: Object = json.loads(text)
+        try:
+            parsed = json.loads(text)
+        except ValueError:
+            parsed = None
+        if not isinstance(parsed, dict):
+            raise Unreachable(
+                f"What answers in place of the Kubernetes API ({self._where}) sends no JSON object to {method} {path}. "
+                "Check the address, and whether a proxy stands between."
+            )
         return parsed
 
     def raw_text(
@@ -291,6 +309,8 @@ def _api_client(connection: Connection) -> Any:
         settings.host = connection.host.rstrip("/")
         settings.api_key = {"authorization": f"Bearer {connection.api_key}"} if connection.api_key else {}
         settings.ssl_ca_cert = connection.ca_cert or None
+        if connection.ca_cert and not Path(connection.ca_cert).is_file():
+            raise InputError(f"There is no CA certificate at {connection.ca_cert} (ca_cert).")
         return client.ApiClient(settings)
     path = Path(connection.kubeconfig or "~/.kube/config").expanduser()
     if not path.is_file():
@@ -299,6 +319,9 @@ def _api_client(connection: Connection) -> Any:
             "to the cluster's kubeconfig, or give host and api_key."
         )
     try:
+        whose = f"The kubeconfig {path} is not usable: it"  # its text is never repeated, for a token stands in it
+        if not isinstance(yaml_text.load(path.read_text(encoding="utf-8"), whose), dict):
+            raise InputError(f"{whose} holds no keys and values.")
         return config.new_client_from_config(config_file=str(path), context=connection.context or None)
     except PermissionError as exc:
         raise InputError(f"The kubeconfig {path} cannot be read: {exc.strerror}.") from exc
@@ -320,6 +343,13 @@ def _context_names(path: Path) -> list[str]:
     return [str(item.get("name")) for item in loaded.get("contexts") or []]
 
 
+# Admission answers 403 as RBAC does: `… is forbidden: User "x" cannot list resource …` is RBAC's, and these are not.
+_ADMISSION = re.compile(
+    r"violates PodSecurity|exceeded quota|failed quota|admission webhook|ValidatingAdmissionPolicy"
+    r"|is being terminated|error looking up service account|(?:minimum|maximum) .* (?:usage|per)"
+)
+
+
 def _error(status: int, what: str, body: str, where: str) -> Exception:
     """The collection's error for an HTTP status of the API (Kubernetes API conventions, HTTP status codes)."""
     message = _message_of(body)
@@ -328,13 +358,34 @@ def _error(status: int, what: str, body: str, where: str) -> Exception:
             f"The Kubernetes API ({where}) refused the credentials to {what}: {message}. "
             "The token may have expired or the certificate be unknown: get new credentials."
         )
+    if status == HTTPStatus.FORBIDDEN and _ADMISSION.search(message):
+        return Refused(f"Admission refuses to {what}: {message}.")
     if status == HTTPStatus.FORBIDDEN:
         return NotPermitted(f"Not permitted to {what}: {message}. Grant that verb to this account.")
     if status in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
         return NotThere(f"{what}: {message}.")
-    if status == 0 or status in (HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE):
-        return Unreachable(f"The Kubernetes API ({where}) failed to {what}: {message or status}.")
+    webhook = "webhook" in message  # one that refuses to start is admission's refusal, whatever the status
+    if status == HTTPStatus.TOO_MANY_REQUESTS or (status >= HTTPStatus.INTERNAL_SERVER_ERROR and not webhook):
+        return Unreachable(
+            f"The Kubernetes API ({where}) failed to {what} ({status}): {message or 'it gives no reason'}. "
+            "It is busy, or something between is: try again."
+        )
     return Refused(f"The Kubernetes API refused to {what} ({status}): {message}.")
+
+
+def _is_failure(body: str) -> bool:
+    """Whether a body is the API server's own word on a failure (Kubernetes API conventions, response status kind)."""
+    try:
+        parsed = json.loads(body)
+    except ValueError:
+        return False
+    return isinstance(parsed, dict) and (parsed.get("kind"), parsed.get("status")) == ("Status", "Failure")
+
+
+def _read_timed_out(cause: BaseException | None) -> bool:
+    from urllib3.exceptions import ReadTimeoutError
+
+    return isinstance(cause, ReadTimeoutError) or isinstance(getattr(cause, "reason", None), ReadTimeoutError)
 
 
 def _message_of(body: str) -> str:

@@ -14,7 +14,7 @@ from sandbox.settings import VERSIONS, Settings, load
 from sandbox.shell import run
 
 S = load()
-USER = "1000"
+USER = "1000:1000"
 # pip judges markers by the Python it runs under, not by --python-version: redis needs this below 3.11.3, and Debian
 # has 3.11.2.
 LEFT_OUT_BY_PIP = ("async-timeout>=4.0.3",)

@@ -241,6 +241,13 @@ def test_a_family_without_samples_counts() -> None:
     assert metrics(body).state == State.PASS
 
 
+def test_processes_of_the_same_start_are_told_apart_by_their_first_counter() -> None:
+    made = ["# TYPE a_created gauge\na_created 7.25\n", "# TYPE a_created gauge\na_created 7.5\n"]
+    kind = {"content-type": "text/plain; version=0.0.4"}
+    first, second = (health.scrape(answer(page() + more, headers=kind), "http_requests_total") for more in made)
+    assert first.process != second.process
+
+
 def test_the_moving_counter_is_summed_over_labels() -> None:
     read = health.scrape(answer(page(5, 100.25), headers={"content-type": TEXT}), "http_requests_total")
     assert (read.value, read.process, read.problem) == (6.0, "100.25", "")
@@ -255,9 +262,10 @@ def test_the_moving_counter_is_summed_over_labels() -> None:
         (Movement(10, (("a", 5),), (("a", 5),)), State.FAIL, "grew by 0 while 10"),
         (Movement(10, (("", 5), ("", 5)), (("", 5),)), State.FAIL, "grew by 0 while 10"),
         (Movement(10, (("a", 5),), (("a", 14),)), State.FAIL, "grew by 9 while 10"),
-        (Movement(10, (("a", 5),), (("a", 1),)), State.FAIL, "grew by 0"),
+        (Movement(10, (("a", 5),), (("a", 1),)), State.INCONCLUSIVE, "goes up and down"),
         (Movement(10, (("a", 5),), (("a", 7), ("b", 3))), State.INCONCLUSIVE, "not every process"),
         (Movement(10, (("", 5), ("", 90), ("", 6)), (("", 95),)), State.INCONCLUSIVE, "goes up and down"),
+        (Movement(10, (("a", 5), ("a", 90), ("a", 6)), (("a", 95),)), State.INCONCLUSIVE, "goes up and down"),
         (Movement(0, (("a", 5),), (("a", 50),)), State.INCONCLUSIVE, "could not be compared"),
         (Movement(10), State.INCONCLUSIVE, "could not be compared"),
     ],
