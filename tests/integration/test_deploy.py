@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 from collections.abc import Callable
 
 import pytest
 
-from tests.integration.conftest import Player
+from tests.integration.conftest import SANDBOX, Player
 
 Kubectl = Callable[..., str]
 NAMESPACE = "bytebot-production"
@@ -19,6 +21,8 @@ JUDGED = 12  # controls of the section that this version judges
 def deployed(kubectl: Kubectl) -> str:
     """From nothing: foretold, then deployed. Returns what the deployment printed."""
     kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found")
+    psql = ("psql", "-q", "-h", "/run/postgresql", "-U", "postgres", "bytebot_production")
+    kubectl("-n", "database", "exec", "postgres-0", "--", *psql, "-c", "DROP OWNED BY bytebot_user CASCADE")
     foretold = Player()("deploy.yml", "--check", "--diff")
     assert foretold.code == 0, foretold.output[-4000:]
     assert NAMESPACE not in kubectl("get", "namespaces", "-o", "name"), "check mode made the namespace"
@@ -51,10 +55,6 @@ def test_check_mode_says_nothing_would_change(deployed: str, play: Player) -> No
 
 def test_helm_test_passes(deployed: str) -> None:
     """The chart's own test, run by helm itself: an independent look at what was deployed."""
-    import subprocess
-
-    from tests.integration.conftest import SANDBOX
-
     command = [
         str(SANDBOX / "bin" / "helm"),
         "test",
@@ -81,10 +81,9 @@ def test_a_bad_image_is_explained_before_the_time_out_and_heals(deployed: str, p
 def test_an_upgrade_rolls_to_the_new_version(deployed: str, play: Player, kubectl: Kubectl) -> None:
     newer = play("deploy.yml", variables={"bytebot_values": {"global": {"imageTag": "1.1.0"}}})
     assert newer.code == 0, newer.output[-4000:]
-    images = kubectl(
-        "-n", NAMESPACE, "get", "pods", "-l", "app=bytebot", "-o", "jsonpath={.items[*].spec.containers[*].image}"
-    )
-    assert set(images.split()) == {"registry.sandbox/bytebot/api:1.1.0"}
+    pods = json.loads(kubectl("-n", NAMESPACE, "get", "pods", "-l", "component=api", "-o", "json"))["items"]
+    staying = [pod["spec"]["containers"][0]["image"] for pod in pods if not pod["metadata"].get("deletionTimestamp")]
+    assert staying == ["registry.sandbox/bytebot/api:1.1.0"] * 2
     back = play("deploy.yml")
     assert back.code == 0, back.output[-4000:]
 
