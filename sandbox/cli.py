@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
-from sandbox import status
+from sandbox import preflight, status
 from sandbox.errors import PreflightError, SandboxError, Stopped
 from sandbox.files import put
 from sandbox.host import cgroups, netns
@@ -70,6 +70,8 @@ def dispatch(words: argparse.Namespace, settings: Settings) -> int:
     if words.command == "env":
         print(f"export KUBECONFIG={settings.kubeconfig} PATH={settings.bin}:$PATH")
         return 0
+    if os.geteuid() != 0 and words.command not in {"up", "build"}:
+        raise PreflightError([preflight.NOT_ROOT])
     if words.command == "ns":
         return _inside(settings, words.words)
     progress = Progress(live=words.command == "up" and words.progress == "auto" and sys.stderr.isatty())
@@ -102,7 +104,7 @@ def _change_machine(sandbox: Sandbox, command: str) -> None:
     if command == "up":
         seconds = sandbox.up()
         print(status.report(sandbox, seconds))
-        print(f"API {sandbox.settings.api_url}; for a shell: eval \"$(python -m sandbox env)\"")
+        print(f'API {sandbox.settings.api_url}; for a shell: eval "$(python -m sandbox env)"')
     elif command == "down":
         sandbox.down()
         progress.line("down")

@@ -48,7 +48,9 @@ def _true(_: Context) -> bool:
 class Component:
     """Name and folder come from where it was found (catalog.py)."""
 
-    version: str
+    version: str = ""
+    # Where the version is whatever Debian has.
+    package: str = ""
     needs: tuple[str, ...] = ()
     builds: tuple[Build, ...] = ()
     images: tuple[Image, ...] = ()

@@ -33,9 +33,7 @@ class Sandbox:
         self.settings = settings
         self.components = catalog.discover()
         pki = Pki(settings.pki)
-        self.ctx = Context(
-            settings, pki, Cluster(settings, pki), Supervisor(settings), ImageStore(settings), progress
-        )
+        self.ctx = Context(settings, pki, Cluster(settings, pki), Supervisor(settings), ImageStore(settings), progress)
 
     @property
     def builds(self) -> list[plan.Build]:
@@ -186,4 +184,3 @@ class Sandbox:
 
 def needs_of(components: Mapping[str, Component]) -> dict[str, tuple[str, ...]]:
     return {name: component.needs for name, component in components.items()}
-

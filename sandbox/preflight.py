@@ -23,6 +23,7 @@ GIB = 1 << 30
 BUILD_GIB = 8
 RUN_GIB = 4
 OLDEST_GO = (1, 21)
+NOT_ROOT = "The sandbox makes network namespaces and cgroups, so it must run as root: use `sudo`."
 # Tried out in a throw-away network namespace that vanishes with the command.
 KERNEL_TRIALS = (
     ("network namespaces", ("true",), "unshare"),
@@ -59,7 +60,7 @@ def judge(facts: Facts, settings: Settings) -> list[str]:
     if not facts.debian:
         causes.append("The sandbox takes containerd and more from Debian by apt-get, which is not here: use Debian 12.")
     if not facts.root:
-        causes.append("The sandbox makes network namespaces and cgroups, so it must run as root: use `sudo`.")
+        causes.append(NOT_ROOT)
     if facts.builds_pending:
         causes += _go_causes(facts)
     wanted = BUILD_GIB if facts.builds_pending else RUN_GIB
@@ -148,18 +149,17 @@ def kernel_lacks() -> list[str]:
     lacking = [] if "\toverlay\n" in Path("/proc/filesystems").read_text() or _modprobe("overlay") else ["overlay"]
     for feature, trial, program in KERNEL_TRIALS:
         if _which(program):
-            done = subprocess.run(
-                ["unshare", "--net", *trial], env=environment(), capture_output=True, check=False
-            )
+            done = subprocess.run(["unshare", "--net", *trial], env=environment(), capture_output=True, check=False)
             if done.returncode:
                 lacking.append(feature)
     return lacking
 
 
 def _modprobe(name: str) -> bool:
-    return bool(_which("modprobe")) and not subprocess.run(
-        ["modprobe", "-n", name], env=environment(), capture_output=True, check=False
-    ).returncode
+    return (
+        bool(_which("modprobe"))
+        and not subprocess.run(["modprobe", "-n", name], env=environment(), capture_output=True, check=False).returncode
+    )
 
 
 def _go() -> tuple[str, bool]:

@@ -11,7 +11,7 @@ from sandbox import remains
 from sandbox.catalog import sequence
 from sandbox.component import Component, Context, Process, Workload
 from sandbox.diagnosis import rolled_out
-from sandbox.host import cgroups
+from sandbox.host import cgroups, packages
 from sandbox.lifecycle import Sandbox, needs_of
 from sandbox.progress import table
 
@@ -25,9 +25,7 @@ def report(sandbox: Sandbox, seconds: Mapping[str, float]) -> str:
     for name in sequence(needs_of(sandbox.components)):
         component = sandbox.components[name]
         memory = rss_mib(pids_of(sandbox.ctx, component))
-        rows.append(
-            [name, component.version, f"{seconds.get(name, 0.0):.1f}", f"{memory:.0f}" if memory else "-"]
-        )
+        rows.append([name, version(component), f"{seconds.get(name, 0.0):.1f}", f"{memory:.0f}" if memory else "-"])
     return table(["component", "version", "seconds", "RSS MiB"], rows)
 
 
@@ -43,7 +41,7 @@ def status(sandbox: Sandbox) -> tuple[str, int]:
     rows = []
     for name, said in states.items():
         memory = rss_mib(pids_of(sandbox.ctx, sandbox.components[name]))
-        rows.append([name, sandbox.components[name].version, said, f"{memory:.0f}" if memory else "-"])
+        rows.append([name, version(sandbox.components[name]), said, f"{memory:.0f}" if memory else "-"])
     good = all(said == "ready" for said in states.values())
     text = table(["component", "version", "state", "RSS MiB"], rows)
     return f"{text}\n{'up' if good else 'not all is ready'}", UP if good else BROKEN
@@ -54,6 +52,10 @@ def describe_remains(left: Iterable[remains.Remain]) -> tuple[str, int]:
     if not lines:
         return NOTHING_LEFT, UP
     return "\n".join(["down, but this is left (`python -m sandbox down` clears it away):", *lines]), BROKEN
+
+
+def version(component: Component) -> str:
+    return packages.version(component.package) if component.package else component.version
 
 
 def condition(ctx: Context, component: Component) -> str:

@@ -187,9 +187,7 @@ class Supervisor:
     def _state(info: Any) -> State:
         fields: Mapping[str, Any] = info
         says = str(fields["spawnerr"] or fields["description"])
-        return State(
-            str(fields["name"]), str(fields["statename"]), int(fields["pid"]), int(fields["start"]), says
-        )
+        return State(str(fields["name"]), str(fields["statename"]), int(fields["pid"]), int(fields["start"]), says)
 
     def _rpc(self) -> xmlrpc.client.ServerProxy:
         return xmlrpc.client.ServerProxy(

@@ -34,7 +34,7 @@ def answers(ctx: Context) -> bool:
 
 COMPONENT = Process(
     needs=("registry",),
-    version=f"Debian {VERSIONS.debian}",
+    package="containerd",
     builds=(PAUSE,),
     images=(PAUSE_IMAGE,),
     prepare=prepare,

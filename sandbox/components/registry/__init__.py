@@ -7,7 +7,7 @@ from http import HTTPStatus
 from sandbox import probe
 from sandbox.build.golang import CRANE
 from sandbox.component import Context, Process
-from sandbox.settings import VERSIONS, Settings
+from sandbox.settings import Settings
 
 
 def command(s: Settings) -> list[str]:
@@ -20,7 +20,7 @@ def answers(ctx: Context) -> bool:
 
 
 COMPONENT = Process(
-    version=f"Debian {VERSIONS.debian}",
+    package="docker-registry",
     builds=(CRANE,),
     command=command,
     answers=answers,

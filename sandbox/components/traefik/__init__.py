@@ -53,9 +53,7 @@ COMPONENT = Workload(
     ),
     authorities=(("ingress-ca", ""), ("ingress-issuing-ca", "ingress-ca")),
     certificates=(
-        Certificate(
-            "ingress", "ingress-issuing-ca", f"api.{S.domain}", names=(f"api.{S.domain}", f"app.{S.domain}")
-        ),
+        Certificate("ingress", "ingress-issuing-ca", f"api.{S.domain}", names=(f"api.{S.domain}", f"app.{S.domain}")),
     ),
     rollouts=(Rollout("Deployment", "ingress", "traefik"),),
     prepare=prepare,

@@ -28,9 +28,7 @@ from sandbox.supervisor import Supervisor
 @pytest.fixture
 def ctx(settings: Settings) -> Context:
     pki = Pki(settings.pki)
-    made = Context(
-        settings, pki, Cluster(settings, pki), Supervisor(settings), ImageStore(settings), Progress()
-    )
+    made = Context(settings, pki, Cluster(settings, pki), Supervisor(settings), ImageStore(settings), Progress())
     for component in discover().values():
         for name, parent in component.authorities:
             if parent:

@@ -38,7 +38,10 @@ def test_a_good_machine_has_no_causes(settings: Settings) -> None:
         (Facts(routes=[("10.250.0.0/16", "tun0")]), ["10.250.0.0/30", "10.250.0.0/16", "tun0"]),
         (Facts(routes=[("10.244.3.0/24", "flannel.1")]), ["10.244.0.0/16", "flannel.1"]),
         (Facts(routes=[("10.96.0.0/12", "wg0")]), ["10.96.0.0/16", "wg0"]),
-        (Facts(other_owner=Owner(Path("/b/.sandbox"), Path("/b"))), ["/b/.sandbox", "`cd /b && .venv/bin/python -m sandbox down`"]),
+        (
+            Facts(other_owner=Owner(Path("/b/.sandbox"), Path("/b"))),
+            ["/b/.sandbox", "`cd /b && .venv/bin/python -m sandbox down`"],
+        ),
         (
             Facts(other_owner=Owner(Path("/srv/state"), Path("/b"))),
             ["cd /b && SANDBOX_DIR=/srv/state .venv/bin/python -m sandbox down"],
