@@ -19,11 +19,13 @@ def test_the_installed_collection_deploys(tmp_path: Path) -> None:
         "install",
         "--offline",
         "--no-deps",
+        "--force",
         "-p",
         str(tmp_path),
         str(built[-1]),
     ]
-    subprocess.run(install, check=True, capture_output=True)
+    subprocess.run(install, check=True, capture_output=True, cwd=tmp_path)
+    assert (tmp_path / "ansible_collections" / "bytebot" / "production" / "playbooks" / "deploy.yml").is_file()
     played = Player(folder=tmp_path, collections=tmp_path)("bytebot.production.deploy")
     assert played.code == 0, played.output[-4000:]
     assert "pass" in played.output
