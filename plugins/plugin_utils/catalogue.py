@@ -1,20 +1,64 @@
-# Reads the checklist as data, once, on the controller.
+# Reads the checklist as data, once, on the controller, and says of each defect where it is and what to do.
 # SPDX-FileCopyrightText: The bytebot.production authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
 import yaml
+from ansible.module_utils.common.yaml import yaml_load
 
 from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError
 
 FOLDER = Path(__file__).resolve().parents[2] / "catalogue"
+INDEX = "index.yml"
+DOCUMENT = "checklist.md"
+
+LEVELS = ("must", "should")
+STAGES = (
+    "preflight",
+    "deploy",
+    "validate",
+    "operations",
+    "sign_off",
+    "t_minus_2h",
+    "t_zero",
+    "t_plus_30m",
+    "t_plus_2h",
+    "day",
+    "week",
+    "month",
+)
+METHODS = ("automated", "documented", "attested")
+TOUCHES = ("reads", "probes", "disturbs")
+BINDINGS = ("release", "environment", "organization")
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_INPUT = re.compile(r"bytebot_[a-z0-9_]+")
+_DURATION = re.compile(
+    r"P(?=\d|T\d)(?:(?P<years>\d+)Y)?(?:(?P<weeks>\d+)W)?(?:(?P<days>\d+)D)?"
+    r"(?:T(?=\d)(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?)?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One of the statements that a signer answers.
+
+    :param about: what bears on it: names of sections, ids of groups or of controls.
+    """
+
+    id: str
+    title: str
+    about: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +68,16 @@ class Control:
     :param level: ``must``, or ``should`` (a red one does not shut a gate).
     :param stage: when it can first be judged.
     :param methods: ``automated``, ``documented``, ``attested``, the settling one first.
+    :param touch: what judging does to the system: ``reads``, ``probes``, ``disturbs``.
+    :param binds_to: what a result holds for: ``release``, ``environment``, ``organization``.
+    :param valid_for: ISO 8601 duration after which a result is stale.
+    :param needs: ids of controls without which this one cannot be judged.
+    :param inputs: inventory variables that have no default.
+    :param not_applicable: whether the system's own answer may say that it does not apply.
+    :param faults: what must turn it red.
+    :param remedy: what generally helps, where the result does not say better.
+    :param by_hand: how a person looks at it.
+    :param statements: what a signer answers (sign-off only).
     """
 
     id: str
@@ -36,55 +90,341 @@ class Control:
     level: str
     stage: str
     methods: tuple[str, ...]
+    touch: str
+    binds_to: str
+    valid_for: str
+    needs: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
+    not_applicable: bool = False
+    faults: tuple[str, ...] = ()
+    remedy: str = ""
+    by_hand: str = ""
+    statements: tuple[Statement, ...] = ()
+
+    @property
+    def age_limit(self) -> timedelta:
+        """``valid_for`` as a span of time."""
+        return duration(self.valid_for)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Controls under one heading.
+
+    :param box: whether the document prints a box for the group itself.
+    """
+
+    id: str
+    section: str
+    title: str
+    box: bool
+    controls: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """All controls by id, in the document's order."""
+    """All controls, and all groups, by id, in the document's order."""
 
     controls: Mapping[str, Control]
+    groups: Mapping[str, Group]
+
+    @property
+    def sections(self) -> tuple[str, ...]:
+        """The names of the sections."""
+        return tuple(dict.fromkeys(control.section for control in self.controls.values()))
 
     def section(self, name: str) -> list[Control]:
         """The controls of one section."""
         return [control for control in self.controls.values() if control.section == name]
 
+    def bearing_on(self, statement: Statement) -> list[Control]:
+        """The controls that bear on a statement, each once, in the document's order."""
+        return [
+            control
+            for control in self.controls.values()
+            if {control.section, f"{control.section}.{control.group}", control.id} & set(statement.about)
+        ]
+
+    def rests_on(self, control: str) -> frozenset[str]:
+        """The ids that a control needs, directly or through others."""
+        found: set[str] = set()
+        ahead = list(self.controls[control].needs)
+        while ahead:
+            need = ahead.pop()
+            if need not in found:
+                found.add(need)
+                ahead += self.controls[need].needs
+        return frozenset(found)
+
+
+def duration(text: str) -> timedelta:
+    """A span from ISO 8601 years (of 365 days), weeks, days, hours and minutes.
+
+    :raises ValueError: it is not written so. Months are refused: they have no fixed length.
+    """
+    parts = _DURATION.fullmatch(text)
+    if parts is None:
+        raise ValueError(text)
+    counts = {unit: int(number) for unit, number in parts.groupdict().items() if number}
+    span = timedelta(days=365 * counts.pop("years", 0)) + timedelta(**counts)
+    if not span:
+        raise ValueError(text)
+    return span
+
 
 @cache
 def load(folder: Path = FOLDER) -> Catalogue:
-    """The catalogue in a folder of YAML files, one per section.
+    """The catalogue in a folder: ``index.yml`` names the sections in order, each has a file of its own.
 
-    :raises InputError: a file does not parse, or an id stands twice.
+    :raises InputError: something in it is wrong; one sentence per defect, all of them at once.
     """
-    controls: dict[str, Control] = {}
-    for path in sorted(folder.glob("*.yml")):
-        for control in _controls_in(path):
-            if control.id in controls:
-                raise InputError(f"The catalogue names {control.id} twice (second time in {path.name}).")
-            controls[control.id] = control
-    if not controls:
-        raise InputError(f"There is no catalogue in {folder}.")
-    return Catalogue(controls)
+    if not (folder / INDEX).is_file():
+        raise InputError(f"There is no catalogue in {folder}: {INDEX} is missing.")
+    reader = _Reader(folder)
+    catalogue = reader.read()
+    if reader.defects:
+        raise InputError(" ".join(reader.defects), defects=reader.defects)
+    return catalogue
 
 
-def _controls_in(path: Path) -> Iterable[Control]:
-    try:
-        section: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return [
-            Control(
-                id=f"{section['section']}.{group['group']}.{item['item']}",
-                section=section["section"],
-                group=group["group"],
-                item=item["item"],
-                title=item["title"],
-                group_title=group["title"],
-                section_title=section["title"],
-                level=item["level"],
-                stage=item["stage"],
-                methods=tuple(item["methods"]),
+# What may stand in each kind of entry: key, its type, whether it must be there.
+_Keys = Mapping[str, tuple[type, bool]]
+_INDEX_KEYS: _Keys = {"sections": (list, True)}
+_SECTION_KEYS: _Keys = {"section": (str, True), "title": (str, True), "groups": (list, True)}
+_GROUP_KEYS: _Keys = {"group": (str, True), "title": (str, True), "box": (bool, True), "controls": (list, True)}
+_STATEMENT_KEYS: _Keys = {"statement": (str, True), "title": (str, True), "about": (list, False)}
+_CONTROL_KEYS: _Keys = {
+    "item": (str, True),
+    "title": (str, True),
+    "level": (str, True),
+    "stage": (str, True),
+    "methods": (list, True),
+    "touch": (str, True),
+    "binds_to": (str, True),
+    "valid_for": (str, True),
+    "needs": (list, False),
+    "inputs": (list, False),
+    "not_applicable": (bool, False),
+    "faults": (list, False),
+    "remedy": (str, False),
+    "by_hand": (str, False),
+    "statements": (list, False),
+}
+_TYPES = {str: "a text", list: "a list", bool: "true or false"}
+_CHOICES = {"level": LEVELS, "stage": STAGES, "touch": TOUCHES, "binds_to": BINDINGS}
+
+
+class _Reader:
+    """Reads a folder; what is wrong is collected, and the entry is left out."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.defects: list[str] = []
+        self.controls: dict[str, Control] = {}
+        self.groups: dict[str, Group] = {}
+        self.files: dict[str, str] = {}
+        self.statements: set[str] = set()
+
+    def read(self) -> Catalogue:
+        index = self._parsed(INDEX, "the index", _INDEX_KEYS)
+        if not index:
+            return Catalogue({}, {})
+        names = self._names(INDEX, "the index", "sections", index["sections"], _NAME)
+        for name in names:
+            self._section(f"{name}.yml", name)
+        listed = {INDEX, *(f"{name}.yml" for name in names)}
+        for path in sorted(self.folder.glob("*.yml")):
+            if path.name not in listed:
+                self._defect(INDEX, "the index", f"{path.name} is not listed", "list its section, or delete the file")
+        if not self.controls and not self.defects:
+            self._defect(INDEX, "the index", "there is no control in any section", "list the sections")
+        if not self.defects:  # an entry that was left out would look like an unknown one
+            self._references()
+            self._circle()
+        return Catalogue(self.controls, self.groups)
+
+    def _defect(self, file: str, where: str, what: str, todo: str) -> None:
+        self.defects.append(f"{file}, {where}: {what}; {todo}.")
+
+    def _parsed(self, file: str, where: str, keys: _Keys) -> Mapping[str, Any]:
+        try:
+            parsed = yaml_load((self.folder / file).read_text(encoding="utf-8"))
+        except OSError as exc:
+            self._defect(file, where, f"it cannot be read ({exc.strerror})", f"create the file, or correct {INDEX}")
+            return {}
+        except (yaml.YAMLError, UnicodeDecodeError) as exc:
+            self._defect(file, where, f"it does not parse ({' '.join(str(exc).split())})", "correct the YAML")
+            return {}
+        return self._mapping(file, where, parsed, keys)
+
+    def _section(self, file: str, name: str) -> None:
+        entry = self._parsed(file, name, _SECTION_KEYS)
+        if not entry:
+            return
+        if entry["section"] != name:
+            self._defect(
+                file, name, f"the section calls itself {entry['section']!r}", f"name it {name}, as {INDEX} and the file"
             )
-            for group in section["groups"]
-            for item in group["controls"]
-        ]
-    except (yaml.YAMLError, KeyError, TypeError, OSError) as exc:
-        problem = f"{exc} is missing" if isinstance(exc, KeyError) else " ".join(str(exc).split())
-        raise InputError(f"The catalogue file {path} does not parse: {problem}.") from exc
+        for group in self._entries(file, name, "group", entry["groups"], _GROUP_KEYS):
+            self._group(file, name, entry["title"], group)
+
+    def _group(self, file: str, section: str, section_title: str, entry: Mapping[str, Any]) -> None:
+        id_ = f"{section}.{entry['group']}"
+        if id_ in self.groups:
+            self._defect(file, id_, "the group stands twice", "rename one, or put their controls together")
+            return
+        ids: list[str] = []
+        for item in self._entries(file, id_, "item", entry["controls"], _CONTROL_KEYS):
+            control = self._control(file, f"{id_}.{item['item']}", section_title, entry["title"], item)
+            if control is None:
+                continue
+            if control.id in self.controls:
+                self._defect(file, control.id, "the id stands twice", "rename one of the two")
+                continue
+            self.controls[control.id] = control
+            self.files[control.id] = file
+            ids.append(control.id)
+        self.groups[id_] = Group(id_, section, entry["title"], entry["box"], tuple(ids))
+
+    def _control(
+        self, file: str, id_: str, section_title: str, group_title: str, entry: Mapping[str, Any]
+    ) -> Control | None:
+        before = len(self.defects)
+        for key, choices in _CHOICES.items():
+            self._one_of(file, id_, key, entry[key], choices)
+        for method in self._names(file, id_, "methods", entry["methods"], _NAME):
+            self._one_of(file, id_, "methods", method, METHODS)
+        if not entry["methods"]:
+            self._defect(file, id_, "methods is empty", f"name at least one of {', '.join(METHODS)}")
+        try:
+            duration(entry["valid_for"])
+        except ValueError:
+            self._defect(
+                file, id_, f"valid_for {entry['valid_for']!r} is no duration", "write it as P7D, P2W, P1Y or PT12H"
+            )
+        # What a need names is looked up when all sections are read.
+        needs = self._texts(file, id_, "needs", entry.get("needs", []))
+        inputs = self._names(file, id_, "inputs", entry.get("inputs", []), _INPUT)
+        faults = self._names(file, id_, "faults", entry.get("faults", []), _NAME)
+        statements = tuple(self._statements(file, id_, entry.get("statements", [])))
+        if len(self.defects) > before:
+            return None
+        section, group, item = id_.split(".")
+        return Control(
+            id=id_,
+            section=section,
+            group=group,
+            item=item,
+            title=entry["title"],
+            group_title=group_title,
+            section_title=section_title,
+            level=entry["level"],
+            stage=entry["stage"],
+            methods=tuple(entry["methods"]),
+            touch=entry["touch"],
+            binds_to=entry["binds_to"],
+            valid_for=entry["valid_for"],
+            needs=tuple(needs),
+            inputs=tuple(inputs),
+            not_applicable=entry.get("not_applicable", False),
+            faults=tuple(faults),
+            remedy=entry.get("remedy", ""),
+            by_hand=entry.get("by_hand", ""),
+            statements=statements,
+        )
+
+    def _statements(self, file: str, control: str, given: Sequence[Any]) -> Iterator[Statement]:
+        for entry in self._entries(file, control, "statement", given, _STATEMENT_KEYS):
+            id_ = f"{control}.{entry['statement']}"
+            if id_ in self.statements:
+                self._defect(file, id_, "the statement stands twice", "rename one of the two")
+            self.statements.add(id_)
+            yield Statement(id_, entry["title"], tuple(self._texts(file, id_, "about", entry.get("about", []))))
+
+    # ------------------------------------------------------------------ shapes
+
+    def _entries(
+        self, file: str, parent: str, name_key: str, given: Sequence[Any], keys: _Keys
+    ) -> Iterator[Mapping[str, Any]]:
+        """The mappings of a list whose keys are right and whose name is one."""
+        for number, item in enumerate(given, 1):
+            name = item.get(name_key) if isinstance(item, Mapping) else None
+            where = f"{parent}.{name}" if name else f"{parent}, {name_key} {number}"
+            entry = self._mapping(file, where, item, keys)
+            if entry and self._names(file, where, name_key, [entry[name_key]], _NAME):
+                yield entry
+
+    def _mapping(self, file: str, where: str, given: Any, keys: _Keys) -> Mapping[str, Any]:
+        """The mapping, or an empty one where a key is unknown, missing, of a wrong type, or an empty text."""
+        if not isinstance(given, Mapping):
+            self._defect(file, where, f"{str(given)[:40]!r} is no mapping", f"give {', '.join(keys)}")
+            return {}
+        before = len(self.defects)
+        for key in sorted(given.keys() - keys.keys(), key=str):
+            self._defect(file, where, f"the key {key!r} is unknown", f"use only {', '.join(keys)}")
+        for key, (kind, required) in keys.items():
+            if key not in given:
+                if required:
+                    self._defect(file, where, f"{key} is missing", f"give {_TYPES[kind]}")
+            elif not isinstance(given[key], kind):
+                self._defect(file, where, f"{key} is {given[key]!r}", f"give {_TYPES[kind]}")
+            elif kind is str and not given[key].strip():
+                self._defect(file, where, f"{key} is empty", "write it, or leave out what needs none")
+        return given if len(self.defects) == before else {}
+
+    def _one_of(self, file: str, where: str, key: str, value: str, choices: Sequence[str]) -> None:
+        if value not in choices:
+            self._defect(file, where, f"{key} {value!r} is unknown", f"use {' or '.join(choices)}")
+
+    def _texts(self, file: str, where: str, key: str, values: Sequence[Any]) -> list[str]:
+        return self._names(file, where, key, values, re.compile(r"[a-z][a-z0-9_.]*"))
+
+    def _names(self, file: str, where: str, key: str, values: Sequence[Any], pattern: re.Pattern[str]) -> list[str]:
+        good: list[str] = []
+        for value in values:
+            if not isinstance(value, str) or not pattern.fullmatch(value):
+                self._defect(file, where, f"{key} has {value!r}", f"write it to match {pattern.pattern}")
+            elif value in good:
+                self._defect(file, where, f"{key} has {value!r} twice", "take one out")
+            else:
+                good.append(value)
+        return good
+
+    # ------------------------------------------------------------------ across files
+
+    def _references(self) -> None:
+        nameable = {*self.controls, *self.groups, *(control.section for control in self.controls.values())}
+        for control in self.controls.values():
+            file = self.files[control.id]
+            for need in control.needs:
+                if need not in self.controls:
+                    self._defect(file, control.id, f"it needs {need}, which is no control", "correct or remove the id")
+                elif STAGES.index(self.controls[need].stage) > STAGES.index(control.stage):
+                    self._defect(
+                        file,
+                        control.id,
+                        f"it needs {need}, which is judged at a later stage ({self.controls[need].stage})",
+                        f"remove the need, or judge {control.id} later",
+                    )
+            for statement in control.statements:
+                for name in statement.about:
+                    if name not in nameable:
+                        self._defect(
+                            file,
+                            statement.id,
+                            f"it is about {name}, which is no section, group or control",
+                            "correct or remove the name",
+                        )
+
+    def _circle(self) -> None:
+        graph = {
+            id_: [need for need in control.needs if need in self.controls] for id_, control in self.controls.items()
+        }
+        try:
+            TopologicalSorter(graph).prepare()
+        except CycleError as exc:
+            circle = list(reversed(exc.args[1]))
+            first = circle[0]
+            self._defect(
+                self.files[first], first, f"needs run in a circle ({' → '.join(circle)})", "remove one of these needs"
+            )
