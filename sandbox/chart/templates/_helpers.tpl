@@ -1,9 +1,15 @@
+{{- define "bytebot.version" -}}
+{{ .Values.image.tag | default .Values.global.imageTag }}
+{{- end }}
+
 {{- define "bytebot.labels" -}}
 app: bytebot
 environment: {{ .Values.global.environment }}
+version: {{ include "bytebot.version" . | quote }}
 app.kubernetes.io/name: bytebot
 app.kubernetes.io/instance: {{ .Release.Name }}
-app.kubernetes.io/version: {{ .Values.global.imageTag | quote }}
+app.kubernetes.io/version: {{ include "bytebot.version" . | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
 
@@ -14,7 +20,8 @@ component: api
 {{- end }}
 
 {{- define "bytebot.image" -}}
-{{ .Values.global.imageRegistry }}/{{ .Values.image.repository }}{{ if .Values.image.digest }}@{{ .Values.image.digest }}{{ else }}:{{ .Values.global.imageTag }}{{ end }}
+{{ .Values.global.imageRegistry }}/{{ .Values.image.repository }}
+{{- if .Values.image.digest }}@{{ .Values.image.digest }}{{ else }}:{{ include "bytebot.version" . }}{{ end }}
 {{- end }}
 
 {{- define "bytebot.probe" -}}
@@ -23,6 +30,24 @@ initialDelaySeconds: {{ .initialDelaySeconds }}
 periodSeconds: {{ .periodSeconds }}
 timeoutSeconds: {{ .timeoutSeconds }}
 failureThreshold: {{ .failureThreshold }}
+{{- end }}
+
+{{- /* What every pod of the release has: no token for the Kubernetes API, and the restricted security context. */}}
+{{- define "bytebot.pod" -}}
+serviceAccountName: bytebot-service-account
+automountServiceAccountToken: false
+enableServiceLinks: false
+securityContext: {{- toYaml .Values.securityContext | nindent 2 }}
+{{- with .Values.imagePullSecrets }}
+imagePullSecrets: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{- define "bytebot.container" -}}
+image: {{ include "bytebot.image" . }}
+imagePullPolicy: {{ .Values.image.pullPolicy }}
+resources: {{- toYaml .Values.resources.api | nindent 2 }}
+securityContext: {{- toYaml .Values.containerSecurityContext | nindent 2 }}
 {{- end }}
 
 {{- define "bytebot.databaseEnv" -}}

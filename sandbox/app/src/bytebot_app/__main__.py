@@ -7,53 +7,62 @@ from __future__ import annotations
 import json
 import sys
 
-from bytebot_app.logs import configure, logger
-from bytebot_app.settings import ConfigurationError, Settings, load
+from bytebot_app.settings import ConfigurationError, load, read
+
+COMMANDS = ("serve", "migrate", "smoke", "openapi")
 
 
 def main(arguments: list[str]) -> int:
     """Run one command; 2 where the configuration or the command is wrong."""
     command = arguments[0] if len(arguments) == 1 else ""
-    if command not in ("serve", "migrate", "smoke", "openapi"):
-        print("usage: python3 -m bytebot_app serve|migrate|smoke|openapi", file=sys.stderr)
+    if command not in COMMANDS:
+        print(f"usage: python3 -m bytebot_app {'|'.join(COMMANDS)}", file=sys.stderr)
         return 2
-    if command == "smoke":
-        from bytebot_app.smoke import smoke
-
-        return smoke()
     try:
-        return _run(command, load())
+        return {"serve": _serve, "migrate": _migrate, "smoke": _smoke, "openapi": _openapi}[command]()
     except ConfigurationError as exc:
         print(f"The configuration is not valid: {exc}.", file=sys.stderr)
         return 2
 
 
-def _run(command: str, settings: Settings) -> int:
-    if command == "migrate":
-        return _migrate(settings)
-    if command == "openapi":
-        from bytebot_app.api import create_app, real_parts
-
-        print(json.dumps(create_app(settings, real_parts(settings)).openapi()))
-        return 0
+# Each command brings its own imports: the short ones need not wait for the server's.
+def _serve() -> int:
+    settings = load()
     from bytebot_app.serve import serve
 
-    serve(settings)
-    return 0
+    return serve(settings)
 
 
-def _migrate(settings: Settings) -> int:
+def _migrate() -> int:
+    settings = load()
     import psycopg
 
+    from bytebot_app.logs import configure, logger
     from bytebot_app.migrate import migrate
 
-    configure(settings.log_level, settings.app_version, settings.node_env)
+    configure(settings.log_level, settings.app_version, settings.node_env, settings.log_format)
     try:
         migrate(settings)
     except psycopg.Error as exc:
         logger().error("migration failed", reason=" ".join(str(exc).split()))
         return 1
     logger().info("migrations are complete")
+    return 0
+
+
+def _smoke() -> int:
+    from bytebot_app.smoke import smoke
+
+    return smoke()
+
+
+def _openapi() -> int:
+    settings = read()
+    from bytebot_app.api import create_app, real_parts
+    from bytebot_app.tokens import Keys, Pair
+
+    pair = Pair.throwaway()
+    print(json.dumps(create_app(settings, real_parts(settings, Keys(pair, pair))).openapi(), indent=2))
     return 0
 
 

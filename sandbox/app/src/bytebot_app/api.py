@@ -4,24 +4,30 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import FastAPI, Response
-from fastapi.middleware.cors import CORSMiddleware
+from fastapi.openapi.utils import get_openapi
 
-from bytebot_app import auth, errors, health, middleware, tasks
+from bytebot_app import auth_routes, errors, health, tasks
+from bytebot_app.auth import Auth
 from bytebot_app.cache import Cache
+from bytebot_app.cors import Cors
 from bytebot_app.database import Database
 from bytebot_app.metrics import CONTENT_TYPE, Metrics
-from bytebot_app.migrate import available
+from bytebot_app.middleware import Guarded, Observed, security_headers
+from bytebot_app.migrate import missing
+from bytebot_app.revocations import Marks, Revocations
+from bytebot_app.scrape import Pool, Scrape
 from bytebot_app.settings import Settings
 from bytebot_app.store import PostgresStore, Store
-from bytebot_app.tokens import Revocations, Tokens
+from bytebot_app.tokens import Keys, Tokens
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+_EXPOSITION: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
 
 
 @dataclass
@@ -29,56 +35,71 @@ class Parts:
     """What the routes stand on."""
 
     store: Store
-    revocations: Revocations
+    marks: Marks
+    pool: Pool
     health: health.Health
-    metrics: Metrics
-    before_scrape: Callable[[], None]
+    keys: Keys
+    metrics: Metrics = field(default_factory=Metrics)
     lifespan: Lifespan | None = None
 
 
 def create_app(settings: Settings, parts: Parts) -> FastAPI:
     """The application with all its routes."""
+    # The document stands at its path; a page that shows it would have to load scripts from elsewhere.
+    document = settings.swagger_path if settings.enable_swagger else None
     app = FastAPI(
         title="Bytebot API",
         version=settings.app_version,
-        docs_url=settings.swagger_path if settings.enable_swagger else None,
-        openapi_url=f"{settings.swagger_path}.json" if settings.enable_swagger else None,
+        openapi_url=document,
+        docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
         lifespan=parts.lifespan,
     )
-    tokens = Tokens(settings, parts.revocations)
-    known = auth.Auth(parts.store, tokens, parts.metrics, settings.bcrypt_rounds, settings.jwt_expires_in)
+    revocations = Revocations(parts.marks, parts.store, settings.jwt_expires_in)
+    auth = Auth(parts.store, Tokens(settings, parts.keys), revocations, parts.metrics, settings.bcrypt_rounds)
     errors.install(app)
-    middleware.install(app, parts.metrics, settings.body_parser_limit)
-    if settings.cors_origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=settings.cors_origins,
-            allow_credentials=True,
-            allow_methods=["GET", "POST", "PUT", "DELETE", "PATCH"],
-            allow_headers=["Origin", "Content-Type", "Accept", "Authorization"],
-        )
     app.include_router(health.router(parts.health))
-    app.include_router(auth.router(known))
-    app.include_router(tasks.router(parts.store, known, parts.metrics))
-
-    @app.get("/metrics", tags=["metrics"])
-    async def metrics() -> Response:
-        parts.before_scrape()
-        return Response(parts.metrics.text(), media_type=None, headers={"Content-Type": CONTENT_TYPE})
-
+    app.include_router(auth_routes.router(auth))
+    app.include_router(tasks.router(parts.store, auth, parts.metrics))
+    add_metrics(app, Scrape(parts.metrics, parts.pool, parts.store))
+    # The last one added stands outermost.
+    app.add_middleware(Guarded, body_limit=settings.body_parser_limit)
+    if settings.cors_origins:
+        app.add_middleware(Cors, origins=settings.cors_origins, credentials=settings.api_cors_credentials)
+    app.add_middleware(Observed, metrics=parts.metrics, headers=security_headers(settings))
+    _document(app)
     return app
 
 
-def real_parts(settings: Settings) -> Parts:
+def metrics_app(settings: Settings, parts: Parts) -> FastAPI:
+    """The listener for Prometheus. It counts nothing: its own scrapes are not the application's requests."""
+    app = FastAPI(openapi_url=None, redirect_slashes=False)
+    errors.install(app)
+    add_metrics(app, Scrape(parts.metrics, parts.pool, parts.store))
+    app.add_middleware(Guarded, body_limit=settings.body_parser_limit)
+    app.add_middleware(Observed, metrics=Metrics(), headers=security_headers(settings))
+    return app
+
+
+def add_metrics(app: FastAPI, scrape: Scrape) -> None:
+    """The exposition's route."""
+
+    @app.get("/metrics", tags=["metrics"], response_class=Response, responses=_EXPOSITION)
+    async def metrics() -> Response:
+        return Response(await scrape.text(), headers={"Content-Type": CONTENT_TYPE})
+
+
+def real_parts(settings: Settings, keys: Keys) -> Parts:
     """The parts on PostgreSQL and Redis."""
-    database, cache, metrics = Database(settings), Cache(settings), Metrics()
-    metrics.connections_max.set(database.size)
-    state = health.Health(
-        settings.app_version,
-        {"database": _asks(lambda: database.rows("SELECT 1", timeout=health.CHECK_TIMEOUT_S)), "redis": cache.ping},
-        lambda: _migrated(database),
-    )
+    database, cache = Database(settings), Cache(settings)
+
+    async def asked() -> None:
+        await database.rows("SELECT 1", timeout=health.PATIENCE_S)
+
+    async def migrated() -> None:
+        if await missing(database):
+            raise RuntimeError("migrations are not complete")
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -87,18 +108,22 @@ def real_parts(settings: Settings) -> Parts:
         await cache.close()
         await database.close()
 
-    return Parts(
-        PostgresStore(database), cache, state, metrics, lambda: metrics.connections.set(database.active), lifespan
-    )
+    state = health.Health(settings.app_version, asked, cache.ping, migrated)
+    return Parts(PostgresStore(database), cache, database, state, keys, lifespan=lifespan)
 
 
-def _asks(ask: Callable[[], Awaitable[Any]]) -> Callable[[], Awaitable[Any]]:
-    return ask
+def _document(app: FastAPI) -> None:
+    """The framework documents a 422 that this API never answers."""
 
+    def document() -> dict[str, Any]:
+        if not app.openapi_schema:
+            made = get_openapi(title=app.title, version=app.version, routes=app.routes)
+            for path in made["paths"].values():
+                for operation in path.values():
+                    operation["responses"].pop("422", None)
+            for name in ("HTTPValidationError", "ValidationError"):
+                made["components"]["schemas"].pop(name, None)
+            app.openapi_schema = made
+        return app.openapi_schema
 
-async def _migrated(database: Database) -> None:
-    """Raise unless every migration that this version brings is finished."""
-    rows = await database.rows("SELECT migration_name FROM _prisma_migrations WHERE finished_at IS NOT NULL")
-    missing = {name for name, _sql in available()} - {row["migration_name"] for row in rows}
-    if missing:
-        raise RuntimeError("migrations are not complete")
+    app.openapi = document  # type: ignore[method-assign]

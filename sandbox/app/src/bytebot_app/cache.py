@@ -1,10 +1,14 @@
-# Redis: revoked tokens, and whether it answers.
+# Redis: marks that end by themselves, and whether it answers.
 # SPDX-FileCopyrightText: The bytebot.production authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 from __future__ import annotations
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ConstantBackoff
+from redis.exceptions import ConnectionError as Unconnected
+from redis.exceptions import TimeoutError as TimedOut
 
 from bytebot_app.settings import Settings
 
@@ -13,30 +17,46 @@ class Cache:
     """The cache, under the documented key prefix."""
 
     def __init__(self, settings: Settings) -> None:
-        seconds = settings.redis_timeout / 1000
         self._prefix = settings.redis_key_prefix
-        self._redis: Redis = Redis(
-            host=settings.redis_host,
-            port=settings.redis_port,
-            username=settings.redis_username or None,
-            password=settings.redis_password.get_secret_value() or None,
-            socket_timeout=seconds,
-            socket_connect_timeout=seconds,
-            decode_responses=True,
+        self._redis = _client(
+            settings, Retry(ConstantBackoff(settings.redis_retry_delay / 1000), settings.redis_max_retries)
         )
+        # A probe asks once: what it says must be what is true now, not after some tries.
+        self._prober = _client(settings, Retry(ConstantBackoff(0), 0), connections=2)
 
     async def ping(self) -> None:
         """Raise where Redis does not answer now."""
-        await self._redis.ping()
+        await self._prober.ping()
 
-    async def revoke(self, token_id: str, seconds: int) -> None:
-        """Remember a token as revoked until it would have ended by itself."""
-        await self._redis.set(f"{self._prefix}revoked:{token_id}", "1", ex=seconds)
+    async def mark(self, key: str, seconds: int) -> None:
+        """Set a mark for some seconds."""
+        await self._redis.set(self._prefix + key, "1", ex=max(1, seconds))
 
-    async def revoked(self, token_id: str) -> bool:
-        """Whether a token was revoked."""
-        return bool(await self._redis.exists(f"{self._prefix}revoked:{token_id}"))
+    async def marked(self, *keys: str) -> bool:
+        """Whether any of the marks is set."""
+        return bool(await self._redis.exists(*(self._prefix + key for key in keys)))
 
     async def close(self) -> None:
         """Close the connections."""
         await self._redis.aclose()
+        await self._prober.aclose()
+
+
+def _client(settings: Settings, retry: Retry, connections: int = 0) -> Redis:
+    pool = BlockingConnectionPool(
+        host=settings.redis_host,
+        port=settings.redis_port,
+        db=settings.redis_database,
+        username=settings.redis_username or None,
+        password=settings.redis_password.get_secret_value() or None,
+        max_connections=connections or settings.redis_max_connections,
+        timeout=max(1, settings.redis_connection_timeout // 1000),
+        socket_connect_timeout=settings.redis_connection_timeout / 1000,
+        socket_timeout=settings.redis_socket_timeout / 1000,
+        retry=retry,
+        retry_on_error=[Unconnected, TimedOut],
+        client_name=settings.pod_name,
+        decode_responses=True,
+    )
+    client: Redis = Redis.from_pool(pool)
+    return client

@@ -4,22 +4,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
+import psycopg
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from redis.exceptions import RedisError
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
 from bytebot_app.logs import logger
+from bytebot_app.models import Failure
 
-_CODES = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "PAYLOAD_TOO_LARGE", 415: "UNSUPPORTED_MEDIA_TYPE"}
-_MESSAGES = {
-    404: "Not found",
-    405: "Method not allowed",
-    413: "Body too large",
-    415: "Content type must be application/json",
+_KNOWN = {
+    400: ("VALIDATION_FAILED", "The request is not valid"),
+    401: ("TOKEN_INVALID", "The token is not valid"),
+    403: ("INSUFFICIENT_PERMISSIONS", "A permission is missing"),
+    404: ("NOT_FOUND", "Not found"),
+    405: ("METHOD_NOT_ALLOWED", "Method not allowed"),
+    413: ("PAYLOAD_TOO_LARGE", "Body too large"),
+    415: ("UNSUPPORTED_MEDIA_TYPE", "Content type must be application/json"),
+    500: ("INTERNAL_ERROR", "Something went wrong"),
+    503: ("SERVICE_UNAVAILABLE", "Try again later"),
 }
 
 
@@ -31,16 +40,31 @@ class ApiError(Exception):
         self.status, self.code, self.message, self.details = status, code, message, details
 
 
-def envelope(status: int, code: str, message: str, details: Any = None) -> JSONResponse:
+def envelope(
+    status: int, code: str, message: str, details: Any = None, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
     """``{"error": {"code", "message", "details"}}``."""
-    headers = {"WWW-Authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else None
+    more = dict(headers or {})
+    if status == HTTPStatus.UNAUTHORIZED:
+        more["WWW-Authenticate"] = "Bearer"
     body = {"error": {"code": code, "message": message, "details": details or {}}}
-    return JSONResponse(body, status_code=status, headers=headers)
+    return JSONResponse(body, status_code=status, headers=more)
+
+
+def plain(status: int, headers: Mapping[str, str] | None = None, details: Any = None) -> JSONResponse:
+    """The answer for a status that needs no words of its own."""
+    code, message = _KNOWN.get(status, ("REQUEST_REFUSED", "Request refused"))
+    return envelope(status, code, message, details, headers)
 
 
 def not_found(what: str) -> ApiError:
     """The error for an object that is not there."""
     return ApiError(404, "NOT_FOUND", f"{what} not found")
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """What a route can fail with, for the OpenAPI document."""
+    return {status: {"model": Failure, "description": _KNOWN[status][1]} for status in statuses}
 
 
 def install(app: FastAPI) -> None:
@@ -50,23 +74,43 @@ def install(app: FastAPI) -> None:
         assert isinstance(exc, ApiError)
         return envelope(exc.status, exc.code, exc.message, exc.details)
 
-    async def http_error(_request: Request, exc: Exception) -> JSONResponse:
+    async def http_error(request: Request, exc: Exception) -> JSONResponse:
         assert isinstance(exc, HTTPException)
-        code = _CODES.get(exc.status_code, "HTTP_ERROR")
-        return envelope(exc.status_code, code, _MESSAGES.get(exc.status_code, "Request refused"))
+        if exc.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            return plain(exc.status_code, {"Allow": _allowed(app, request)})
+        return plain(exc.status_code, exc.headers)
 
-    async def invalid(_request: Request, exc: Exception) -> JSONResponse:
+    async def invalid(request: Request, exc: Exception) -> JSONResponse:
         assert isinstance(exc, RequestValidationError)
-        details = [
-            {"field": ".".join(str(part) for part in item["loc"][1:]), "message": item["msg"]} for item in exc.errors()
-        ]
-        return envelope(400, "VALIDATION_FAILED", "The request is not valid", details)
+        problems = exc.errors()
+        if any(item["loc"][0] == "body" for item in problems) and _has_other_body(request):
+            return plain(415)
+        return plain(400, details=[{"field": _field(item), "message": item["msg"]} for item in problems])
 
-    async def broken(_request: Request, exc: Exception) -> JSONResponse:
-        logger().error("unhandled error", error=type(exc).__name__, exc_info=exc)
-        return envelope(500, "INTERNAL_ERROR", "Something went wrong")
+    async def outage(_request: Request, exc: Exception) -> JSONResponse:
+        logger().error("a dependency does not answer", dependency=type(exc).__module__.split(".")[0], exc_info=exc)
+        return plain(503, {"Retry-After": "5"})
 
     app.add_exception_handler(ApiError, api_error)
     app.add_exception_handler(HTTPException, http_error)
     app.add_exception_handler(RequestValidationError, invalid)
-    app.add_exception_handler(Exception, broken)
+    app.add_exception_handler(psycopg.OperationalError, outage)
+    app.add_exception_handler(RedisError, outage)
+
+
+def _field(problem: Any) -> str:
+    where = problem["loc"][1:]
+    return "body" if problem["type"] == "json_invalid" or not where else ".".join(str(part) for part in where)
+
+
+def _has_other_body(request: Request) -> bool:
+    given = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    has_body = request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
+    return has_body and given != "application/json"
+
+
+def _allowed(app: FastAPI, request: Request) -> str:
+    """The methods of all operations with this path; the router itself tells those of the first one only."""
+    documented_paths = app.openapi()["paths"].items()
+    fitting = (item for path, item in documented_paths if compile_path(path)[0].match(request.scope["path"]))
+    return ", ".join(sorted({method.upper() for item in fitting for method in item}))

@@ -4,35 +4,53 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 TASK_BUCKETS = (0.1, 0.5, 1, 2, 5, 10, 30, 60, 300)
+_MILLISECOND_BUCKETS = (5, 10, 25, 50, 100, 250, 500, 1000, 2000, 5000)
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
 class Metrics:
     """All series of one process, in a registry of their own."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
-        route = ("method", "endpoint", "status_code")
-        self.http = Counter("http_requests_total", "HTTP requests", ("method", "route", "code"), registry=self.registry)
-        self.api = Counter("bytebot_api_requests_total", "Requests to the API", route, registry=self.registry)
-        self.seconds = Histogram(
-            "http_request_duration_seconds", "Seconds per request", ("method", "route"), registry=self.registry
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each counter, which no rule asks for
+        self.registry = own = CollectorRegistry()
+        ProcessCollector(registry=own)
+        by_route = ("method", "route")
+        self._http = Counter("http_requests_total", "HTTP requests", (*by_route, "code"), registry=own)
+        self._api = Counter(
+            "bytebot_api_requests_total", "Requests to the API", ("method", "endpoint", "status_code"), registry=own
         )
-        self.milliseconds = Histogram(
-            "http_request_duration_ms",
-            "Milliseconds per request",
-            ("method", "route"),
-            buckets=(5, 10, 25, 50, 100, 250, 500, 1000, 2000, 5000),
-            registry=self.registry,
+        self._seconds = Histogram("http_request_duration_seconds", "Seconds per request", by_route, registry=own)
+        self._milliseconds = Histogram(
+            "http_request_duration_ms", "Milliseconds per request", by_route, buckets=_MILLISECOND_BUCKETS, registry=own
         )
-        self.tasks = Counter("bytebot_tasks_total", "Tasks", ("status", "type", "user_id"), registry=self.registry)
-        self.logins = Counter("auth_attempts_total", "Sign-in attempts", ("status",), registry=self.registry)
-        self.connections = Gauge("bytebot_database_connections_active", "Open connections", registry=self.registry)
-        self.connections_max = Gauge("bytebot_database_connections_max", "Size of the pool", registry=self.registry)
+        self.tasks = Counter(
+            "bytebot_tasks_total", "Tasks by the status that they reached", ("status", "type", "user_id"), registry=own
+        )
+        self.task_seconds = Histogram(
+            "bytebot_task_duration_seconds",
+            "Seconds from a task's start, or else its making, to its end",
+            ("type", "status"),
+            buckets=TASK_BUCKETS,
+            registry=own,
+        )
+        self.logins = Counter("auth_attempts_total", "Sign-in attempts", ("status",), registry=own)
+        self.sessions = Gauge("active_sessions_total", "Sessions that can be refreshed, of all replicas", registry=own)
+        self.connections = Gauge("bytebot_database_connections_active", "Open database connections", registry=own)
+        self.connections_max = Gauge("bytebot_database_connections_max", "Size of the pool", registry=own)
+        # A rate over a series that begins with its first failure would not see that failure.
         for status in ("success", "failure"):
             self.logins.labels(status)
 
@@ -42,8 +60,10 @@ class Metrics:
 
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count one answered request."""
-        self.http.labels(method, route, str(status)).inc()
-        self.seconds.labels(method, route).observe(seconds)
-        self.milliseconds.labels(method, route).observe(seconds * 1000)
+        # A method is any word that a client likes to send.
+        method = method if method in _METHODS else "other"
+        self._http.labels(method, route, str(status)).inc()
+        self._seconds.labels(method, route).observe(seconds)
+        self._milliseconds.labels(method, route).observe(seconds * 1000)
         if route.startswith("/api/"):
-            self.api.labels(method, route, str(status)).inc()
+            self._api.labels(method, route, str(status)).inc()

@@ -7,71 +7,109 @@ from __future__ import annotations
 import re
 import time
 import uuid
-from collections.abc import Awaitable, Callable
 
-from fastapi import FastAPI, Request, Response
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bytebot_app.errors import envelope
+from bytebot_app.errors import plain
 from bytebot_app.logs import correlation_id, logger, user_id
 from bytebot_app.metrics import Metrics
+from bytebot_app.settings import Settings
 
 SLOW_MS = 1000
-SECURITY_HEADERS = {
-    "Strict-Transport-Security": "max-age=31536000; includeSubDomains; preload",
-    "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; upgrade-insecure-requests",
-    "X-Frame-Options": "DENY",
-    "X-Content-Type-Options": "nosniff",
-    "X-XSS-Protection": "1; mode=block",
-    "Referrer-Policy": "same-origin",
-}
 _CORRELATION = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _QUIET = ("/health/", "/metrics")
 
 
-def install(app: FastAPI, metrics: Metrics, body_limit: int) -> None:
-    """Wrap every request."""
+def security_headers(settings: Settings) -> dict[str, str]:
+    """The headers of the contract's section 6."""
+    return {
+        "Strict-Transport-Security": f"max-age={settings.security_hsts_max_age}; includeSubDomains; preload",
+        "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; upgrade-insecure-requests",
+        "X-Frame-Options": "DENY",
+        "X-Content-Type-Options": "nosniff",
+        "X-XSS-Protection": "1; mode=block",
+        "Referrer-Policy": "same-origin",
+    }
 
-    @app.middleware("http")
-    async def wrap(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        given = request.headers.get("x-correlation-id", "")
+
+class Observed:
+    """The outermost layer: whatever answers inside, the answer is marked, counted and logged."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, headers: dict[str, str]) -> None:
+        self._app, self._metrics, self._headers = app, metrics, headers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get("x-correlation-id", "")
         correlation = given if _CORRELATION.fullmatch(given) else str(uuid.uuid4())
         correlation_id.set(correlation)
         user_id.set(None)
-        began = time.perf_counter()
-        response = await _answer(request, call_next, body_limit)
-        seconds = time.perf_counter() - began
-        response.headers["x-correlation-id"] = correlation
-        response.headers.update(SECURITY_HEADERS)
-        metrics.observe(request.method, _route(request), response.status_code, seconds)
-        _log(request, response, seconds)
-        return response
+        began, status = time.perf_counter(), 0
+
+        async def mark(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["x-correlation-id"] = correlation
+                headers.update(self._headers)
+                if scope["path"].startswith("/api/"):
+                    headers.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        try:
+            await self._app(scope, receive, mark)
+        finally:
+            self._note(scope, status, time.perf_counter() - began)
+
+    def _note(self, scope: Scope, status: int, seconds: float) -> None:
+        # The route's form and not the path: ids must not become label values.
+        route = str(getattr(scope.get("route"), "path", "unmatched"))
+        self._metrics.observe(scope["method"], route, status, seconds)
+        took = round(seconds * 1000, 1)
+        quiet = scope["path"].startswith(_QUIET)
+        write = logger().warning if took > SLOW_MS else logger().debug if quiet else logger().info
+        address = (scope.get("client") or (None,))[0]
+        write("request", method=scope["method"], path=route, statusCode=status, durationMs=took, ipAddress=address)
 
 
-async def _answer(request: Request, call_next: Callable[[Request], Awaitable[Response]], body_limit: int) -> Response:
-    length = request.headers.get("content-length", "0")
-    if length.isdigit() and int(length) > body_limit:
-        return envelope(413, "PAYLOAD_TOO_LARGE", "Body too large")
-    try:
-        return await call_next(request)
-    except Exception as exc:
-        logger().error("unhandled error", error=type(exc).__name__, exc_info=exc)
-        return envelope(500, "INTERNAL_ERROR", "Something went wrong")
+class Guarded:
+    """The innermost layer: a body that is too long is not read on, and an error that nobody expected has no words."""
 
+    def __init__(self, app: ASGIApp, body_limit: int) -> None:
+        self._app, self._limit = app, body_limit
 
-def _route(request: Request) -> str:
-    """The route's template, so that ids do not become label values."""
-    return str(getattr(request.scope.get("route"), "path", "unmatched"))
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        length = Headers(scope=scope).get("content-length", "0")
+        if length.isdigit() and int(length) > self._limit:
+            await plain(413)(scope, receive, send)
+            return
+        received, started = 0, False
 
+        async def limited() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self._limit:  # a chunked body tells its length by being read
+                raise HTTPException(413)
+            return message
 
-def _log(request: Request, response: Response, seconds: float) -> None:
-    took = round(seconds * 1000, 1)
-    quiet = request.url.path.startswith(_QUIET)
-    write = logger().warning if took > SLOW_MS else logger().debug if quiet else logger().info
-    write(
-        "request",
-        method=request.method,
-        path=_route(request),
-        statusCode=response.status_code,
-        durationMs=took,
-        userId=getattr(request.state, "user_id", None),
-    )
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, limited, watched)
+        except Exception as exc:
+            if started:
+                raise
+            logger().error("unhandled error", exc_info=exc)
+            await plain(500)(scope, receive, send)

@@ -5,19 +5,20 @@
 from __future__ import annotations
 
 import hashlib
+import time
 import uuid
 from importlib import resources
 from typing import Any
 
-import bcrypt
 import psycopg
 
-from bytebot_app.database import conninfo
+from bytebot_app import passwords
+from bytebot_app.database import Database, conninfo
 from bytebot_app.logs import logger
 from bytebot_app.settings import Settings
 
 LOCK = 727_001  # any number that only this application uses
-_DONE = "SELECT migration_name FROM _prisma_migrations WHERE finished_at IS NOT NULL"
+TRIES, PAUSE_S = 5, 2.0  # a new pod's network may come a moment after the pod
 _HISTORY = """
 CREATE TABLE IF NOT EXISTS _prisma_migrations (
   id text PRIMARY KEY,
@@ -25,19 +26,30 @@ CREATE TABLE IF NOT EXISTS _prisma_migrations (
   migration_name text NOT NULL UNIQUE,
   started_at timestamptz NOT NULL DEFAULT now(),
   finished_at timestamptz,
-  applied_steps_count integer NOT NULL DEFAULT 0)
+  applied_steps_count integer NOT NULL DEFAULT 0);
+ALTER TABLE _prisma_migrations ADD COLUMN IF NOT EXISTS logs text, ADD COLUMN IF NOT EXISTS rolled_back_at timestamptz
 """
+_BEGIN = """
+INSERT INTO _prisma_migrations (id, checksum, migration_name) VALUES (%s, %s, %s)
+ON CONFLICT (migration_name) DO UPDATE SET checksum = excluded.checksum, started_at = now()
+"""
+_END = "UPDATE _prisma_migrations SET finished_at = now(), applied_steps_count = 1 WHERE migration_name = %s"
+_UNFINISHED = "SELECT migration_name, finished_at FROM _prisma_migrations WHERE rolled_back_at IS NULL"
 
 
 def migrate(settings: Settings) -> None:
     """Apply what is missing. Several pods may call this at once: one works, the others wait and find it done."""
-    with psycopg.connect(conninfo(settings), autocommit=True) as connection:
+    with _connected(settings) as connection:
+        connection.execute("SET lock_timeout = '120s'")
         connection.execute("SELECT pg_advisory_lock(%s)", (LOCK,))
-        connection.execute(_HISTORY)
-        done = {row[0] for row in connection.execute(_DONE)}
+        connection.execute(_HISTORY.encode())
+        rows = connection.execute("SELECT migration_name, checksum, finished_at FROM _prisma_migrations").fetchall()
+        done = {name: checksum for name, checksum, finished in rows if finished}
         for name, sql in available():
             if name not in done:
                 _apply(connection, name, sql)
+            elif done[name] != _checksum(sql):
+                logger().warning("a migration was changed after it had been applied", migration=name)
         _bootstrap(connection, settings)
 
 
@@ -48,29 +60,46 @@ def available() -> list[tuple[str, str]]:
     return [(item.name.removesuffix(".sql"), item.read_text(encoding="utf-8")) for item in files]
 
 
+async def missing(database: Database) -> set[str]:
+    """The migrations that are not finished: of this version, or begun by any other."""
+    rows = await database.rows(_UNFINISHED)
+    finished = {row["migration_name"] for row in rows if row["finished_at"]}
+    return ({name for name, _sql in available()} | {row["migration_name"] for row in rows}) - finished
+
+
+def _connected(settings: Settings) -> psycopg.Connection[Any]:
+    for left in reversed(range(TRIES)):
+        try:
+            return psycopg.connect(conninfo(settings), autocommit=True)
+        except psycopg.OperationalError as exc:
+            if not left:
+                raise
+            logger().warning("the database does not answer yet", reason=" ".join(str(exc).split()))
+            time.sleep(PAUSE_S)
+    raise AssertionError("unreachable")
+
+
 def _apply(connection: psycopg.Connection[Any], name: str, sql: str) -> None:
+    # Committed before the work begins: a migration that fails leaves a row without an end for everybody to see.
+    connection.execute(_BEGIN.encode(), (str(uuid.uuid4()), _checksum(sql), name))
     with connection.transaction():
-        connection.execute(
-            "INSERT INTO _prisma_migrations (id, checksum, migration_name) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
-            (str(uuid.uuid4()), hashlib.sha256(sql.encode()).hexdigest(), name),
-        )
         connection.execute(sql.encode())
-        connection.execute(
-            "UPDATE _prisma_migrations SET finished_at = now(), applied_steps_count = 1 WHERE migration_name = %s",
-            (name,),
-        )
+        connection.execute(_END.encode(), (name,))
     logger().info("migration applied", migration=name)
 
 
 def _bootstrap(connection: psycopg.Connection[Any], settings: Settings) -> None:
-    password = settings.bootstrap_admin_password.get_secret_value()
-    if not settings.bootstrap_admin_username or not password:
+    username, password = settings.bootstrap_admin_username, settings.bootstrap_admin_password.get_secret_value()
+    if not username or not password:
         return
-    hashed = bcrypt.hashpw(password.encode(), bcrypt.gensalt(settings.bcrypt_rounds)).decode()
-    made = connection.execute(
-        'INSERT INTO users (id, email, username, "passwordHash", role)'
-        " SELECT %s, %s, %s, %s, 'ADMIN' WHERE NOT EXISTS (SELECT 1 FROM users WHERE role = 'ADMIN')",
-        (str(uuid.uuid4()), settings.bootstrap_admin_username, settings.bootstrap_admin_username, hashed),
+    if connection.execute("SELECT 1 FROM users WHERE role = 'ADMIN'").fetchone():
+        return
+    connection.execute(
+        'INSERT INTO users (id, email, username, "passwordHash", role) VALUES (%s, %s, %s, %s, %s)',
+        (str(uuid.uuid4()), username, username, passwords.hashed(password, settings.bcrypt_rounds), "ADMIN"),
     )
-    if made.rowcount:
-        logger().info("first administrator made")
+    logger().info("first administrator made")
+
+
+def _checksum(sql: str) -> str:
+    return hashlib.sha256(sql.encode()).hexdigest()

@@ -5,51 +5,57 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
+from collections.abc import Iterator
 
 import uvicorn
-from fastapi import FastAPI, Response
+from fastapi import FastAPI
 
-from bytebot_app.api import Parts, create_app, real_parts
+from bytebot_app.api import create_app, metrics_app, real_parts
+from bytebot_app.health import Health
 from bytebot_app.logs import configure, logger
-from bytebot_app.metrics import CONTENT_TYPE
 from bytebot_app.settings import Settings
+from bytebot_app.tokens import load_keys
 
 
-def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT."""
-    configure(settings.log_level, settings.app_version, settings.node_env)
-    parts = real_parts(settings)
+def serve(settings: Settings) -> int:
+    """Serve until SIGTERM or SIGINT; 1 where a listener ended by itself."""
+    configure(settings.log_level, settings.app_version, settings.node_env, settings.log_format)
+    parts = real_parts(settings, load_keys(settings.jwt_keys_dir))
     servers = [
         _server(create_app(settings, parts), settings.port, settings),
-        _server(_metrics_app(parts), settings.prometheus_metrics_port, settings),
+        _server(metrics_app(settings, parts), settings.prometheus_metrics_port, settings),
     ]
-    asyncio.run(_run(servers, parts, settings))
+    return asyncio.run(_run(servers, parts.health, settings.shutdown_drain_delay / 1000))
 
 
 class _Server(uvicorn.Server):
-    """Leaves signals to us: two servers share one process."""
-
-    def capture_signals(self):  # type: ignore[no-untyped-def]
-        import contextlib
-
-        return contextlib.nullcontext()
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are caught once for both servers, which share this process."""
+        yield
 
 
-async def _run(servers: list[_Server], parts: Parts, settings: Settings) -> None:
+async def _run(servers: list[_Server], health: Health, delay: float) -> int:
     leave = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, leave.set)
     running = [asyncio.create_task(server.serve()) for server in servers]
     waiting = asyncio.create_task(leave.wait())
     await asyncio.wait([waiting, *running], return_when=asyncio.FIRST_COMPLETED)
+    asked = leave.is_set()
+    health.draining = True
     logger().info("shutting down")
-    parts.health.draining = True
-    if leave.is_set():
-        await asyncio.sleep(settings.drain_delay / 1000)  # endpoints follow the readiness probe a moment later
+    if asked:
+        # Who sends requests learns a moment later that this pod is leaving; until then they are served.
+        await asyncio.sleep(delay)
+    waiting.cancel()
     for server in servers:
         server.should_exit = True
     await asyncio.gather(*running)
+    logger().info("shut down")
+    return 0 if asked else 1
 
 
 def _server(app: FastAPI, port: int, settings: Settings) -> _Server:
@@ -62,18 +68,7 @@ def _server(app: FastAPI, port: int, settings: Settings) -> _Server:
             access_log=False,
             server_header=False,
             proxy_headers=True,
-            forwarded_allow_ips="*",
-            timeout_graceful_shutdown=settings.graceful_shutdown_timeout // 1000,
+            forwarded_allow_ips=settings.security_trusted_proxies,
+            timeout_graceful_shutdown=max(1, settings.graceful_shutdown_timeout // 1000),
         )
     )
-
-
-def _metrics_app(parts: Parts) -> FastAPI:
-    app = FastAPI(docs_url=None, openapi_url=None, redoc_url=None)
-
-    @app.get("/metrics")
-    async def metrics() -> Response:
-        parts.before_scrape()
-        return Response(parts.metrics.text(), headers={"Content-Type": CONTENT_TYPE})
-
-    return app

@@ -11,7 +11,25 @@ from typing import Any, Protocol
 from bytebot_app.database import Database
 
 Row = dict[str, Any]
-TASK = 'id, description, type, status, priority, control, "createdBy", "createdAt", "updatedAt"'
+# The documented tables say RUNNING where the documented API says IN_PROGRESS.
+_STORED, _SHOWN = {"IN_PROGRESS": "RUNNING"}, {"RUNNING": "IN_PROGRESS"}
+_TASK = (
+    'id, description, type, status, priority, control, model, error, "scheduledFor", "queuedAt", "executedAt",'
+    ' "completedAt", "createdBy", "createdAt", "updatedAt"'
+)
+_LIVES = 'NOT "isRevoked" AND "expiresAt" > now()'
+_CHANGE = f"""
+UPDATE "Task" SET
+  status = coalesce(%s, status),
+  priority = coalesce(%s, priority),
+  "updatedAt" = now(),
+  "executedAt" = CASE %s::text WHEN 'RUNNING' THEN coalesce("executedAt", now()) ELSE "executedAt" END,
+  "completedAt" = CASE
+    WHEN %s::text IS NULL THEN "completedAt"
+    WHEN %s::text = ANY(%s) THEN coalesce("completedAt", now()) END
+WHERE id = %s RETURNING {_TASK}
+"""
+ENDED = ("COMPLETED", "CANCELLED", "FAILED")
 
 
 class Store(Protocol):
@@ -20,13 +38,15 @@ class Store(Protocol):
     async def user_by_name(self, username: str) -> Row | None: ...
     async def user(self, user_id: str) -> Row | None: ...
     async def signed_in(self, user_id: str) -> None: ...
-    async def add_session(self, user_id: str, token_id: str, expires_at: datetime) -> None: ...
-    async def take_session(self, token_id: str) -> Row | None: ...
-    async def revoke_sessions(self, user_id: str) -> None: ...
-    async def add_task(self, user_id: str, description: str, priority: str, kind: str) -> Row: ...
+    async def add_session(self, session: str, user_id: str, token_id: str, ends: datetime) -> None: ...
+    async def rotate_session(self, session: str, used: str, token_id: str, ends: datetime) -> bool: ...
+    async def end_session(self, session: str) -> None: ...
+    async def session_lives(self, session: str) -> bool: ...
+    async def live_sessions(self) -> int: ...
+    async def add_task(self, task: Row) -> Row: ...
     async def tasks(self, user_id: str | None, page: int, limit: int, status: str | None) -> list[Row]: ...
     async def task(self, task_id: str) -> Row | None: ...
-    async def change_task(self, task_id: str, changes: Row) -> Row | None: ...
+    async def change_task(self, task_id: str, status: str | None, priority: str | None) -> Row | None: ...
     async def remove_task(self, task_id: str) -> bool: ...
 
 
@@ -45,48 +65,73 @@ class PostgresStore:
     async def signed_in(self, user_id: str) -> None:
         await self._db.rows('UPDATE users SET "lastLoginAt" = now() WHERE id = %s', user_id)
 
-    async def add_session(self, user_id: str, token_id: str, expires_at: datetime) -> None:
+    async def add_session(self, session: str, user_id: str, token_id: str, ends: datetime) -> None:
+        """The refresh token's id is kept, not the token: who reads the table cannot sign in with it."""
         await self._db.rows(
             'INSERT INTO user_sessions (id, "userId", "refreshToken", "expiresAt") VALUES (%s, %s, %s, %s)',
-            str(uuid.uuid4()), user_id, token_id, expires_at.astimezone(UTC).replace(tzinfo=None),
+            session, user_id, token_id, _naive(ends),
         )  # fmt: skip
 
-    async def take_session(self, token_id: str) -> Row | None:
-        """The live session of a refresh token, used up by this very call, so that two uses cannot both win."""
-        return await self._db.row(
-            'UPDATE user_sessions SET "isRevoked" = true WHERE "refreshToken" = %s AND NOT "isRevoked"'
-            " AND \"expiresAt\" > (now() AT TIME ZONE 'utc') RETURNING *",
-            token_id,
-        )
-
-    async def revoke_sessions(self, user_id: str) -> None:
-        await self._db.rows('UPDATE user_sessions SET "isRevoked" = true WHERE "userId" = %s', user_id)
-
-    async def add_task(self, user_id: str, description: str, priority: str, kind: str) -> Row:
-        made = await self._db.row(
-            'INSERT INTO "Task" (id, description, priority, type, "createdBy") VALUES (%s, %s, %s, %s, %s)'
-            f" RETURNING {TASK}",
-            str(uuid.uuid4()), description, priority, kind, user_id,
+    async def rotate_session(self, session: str, used: str, token_id: str, ends: datetime) -> bool:
+        """Put the new token's id in the place of the used one, in one statement, so that two uses cannot both win."""
+        changed = await self._db.row(
+            'UPDATE user_sessions SET "refreshToken" = %s, "expiresAt" = %s, "updatedAt" = now()'
+            f' WHERE id = %s AND "refreshToken" = %s AND {_LIVES} RETURNING id',
+            token_id, _naive(ends), session, used,
         )  # fmt: skip
-        assert made is not None
-        return made
+        return changed is not None
+
+    async def end_session(self, session: str) -> None:
+        await self._db.rows('UPDATE user_sessions SET "isRevoked" = true, "updatedAt" = now() WHERE id = %s', session)
+
+    async def session_lives(self, session: str) -> bool:
+        return bool(await self._db.rows(f"SELECT 1 FROM user_sessions WHERE id = %s AND {_LIVES}", session))
+
+    async def live_sessions(self) -> int:
+        found = await self._db.row(f"SELECT count(*) AS number FROM user_sessions WHERE {_LIVES}")
+        return int(found["number"]) if found else 0
+
+    async def add_task(self, task: Row) -> Row:
+        made = await self._db.rows(
+            'INSERT INTO "Task" (id, description, priority, type, model, "scheduledFor", "createdBy")'
+            f" VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING {_TASK}",
+            str(uuid.uuid4()), task["description"], task["priority"], task["type"], task["model"],
+            _naive(task["scheduledFor"]), task["createdBy"],
+        )  # fmt: skip
+        return _shown(made[0])
 
     async def tasks(self, user_id: str | None, page: int, limit: int, status: str | None) -> list[Row]:
-        return await self._db.rows(
-            f'SELECT {TASK} FROM "Task" WHERE (%s::text IS NULL OR "createdBy" = %s)'
-            ' AND (%s::text IS NULL OR status = %s) ORDER BY "createdAt" DESC, id LIMIT %s OFFSET %s',
-            user_id, user_id, status, status, limit, (page - 1) * limit,
+        found = await self._db.rows(
+            f'SELECT {_TASK} FROM "Task" WHERE (%s::text IS NULL OR "createdBy" = %s)'
+            ' AND (%s::text IS NULL OR status::text = %s) ORDER BY "createdAt" DESC, id LIMIT %s OFFSET %s',
+            user_id, user_id, _stored(status), _stored(status), limit, (page - 1) * limit,
         )  # fmt: skip
+        return [_shown(row) for row in found]
 
     async def task(self, task_id: str) -> Row | None:
-        return await self._db.row(f'SELECT {TASK} FROM "Task" WHERE id = %s', task_id)
+        found = await self._db.row(f'SELECT {_TASK} FROM "Task" WHERE id = %s', task_id)
+        return _shown(found) if found else None
 
-    async def change_task(self, task_id: str, changes: Row) -> Row | None:
-        return await self._db.row(
-            'UPDATE "Task" SET status = coalesce(%s, status), priority = coalesce(%s, priority), "updatedAt" = now()'
-            f" WHERE id = %s RETURNING {TASK}",
-            changes.get("status"), changes.get("priority"), task_id,
+    async def change_task(self, task_id: str, status: str | None, priority: str | None) -> Row | None:
+        """The times of start and end follow the status; a task that runs again has not ended."""
+        stored = _stored(status)
+        found = await self._db.row(
+            _CHANGE,
+            stored, priority, stored, stored, stored, list(ENDED), task_id,
         )  # fmt: skip
+        return _shown(found) if found else None
 
     async def remove_task(self, task_id: str) -> bool:
         return bool(await self._db.rows('DELETE FROM "Task" WHERE id = %s RETURNING id', task_id))
+
+
+def _naive(moment: datetime | None) -> datetime | None:
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment else None
+
+
+def _stored(status: str | None) -> str | None:
+    return _STORED.get(status, status) if status else None
+
+
+def _shown(task: Row) -> Row:
+    return {**task, "status": _SHOWN.get(task["status"], task["status"])}

@@ -1,84 +1,136 @@
-# RS256 tokens: made and checked with the mounted keys, revoked through Redis.
+# RS256 tokens: made and checked with the mounted keys.
 # SPDX-FileCopyrightText: The bytebot.production authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 from __future__ import annotations
 
 import uuid
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal
 
 import jwt
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey, generate_private_key
+from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
 from bytebot_app.errors import ApiError
 from bytebot_app.settings import ConfigurationError, Settings
 
 ALGORITHM = "RS256"
+SMALLEST_KEY = 2048
+Kind = Literal["access", "refresh"]
 
 
-class Revocations(Protocol):
-    """Remembers tokens that must not be accepted any more."""
+@dataclass(frozen=True)
+class Pair:
+    """One kind's keys."""
 
-    async def revoke(self, token_id: str, seconds: int) -> None: ...
-    async def revoked(self, token_id: str) -> bool: ...
+    private: RSAPrivateKey
+    public: RSAPublicKey
+
+    @classmethod
+    def throwaway(cls) -> Pair:
+        """For the API document and for tests, which meet no real token."""
+        private = generate_private_key(65537, SMALLEST_KEY)
+        return cls(private, private.public_key())
+
+
+@dataclass(frozen=True)
+class Keys:
+    """A pair for each kind, so that neither kind passes for the other."""
+
+    access: Pair
+    refresh: Pair
+
+    def of(self, kind: Kind) -> Pair:
+        return self.access if kind == "access" else self.refresh
+
+
+@dataclass(frozen=True)
+class Made:
+    """A new token, its id, and when it ends."""
+
+    token: str
+    id: str
+    ends: datetime
 
 
 class Tokens:
-    """Access and refresh tokens, each with a key pair of its own."""
+    """Access and refresh tokens."""
 
-    def __init__(self, settings: Settings, revocations: Revocations) -> None:
-        self._settings, self._revocations = settings, revocations
-        self._private = {
-            kind: _key(settings.jwt_keys_dir, f"{kind}-token-private-key") for kind in ("access", "refresh")
-        }
-        self._public = {kind: _key(settings.jwt_keys_dir, f"{kind}-token-public-key") for kind in ("access", "refresh")}
+    def __init__(self, settings: Settings, keys: Keys) -> None:
+        self._settings, self._keys = settings, keys
+        self.lifetime = settings.jwt_expires_in
+        self.refresh_lifetime = settings.jwt_refresh_expires_in
 
-    def make(self, kind: str, user: dict[str, Any], permissions: tuple[str, ...]) -> tuple[str, str, datetime]:
-        """A token, its id, and when it ends."""
-        lifetime = self._settings.jwt_expires_in if kind == "access" else self._settings.jwt_refresh_expires_in
-        now, token_id = datetime.now(UTC), str(uuid.uuid4())
-        claims: dict[str, Any] = {
+    def make(self, kind: Kind, subject: str, session: str, more: dict[str, Any] | None = None) -> Made:
+        """A token of a session."""
+        seconds = self.lifetime if kind == "access" else self.refresh_lifetime
+        now, token_id = datetime.now(UTC).replace(microsecond=0), str(uuid.uuid4())
+        ends = now + timedelta(seconds=seconds)
+        claims = {
             "iss": self._settings.jwt_issuer,
             "aud": self._settings.jwt_audience,
-            "sub": user["id"],
+            "sub": subject,
             "iat": now,
-            "exp": now + timedelta(seconds=lifetime),
+            "exp": ends,
             "jti": token_id,
             "type": kind,
+            "sessionId": session,
+            **(more or {}),
         }
-        if kind == "access":
-            claims |= {"username": user["username"], "role": user["role"], "permissions": list(permissions)}
-        return jwt.encode(claims, self._private[kind], ALGORITHM), token_id, claims["exp"]
+        return Made(jwt.encode(claims, self._keys.of(kind).private, ALGORITHM), token_id, ends)
 
-    async def check(self, kind: str, token: str) -> dict[str, Any]:
+    def read(self, kind: Kind, token: str) -> dict[str, Any]:
         """The claims of a good token; anything else is refused without saying more than the contract does."""
         try:
             claims: dict[str, Any] = jwt.decode(
                 token,
-                self._public[kind],
-                algorithms=[ALGORITHM],
+                self._keys.of(kind).public,
+                algorithms=[ALGORITHM],  # never what the token's header asks for
                 issuer=self._settings.jwt_issuer,
                 audience=self._settings.jwt_audience,
                 options={"require": ["exp", "iat", "sub", "jti"]},
             )
         except jwt.ExpiredSignatureError:
             raise ApiError(401, "TOKEN_EXPIRED", "The token has expired") from None
-        except jwt.InvalidTokenError:
-            raise ApiError(401, "TOKEN_INVALID", "The token is not valid") from None
-        if claims.get("type") != kind or await self._revocations.revoked(claims["jti"]):
-            raise ApiError(401, "TOKEN_INVALID", "The token is not valid")
+        except (jwt.InvalidTokenError, ValueError):
+            raise invalid() from None
+        if claims.get("type") != kind:
+            raise invalid()
         return claims
 
-    async def revoke(self, claims: dict[str, Any]) -> None:
-        """Refuse this token from now on."""
-        left = int(claims["exp"] - datetime.now(UTC).timestamp()) + 1
-        await self._revocations.revoke(claims["jti"], max(1, left))
+
+def invalid() -> ApiError:
+    """What every token that is not good is answered with."""
+    return ApiError(401, "TOKEN_INVALID", "The token is not valid")
 
 
-def _key(folder: Path, name: str) -> str:
-    path = folder / name
+def load_keys(folder: Path) -> Keys:
+    """The mounted keys, or :class:`ConfigurationError` where one is missing, unfit, or not its partner's."""
+    keys = Keys(_pair(folder, "access"), _pair(folder, "refresh"))
+    if keys.access.public.public_numbers() == keys.refresh.public.public_numbers():
+        raise ConfigurationError(f"JWT_KEYS_DIR: access and refresh have the same keys in {folder}")
+    return keys
+
+
+def _pair(folder: Path, kind: str) -> Pair:
+    names = [f"{kind}-token-private-key", f"{kind}-token-public-key"]
     try:
-        return path.read_text(encoding="utf-8")
+        private = load_pem_private_key((folder / names[0]).read_bytes(), None)
+        public = load_pem_public_key((folder / names[1]).read_bytes())
     except OSError as exc:
-        raise ConfigurationError(f"JWT_KEYS_DIR: {path} cannot be read ({exc.strerror})") from None
+        raise ConfigurationError(f"JWT_KEYS_DIR: {exc.filename} cannot be read ({exc.strerror})") from None
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise ConfigurationError(
+            f"JWT_KEYS_DIR: {names[0]} or {names[1]} in {folder} is not such a key in PEM"
+        ) from None
+    if not isinstance(private, RSAPrivateKey) or not isinstance(public, RSAPublicKey):
+        raise ConfigurationError(f"JWT_KEYS_DIR: the {kind} keys in {folder} are not RSA keys")
+    if private.key_size < SMALLEST_KEY:
+        raise ConfigurationError(f"JWT_KEYS_DIR: {names[0]} has {private.key_size} bits, {SMALLEST_KEY} are the least")
+    if private.public_key().public_numbers() != public.public_numbers():
+        raise ConfigurationError(f"JWT_KEYS_DIR: {names[1]} in {folder} does not belong to {names[0]}")
+    return Pair(private, public)

@@ -1,0 +1,38 @@
+# Cross-origin requests: exact origins only, and a foreign one is named in the log.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from http import HTTPStatus
+
+from fastapi.middleware.cors import CORSMiddleware
+from starlette.datastructures import Headers
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from bytebot_app.errors import plain
+from bytebot_app.logs import logger
+
+_METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH")
+_HEADERS = ("Origin", "Content-Type", "Accept", "Authorization")
+
+
+class Cors(CORSMiddleware):
+    """The library's rules with the contract's error shape."""
+
+    def __init__(self, app: ASGIApp, origins: Sequence[str], credentials: bool) -> None:
+        super().__init__(app, origins, _METHODS, _HEADERS, credentials)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            origin = Headers(scope=scope).get("origin")
+            if origin and not self.is_allowed_origin(origin):
+                logger().warning("foreign origin", eventType="CORS_VIOLATION", origin=origin[:200])
+        await super().__call__(scope, receive, send)
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        """The library answers a refusal in plain text."""
+        response = super().preflight_response(request_headers)
+        return response if response.status_code < HTTPStatus.BAD_REQUEST else plain(400, {"Vary": "Origin"})

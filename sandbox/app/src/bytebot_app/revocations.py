@@ -1,0 +1,47 @@
+# Which sessions and tokens have ended: Redis answers, and the database where Redis cannot.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Protocol
+
+from redis.exceptions import RedisError
+
+from bytebot_app.logs import logger
+from bytebot_app.store import Store
+
+PATIENCE_S = 1.0  # below the cache's own time-outs and tries: the database can answer meanwhile
+
+
+class Marks(Protocol):
+    """Marks that end by themselves, shared by all replicas."""
+
+    async def mark(self, key: str, seconds: int) -> None: ...
+    async def marked(self, *keys: str) -> bool: ...
+
+
+class Revocations:
+    """A session's end reaches all its access tokens at once, on every replica."""
+
+    def __init__(self, marks: Marks, store: Store, lifetime: int) -> None:
+        # No access token of a session outlives the session by more than this.
+        self._marks, self._store, self._lifetime = marks, store, lifetime
+
+    async def end(self, session: str, token: str | None = None) -> None:
+        """End a session; where Redis does not answer this raises, and the caller must not be told that it is done."""
+        await self._store.end_session(session)
+        await self._marks.mark(f"revoked:{session}", self._lifetime)
+        if token:
+            await self._marks.mark(f"revoked:{token}", self._lifetime)
+
+    async def ended(self, claims: dict[str, Any]) -> bool:
+        """Whether a token, or the session that it belongs to, has been revoked."""
+        names = [str(claims[name]) for name in ("jti", "sessionId") if name in claims]
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                return await self._marks.marked(*(f"revoked:{name}" for name in names))
+        except (RedisError, TimeoutError) as exc:
+            logger().warning("the database answers for the cache", error=type(exc).__name__)
+            return not await self._store.session_lives(str(claims.get("sessionId", "")))

@@ -1,0 +1,54 @@
+# Gauges that are asked for when somebody scrapes, not kept up in between.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Protocol
+
+from bytebot_app.logs import logger
+from bytebot_app.metrics import Metrics
+from bytebot_app.store import Store
+
+FRESH_S = 5.0  # the route is open to all, so scraping it must not become a load on the database
+PATIENCE_S = 1.0
+
+
+class Pool(Protocol):
+    """What is known of the database's connections."""
+
+    @property
+    def active(self) -> int: ...
+
+    @property
+    def size(self) -> int: ...
+
+
+class Scrape:
+    """The exposition, with the gauges of now."""
+
+    def __init__(self, metrics: Metrics, pool: Pool, store: Store) -> None:
+        self._metrics, self._pool, self._store = metrics, pool, store
+        self._asked = -FRESH_S
+
+    async def text(self) -> bytes:
+        self._metrics.connections.set(self._pool.active)
+        self._metrics.connections_max.set(self._pool.size)
+        if time.monotonic() - self._asked >= FRESH_S:
+            self._asked = time.monotonic()
+            await self._count_sessions()
+        return self._metrics.text()
+
+    async def _count_sessions(self) -> None:
+        asking = asyncio.ensure_future(self._store.live_sessions())
+        try:
+            # Not wait_for: that would also wait for the end of a cancelled question to a database that is gone.
+            done, _ = await asyncio.wait({asking}, timeout=PATIENCE_S)
+            self._metrics.sessions.set(asking.result() if done else float("nan"))
+        except Exception as exc:
+            logger().warning("sessions cannot be counted", error=type(exc).__name__)
+            self._metrics.sessions.set(float("nan"))
+        finally:
+            asking.cancel()
