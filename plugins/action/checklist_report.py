@@ -11,7 +11,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.bytebot.production.plugins.module_utils.errors import CollectionError, InputError
-from ansible_collections.bytebot.production.plugins.module_utils.model import RED
+from ansible_collections.bytebot.production.plugins.module_utils.model import RED, State
 from ansible_collections.bytebot.production.plugins.plugin_utils import catalogue
 from ansible_collections.bytebot.production.plugins.plugin_utils.render import terminal
 
@@ -36,11 +36,24 @@ class ActionModule(ActionBase):
 def _report(args: Mapping[str, Any]) -> dict[str, Any]:
     known = catalogue.load()
     results = _checked_results(args.get("results"), known)
-    sections = list(args.get("sections") or dict.fromkeys(control.section for control in known.controls.values()))
-    shown = [(str(name), str(value)) for name, value in (args.get("facts") or {}).items()]
+    sections = _checked_sections(args.get("sections"), known)
+    facts = args.get("facts") or {}
+    if not isinstance(facts, Mapping):
+        raise InputError("facts: give names and values.")
+    shown = [(str(name), str(value)) for name, value in facts.items()]
     parts = [terminal.facts(shown), terminal.table(known, sections, results), terminal.counts(known, sections, results)]
-    red = [str(result["control"]) for result in results if result["state"] in RED]
+    last = {str(result["control"]): result["state"] for result in results}
+    red = [control for control, state in last.items() if state in RED]
     return {"msg": "\n\n".join(part for part in parts if part), "failed_controls": red}
+
+
+def _checked_sections(given: Any, known: catalogue.Catalogue) -> list[str]:
+    there = list(dict.fromkeys(control.section for control in known.controls.values()))
+    if not isinstance(given or [], Sequence) or isinstance(given, str):
+        raise InputError("sections: give a list of sections of the checklist.")
+    if unknown := [str(name) for name in given or [] if name not in there]:
+        raise InputError(f"sections: the catalogue has no section {', '.join(unknown)}. It has: {', '.join(there)}.")
+    return list(given or there)
 
 
 def _checked_results(given: Any, known: catalogue.Catalogue) -> Sequence[Mapping[str, Any]]:
@@ -51,4 +64,6 @@ def _checked_results(given: Any, known: catalogue.Catalogue) -> Sequence[Mapping
             raise InputError(f"results: {str(result)[:80]!r} is no result (control, state and summary are needed).")
         if result["control"] not in known.controls:
             raise InputError(f"results: the catalogue has no control {result['control']}.")
+        if result["state"] not in set(State):
+            raise InputError(f"results: {result['control']} is in the state {result['state']}, which is none.")
     return given

@@ -43,7 +43,7 @@ def differences(cluster: Cluster, objects: Iterable[Object], namespace: str, man
 
     :param manager: the field manager whose fields the objects are.
     """
-    return [_difference(cluster, _placed(cluster, obj, namespace), manager) for obj in objects]
+    return [_difference(cluster, obj, namespace, manager) for obj in objects]
 
 
 def without_status(obj: Object) -> Object:
@@ -59,7 +59,11 @@ def _placed(cluster: Cluster, obj: Object, namespace: str) -> Object:
     return {**obj, "metadata": {**metadata, "namespace": namespace}}
 
 
-def _difference(cluster: Cluster, obj: Object, manager: str) -> Difference:
+def _difference(cluster: Cluster, obj: Object, namespace: str, manager: str) -> Difference:
+    try:
+        obj = _placed(cluster, obj, namespace)
+    except NotThere:  # the cluster does not serve this kind (yet)
+        return Difference(identity(obj, namespace), None, None)
     who = identity(obj)
     live = cluster.get(obj["apiVersion"], obj["kind"], who.name, who.namespace)
     try:

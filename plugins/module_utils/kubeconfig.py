@@ -28,7 +28,7 @@ def target_of(connection: Connection, namespace: str, private_dir: str) -> Targe
 def _kubeconfig(connection: Connection) -> dict[str, object]:
     name = "target"
     cluster = {"server": connection.host} | (
-        {"certificate-authority": connection.ca_cert} if connection.ca_cert else {}
+        {"certificate-authority": str(Path(connection.ca_cert).absolute())} if connection.ca_cert else {}
     )
     return {
         "apiVersion": "v1",

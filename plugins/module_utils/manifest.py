@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -33,13 +33,23 @@ class Identity:
 
 def parse(text: str, source: str = "the rendered manifest") -> list[Object]:
     """The objects in a multi-document YAML text; Lists are opened, empty documents are left out."""
-    objects: list[Object] = []
-    for document in yaml_text.load_all(text, source):
-        if not isinstance(document, dict) or "kind" not in document:
-            # its text is not repeated: a file that is no manifest may be a secret
-            raise InputError(f"{source} holds something that is not a Kubernetes object (no kind).")
-        objects.extend(document["items"] if document["kind"].endswith("List") and "items" in document else [document])
-    return objects
+    return [obj for document in yaml_text.load_all(text, source) for obj in _opened(document, source)]
+
+
+def _opened(document: Any, source: str, inherited: Mapping[str, Any] | None = None) -> Iterator[Object]:
+    """The objects in a document; those in a typed list (ConfigMapList) may leave their kind to it."""
+    if isinstance(document, dict):
+        document = {**(inherited or {}), **document}
+    if not isinstance(document, dict) or not isinstance(document.get("kind"), str):
+        # its text is not repeated: a file that is no manifest may be a secret
+        raise InputError(f"{source} holds something that is not a Kubernetes object (no kind).")
+    if not document["kind"].endswith("List") or "items" not in document:
+        yield document
+        return
+    kind = document["kind"].removesuffix("List")
+    typed = {"apiVersion": document.get("apiVersion", ""), "kind": kind} if kind else None
+    for item in document["items"] or []:
+        yield from _opened(item, source, typed)
 
 
 def identity(obj: Mapping[str, Any], default_namespace: str = "") -> Identity:

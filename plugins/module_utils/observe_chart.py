@@ -33,11 +33,12 @@ def observe(
     cluster: Cluster, helm: HelmCli, redactor: Redactor, *, name: str, namespace: str, chart: str, values: Values
 ) -> ChartFacts:
     """Lint the chart, render it on the server, and ask admission about every object and a pod of each template."""
+    values.teach(redactor)
     done = helm.attempt("lint", chart, "--strict", "--with-subcharts", *values.arguments(), stdin=values.stdin())
     release, problem = _rendered(helm, name, chart, values)
-    objects = release.objects if release else ()
-    learn_secrets(redactor, objects)
-    refusals, not_asked, asked = _admission(cluster, objects, namespace)
+    objects, hooks = (release.objects, release.operating_hooks) if release else ((), ())
+    learn_secrets(redactor, (*objects, *(release.hooks if release else ())))
+    refusals, not_asked, asked = _admission(cluster, objects, hooks, namespace)
     return ChartFacts(
         chart=chart,
         values=values.files,
@@ -46,6 +47,7 @@ def observe(
         lint=tuple(parse_lint(done.stdout + "\n" + done.stderr)),
         render_error=problem,
         objects=objects,
+        hooks=hooks,
         refusals=tuple(refusals),
         not_asked=tuple(not_asked),
         asked=asked,
@@ -67,7 +69,12 @@ def _rendered(helm: HelmCli, name: str, chart: str, values: Values) -> tuple[Rel
         return None, exc.sentence.rstrip(".")
 
 
-def _admission(cluster: Cluster, objects: tuple[Object, ...], namespace: str) -> tuple[list[str], list[str], int]:
+def _admission(
+    cluster: Cluster, objects: tuple[Object, ...], hooks: tuple[Object, ...], namespace: str
+) -> tuple[list[str], list[str], int]:
+    """Ask about every object, and about a pod of each template. Of hooks only pods: helm deletes a hook before it
+    makes it anew, so a change that the live one would refuse is none.
+    """
     refusals: list[str] = []
     not_asked: list[str] = []
     asked = 0
@@ -79,11 +86,11 @@ def _admission(cluster: Cluster, objects: tuple[Object, ...], namespace: str) ->
             not_asked.append(str(item.identity))
     new_accounts = {
         obj["metadata"]["name"]
-        for obj in objects
+        for obj in (*objects, *hooks)
         if obj["kind"] == "ServiceAccount"
         and not cluster.get("v1", "ServiceAccount", obj["metadata"]["name"], namespace)
     }
-    for obj in objects:
+    for obj in (*objects, *hooks):
         template = pod_template(obj)
         if template is None:
             continue
@@ -92,9 +99,10 @@ def _admission(cluster: Cluster, objects: tuple[Object, ...], namespace: str) ->
             cluster.create(_pod_of(obj, template, namespace, new_accounts), dry_run=True)
         except NotThere:
             not_asked.append(f"a pod of {identity(obj, namespace)}")
-        except (Refused, NotPermitted) as exc:  # Pod Security answers 403, as RBAC does
-            target = not_asked if "cannot create resource" in exc.sentence else refusals
-            target.append(f"a pod of {identity(obj, namespace)}: {exc.sentence}")
+        except Refused as exc:
+            refusals.append(f"a pod of {identity(obj, namespace)}: {exc.sentence}")
+        except NotPermitted as exc:
+            not_asked.append(f"a pod of {identity(obj, namespace)}: {exc.sentence}")
     return refusals, not_asked, asked
 
 

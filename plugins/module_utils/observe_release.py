@@ -19,7 +19,12 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.release 
 )
 from ansible_collections.bytebot.production.plugins.module_utils.checks.rollout import WATCHED, pods_of
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
-from ansible_collections.bytebot.production.plugins.module_utils.errors import NotPermitted, Unreachable
+from ansible_collections.bytebot.production.plugins.module_utils.errors import (
+    NoBackend,
+    NotPermitted,
+    NotThere,
+    Refused,
+)
 from ansible_collections.bytebot.production.plugins.module_utils.helm.release import history, learn_secrets
 from ansible_collections.bytebot.production.plugins.module_utils.manifest import Identity, identity
 from ansible_collections.bytebot.production.plugins.module_utils.model import utc_now
@@ -56,7 +61,7 @@ def observe(
 
     Where a container is younger than the quiet period, the rest of that period is waited for and restarts are compared.
     """
-    workloads, services = _members(cluster, scope, redactor)
+    workloads, services, missing = _members(cluster, scope, redactor)
     watch = RolloutWatch(cluster, scope.namespace, Patience())
     watch.look(workloads)
     facts = ReleaseFacts(
@@ -65,6 +70,7 @@ def observe(
         status=watch.status,
         pods=_pods(watch),
         services=tuple(services),
+        missing_services=tuple(missing),
         quiet_s=scope.quiet_s,
         max_restarts=scope.max_restarts,
         expected_digests=scope.expected_digests,
@@ -82,8 +88,12 @@ def _with_services(
         services = list(facts.services)
         facts = replace(
             facts,
-            slices=tuple(cluster.list("discovery.k8s.io/v1", "EndpointSlice", facts.namespace)),
-            reaches=tuple(_reaches(cluster, facts.namespace, services)) if facts.probed else (),
+            slices=tuple(
+                found
+                for namespace in sorted({item["metadata"]["namespace"] for item in services})
+                for found in cluster.list("discovery.k8s.io/v1", "EndpointSlice", namespace)
+            ),
+            reaches=tuple(_reaches(cluster, services)) if facts.probed else (),
         )
         if settled(facts) or time.monotonic() >= until:
             return facts
@@ -109,18 +119,23 @@ def _after_quiet_period(
     )
 
 
-def _members(cluster: Cluster, scope: Scope, redactor: Redactor) -> tuple[list[Identity], list[Object]]:
+def _members(cluster: Cluster, scope: Scope, redactor: Redactor) -> tuple[list[Identity], list[Object], list[str]]:
+    """The release's workloads, its Services as they are, and the names of those that are not there."""
     if not scope.release:
-        return _selected(cluster, scope)
+        return *_selected(cluster, scope), []
     known = history(cluster, scope.release, scope.namespace, os.environ.get("HELM_DRIVER", ""))
     if not known:
-        return [], []
+        return [], [], []
     objects = known[0].objects
-    learn_secrets(redactor, objects)
+    learn_secrets(redactor, (*objects, *known[0].hooks))
     workloads = [identity(obj, scope.namespace) for obj in objects if obj["kind"] in WATCHED]
-    names = {obj["metadata"]["name"] for obj in objects if obj["kind"] == "Service"}
-    live = cluster.list("v1", "Service", scope.namespace)
-    return workloads, _with_selector(item for item in live if item["metadata"]["name"] in names)
+    wanted = {
+        identity(obj, scope.namespace) for obj in _with_selector(obj for obj in objects if obj["kind"] == "Service")
+    }
+    namespaces = sorted({item.namespace for item in wanted})
+    live = {identity(one): one for namespace in namespaces for one in cluster.list("v1", "Service", namespace)}
+    missing = sorted(item.name for item in wanted - live.keys())
+    return workloads, [live[item] for item in sorted(wanted & live.keys())], missing
 
 
 def _selected(cluster: Cluster, scope: Scope) -> tuple[list[Identity], list[Object]]:
@@ -134,7 +149,7 @@ def _selected(cluster: Cluster, scope: Scope) -> tuple[list[Identity], list[Obje
 
 
 def _with_selector(services: Iterable[Object]) -> list[Object]:
-    return [item for item in services if item["spec"].get("selector")]
+    return [item for item in services if (item.get("spec") or {}).get("selector")]
 
 
 def _pods(watch: RolloutWatch) -> tuple[Object, ...]:
@@ -142,19 +157,20 @@ def _pods(watch: RolloutWatch) -> tuple[Object, ...]:
     return tuple(found.values())
 
 
-def _reaches(cluster: Cluster, namespace: str, services: list[Object]) -> Iterable[Reach]:
+def _reaches(cluster: Cluster, services: list[Object]) -> Iterable[Reach]:
     for service in services:
+        name, namespace = service["metadata"]["name"], service["metadata"]["namespace"]
         for port in service["spec"].get("ports") or []:
             if port.get("protocol", "TCP") == "TCP":
-                yield _reach(cluster, namespace, service["metadata"]["name"], str(port.get("name") or port["port"]))
+                yield _reach(cluster, namespace, name, str(port.get("name") or port["port"]))
 
 
 def _reach(cluster: Cluster, namespace: str, service: str, port: str) -> Reach:
     try:
         status, _body = cluster.through_service(namespace, service, port)
-    except NotPermitted as exc:
-        return Reach(service, port, "unknown", exc.sentence)
-    except Unreachable as exc:
+    except (NotPermitted, NotThere, Refused) as exc:  # the API server's own answer: nothing was tried
+        return Reach(service, port, "unknown", exc.sentence.rstrip("."))
+    except NoBackend as exc:
         text = exc.sentence
         if any(word in text for word in _ANSWERED):
             return Reach(service, port, "connected", "it answers, and does not speak HTTP")

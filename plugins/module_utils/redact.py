@@ -29,7 +29,7 @@ _PAIR = re.compile(
     r"|(?![{\[](?:[\"'\s{\[\]}]|\Z))(?:[^\s,;}\"']|[,;}\"'](?=[^\s\"',;}\]]))+)",
     re.DOTALL,
 )
-_NO_SECRET = frozenset({"null", "none", "true", "false"})
+_NO_SECRET = frozenset({"null", "none", "true", "false", MASK, f"{MASK} (changed)"})
 _SECRET_OBJECT = re.compile(r"\bSecret (?:[a-z0-9.-]+/)?[a-z0-9.-]*$")  # "Secret shop/db-secret: it is immutable"
 
 _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
@@ -107,16 +107,13 @@ class Redactor:
         """A copy of plain data (mappings, lists, texts) without any secret."""
         if isinstance(value, (Word, StrEnum)):
             return value
-        if isinstance(value, bytes):
-            return self.text(value.decode("utf-8", "replace"))
-        if isinstance(value, str):
-            return self.text(value)
+        if isinstance(value, (str, bytes)):
+            return self.text(value if isinstance(value, str) else value.decode("utf-8", "replace"))
         if isinstance(value, Mapping):
             return {self.text(str(key)): self._field(value, key, item) for key, item in value.items()}
-        if isinstance(value, (set, frozenset)):
-            return sorted((self.data(item) for item in value), key=str)  # equal facts give equal hashes
-        if isinstance(value, (list, tuple)):
-            return [self.data(item) for item in value]
+        if isinstance(value, (list, tuple, set, frozenset)):
+            items = [self.data(item) for item in value]
+            return items if isinstance(value, (list, tuple)) else sorted(items, key=str)  # equal facts, equal hashes
         return value
 
     def _field(self, mapping: Mapping[Any, Any], key: Any, item: Any) -> Any:

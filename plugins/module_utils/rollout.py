@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.bytebot.production.plugins.module_utils.checks.rollout import (
@@ -20,12 +20,18 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.rollout 
     pods_of,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
-from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError, RolloutFailed, TimedOut
+from ansible_collections.bytebot.production.plugins.module_utils.errors import (
+    InputError,
+    RolloutFailed,
+    TimedOut,
+    Unreachable,
+)
 from ansible_collections.bytebot.production.plugins.module_utils.manifest import Identity, identity
 
 Object = dict[str, Any]
 
 LOG_LINES = 15
+UNREACHABLE_S = 30.0  # an API server may be away for so long, as when its control plane is upgraded
 FAST_POLL_S, SLOW_POLL_S, FAST_FOR_S = 0.4, 1.0, 20.0  # a small rollout takes about a second, a large one minutes
 _API = {
     "Deployment": "apps/v1",
@@ -60,6 +66,8 @@ class Patience:
             seconds = {cause: float(value) for cause, value in grace.items()}
         except (TypeError, ValueError) as exc:
             raise InputError(f"grace: every value is a number of seconds ({exc}).") from exc
+        if wrong := [cause for cause, value in seconds.items() if not value >= 0]:  # NaN is none either
+            raise InputError(f"grace: {', '.join(sorted(wrong))} must be 0 seconds or more.")
         return cls(float(timeout), crash_restarts, seconds)
 
 
@@ -72,19 +80,21 @@ class RolloutWatch:
         """Begin to watch.
 
         :param replaced: given where the change is about to be made: the workloads whose pods it replaces. Their pods of
-            now, and all jobs of now (hooks are made anew), are not this rollout's own.
+            now, all jobs of now (hooks are made anew) and all events of now are not this rollout's own.
         """
         self._cluster, self._namespace, self._patience = cluster, namespace, patience
         self._certainty = Certainty(patience.grace)
-        self._began = time.monotonic()
+        self._began = self._seen_at = time.monotonic()
         self._ignored: frozenset[str] = frozenset()
+        self.old_events: frozenset[tuple[str, str]] = frozenset()
         self.facts = RolloutFacts((), {})
-        self.status = Status((), ())
+        self.status = Status(("nothing was observed yet",), ())
         if replaced is not None:
             before = self._observe(replaced)
             older = [pod for live in before.live.values() for pod in pods_of(live, before)]
             older += cluster.list("batch/v1", "Job", namespace)
             self._ignored = frozenset(str(obj["metadata"].get("uid")) for obj in older)
+            self.old_events = frozenset(_version(event) for event in before.events or self._events(namespace))
 
     def look(self, wanted: Collection[Identity]) -> list[Signal]:
         """Observe once; the signals that have become certain."""
@@ -92,10 +102,21 @@ class RolloutWatch:
         self.status = assess(self.facts, crash_restarts=self._patience.crash_restarts)
         return self._certainty.certain(self.status.signals, time.monotonic())
 
+    def look_again(self, wanted: Collection[Identity]) -> list[Signal]:
+        """As :meth:`look`; an API server that is away for a moment, as in its own upgrade, ends no rollout."""
+        try:
+            certain = self.look(wanted)
+        except Unreachable:
+            if time.monotonic() - self._seen_at > UNREACHABLE_S:
+                raise
+            return []
+        self._seen_at = time.monotonic()
+        return certain
+
     def wait(self, wanted: Collection[Identity], pause: Callable[[float], None] = time.sleep) -> None:
         """Return when everything is complete; raise :class:`RolloutFailed` or :class:`TimedOut` with the cause."""
         while True:
-            if certain := self.look(wanted):
+            if certain := self.look_again(wanted):
                 raise self.failure(certain)
             if self.status.complete:
                 return
@@ -137,21 +158,28 @@ class RolloutWatch:
         return list(self.status.waiting)
 
     def _observe(self, wanted: Collection[Identity]) -> RolloutFacts:
-        kinds = {item.kind for item in wanted if item.kind in WATCHED}
-        everything = {
-            identity(obj, self._namespace): obj
-            for kind in sorted(kinds - {"Pod"})
-            for obj in self._cluster.list(_API[kind], kind, self._namespace)
-        }
-        pods = self._cluster.list("v1", "Pod", self._namespace)
-        everything |= {identity(pod, self._namespace): pod for pod in pods} if "Pod" in kinds else {}
-        live = {item: everything[item] for item in wanted if item in everything}
-        sets = self._cluster.list("apps/v1", "ReplicaSet", self._namespace) if "Deployment" in kinds else []
+        live: dict[Identity, Object] = {}
+        pods: list[Object] = []
+        sets: list[Object] = []
+        namespaces = sorted({item.namespace or self._namespace for item in wanted} or {self._namespace})
+        for namespace in namespaces:
+            here = [item for item in wanted if (item.namespace or self._namespace) == namespace]
+            kinds = {item.kind for item in here if item.kind in WATCHED}
+            found = self._cluster.list("v1", "Pod", namespace)
+            everything = {identity(pod, namespace): pod for pod in found} if "Pod" in kinds else {}
+            for kind in sorted(kinds - {"Pod"}):
+                everything |= {identity(one, namespace): one for one in self._cluster.list(_API[kind], kind, namespace)}
+            live |= {item: everything[item] for item in here if item in everything}
+            pods += found
+            sets += self._cluster.list("apps/v1", "ReplicaSet", namespace) if "Deployment" in kinds else []
         facts = RolloutFacts(tuple(wanted), live, tuple(pods), tuple(sets), (), self._ignored)
         if assess(facts).complete:
             return facts
-        events = self._cluster.list("v1", "Event", self._namespace, fields="type=Warning")
-        return RolloutFacts(tuple(wanted), live, tuple(pods), tuple(sets), tuple(events), self._ignored)
+        events = [event for namespace in namespaces for event in self._events(namespace)]
+        return replace(facts, events=tuple(event for event in events if _version(event) not in self.old_events))
+
+    def _events(self, namespace: str) -> list[Object]:
+        return self._cluster.list("v1", "Event", namespace, fields="type=Warning")
 
     def _diagnose(self, signal: Signal) -> dict[str, Any]:
         cause = CAUSES[signal.cause]
@@ -168,10 +196,11 @@ class RolloutWatch:
         }
 
     def _last_lines(self, signal: Signal) -> list[str]:
-        if signal.cause not in ("crash_loop", "init_failed", "job_failed") or not signal.pod:
+        if signal.cause not in ("crash_loop", "init_failed", "job_failed", "pod_failed") or not signal.pod:
             return []
-        crashed = signal.cause != "job_failed"
-        text = self._cluster.logs(self._namespace, signal.pod, signal.container, lines=LOG_LINES, previous=crashed)
+        crashed = signal.cause in ("crash_loop", "init_failed")
+        namespace = signal.object.namespace or self._namespace
+        text = self._cluster.logs(namespace, signal.pod, signal.container, lines=LOG_LINES, previous=crashed)
         return text.splitlines()[-LOG_LINES:]
 
 
@@ -181,11 +210,17 @@ def watchable(objects: Iterable[Object], namespace: str) -> list[Identity]:
 
 
 def _distinct(signals: Iterable[Signal]) -> list[Signal]:
-    """One signal per cause and message: twenty pods with the same bad image are one cause."""
+    """One signal per cause, workload and container: twenty pods with the same bad image are one cause."""
     seen: dict[tuple[str, str, str], Signal] = {}
     for signal in signals:
-        seen.setdefault((signal.cause, signal.container, signal.reason), signal)
+        seen.setdefault((signal.cause, signal.container, signal.workload), signal)
     return list(seen.values())
+
+
+def _version(event: Object) -> tuple[str, str]:
+    """What names an event as it is now; one that happens again is written anew."""
+    metadata = event.get("metadata") or {}
+    return str(metadata.get("uid")), str(metadata.get("resourceVersion"))
 
 
 def _events_about(signal: Signal, facts: RolloutFacts) -> list[str]:

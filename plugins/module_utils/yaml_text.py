@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Any
 
 from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError, LibraryMissing
@@ -17,7 +18,7 @@ def load_all(text: str, source: str) -> list[Any]:
     """
     yaml = _yaml()
     try:
-        return [document for document in yaml.load_all(text, Loader=_loader(yaml)) if document]
+        return [document for document in yaml.load_all(text, Loader=_loader(_of(yaml, "SafeLoader"))) if document]
     except yaml.YAMLError as exc:
         mark = getattr(exc, "problem_mark", None)
         where = f" line {mark.line + 1}" if mark else ""
@@ -54,21 +55,20 @@ _FLOAT = re.compile(
     r"^(?:[-+]?(?:[0-9][0-9_]*)(?:\.[0-9_]*)?(?:[eE][-+]?[0-9]+)?|[-+]?\.[0-9][0-9_]*(?:[eE][-+]?[0-9]+)?"
     r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
 )
-_loaders: dict[type, type] = {}
+_TAG = "tag:yaml.org,2002:"
+_REPLACED = {f"{_TAG}{name}" for name in ("timestamp", "int", "float", "value")}
 
 
-def _loader(yaml: Any) -> Any:
-    base = _of(yaml, "SafeLoader")
-    if base not in _loaders:
-        loader = type("Loader", (base,), {})
-        loader.yaml_implicit_resolvers = {  # type: ignore[attr-defined]
-            first: [(tag, shape) for tag, shape in known if tag.rpartition(":")[2] not in ("timestamp", "int", "float")]
-            for first, known in base.yaml_implicit_resolvers.items()
-        }
-        loader.add_implicit_resolver("tag:yaml.org,2002:int", _INT, list("-+0123456789"))  # type: ignore[attr-defined]
-        loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+0123456789."))  # type: ignore[attr-defined]
-        _loaders[base] = loader
-    return _loaders[base]
+@cache
+def _loader(base: Any) -> Any:
+    loader: Any = type("Loader", (base,), {})
+    loader.yaml_implicit_resolvers = {
+        first: [(tag, shape) for tag, shape in known if tag not in _REPLACED]
+        for first, known in base.yaml_implicit_resolvers.items()
+    }
+    loader.add_implicit_resolver(f"{_TAG}int", _INT, list("-+0123456789"))
+    loader.add_implicit_resolver(f"{_TAG}float", _FLOAT, list("-+0123456789."))
+    return loader
 
 
 def _of(yaml: Any, name: str) -> Any:

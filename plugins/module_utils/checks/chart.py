@@ -41,9 +41,10 @@ class ChartFacts:
 
     :param lint: messages of ``helm lint --strict``; :param lint_ok: whether it ended without error.
     :param render_error: helm's words where the chart does not render; then ``objects`` is empty.
-    :param objects: the rendered objects; :param namespace: where they would go.
+    :param objects: the rendered objects; :param hooks: those that run as hooks, tests not counted.
+    :param namespace: where they would go.
     :param refusals: objects and pods that admission refuses, each with its reason.
-    :param not_asked: objects that nobody could ask admission about (their namespace is not there).
+    :param not_asked: objects that nobody could ask admission about (their namespace is not there, or not permitted).
     :param asked: how many objects and pods admission was asked about.
     """
 
@@ -54,13 +55,19 @@ class ChartFacts:
     lint: tuple[LintMessage, ...]
     render_error: str
     objects: tuple[Object, ...]
+    hooks: tuple[Object, ...] = ()
     refusals: tuple[str, ...] = ()
     not_asked: tuple[str, ...] = ()
     asked: int = 0
 
     @property
     def container_names(self) -> list[str]:
-        return [at.where for at in containers(self.objects, self.namespace)]
+        return [at.where for at in containers(self.workloads, self.namespace)]
+
+    @property
+    def workloads(self) -> tuple[Object, ...]:
+        """All that brings pods: a hook runs in production as everything else does."""
+        return (*self.objects, *self.hooks)
 
 
 CHECKS: Checks[ChartFacts] = Checks()
@@ -96,7 +103,7 @@ def resources(facts: ChartFacts) -> Verdict:
     """Every container has requests and limits for CPU and memory, and no request above its limit."""
     return _by_findings(
         facts,
-        resource_findings(facts.objects, facts.namespace),
+        resource_findings(facts.workloads, facts.namespace),
         "have requests and limits for CPU and memory",
         "Set resources.requests and resources.limits for the containers named.",
     )
@@ -107,7 +114,7 @@ def security_context(facts: ChartFacts) -> Verdict:
     """Every pod fits the "restricted" Pod Security Standard, and this cluster's admission accepts it."""
     judged = _by_findings(
         facts,
-        security_findings(facts.objects, facts.namespace),
+        security_findings(facts.workloads, facts.namespace),
         "fit the restricted Pod Security Standard",
         "Set the pod's and the containers' securityContext as the restricted Pod Security Standard asks.",
     )
@@ -125,10 +132,10 @@ def security_context(facts: ChartFacts) -> Verdict:
             *evidence,
         )
     if facts.not_asked or not facts.asked:
+        about = f"{facts.not_asked[0]}{_more(len(facts.not_asked))}" if facts.not_asked else "anything"
         return inconclusive(
-            "The manifests fit the standard, but admission could not be asked: "
-            f"namespace {facts.namespace} is not there yet.",
-            "Create the namespace first; the deployment role does so.",
+            f"The manifests fit the standard, but admission could not be asked about {about.rstrip('.')}.",
+            f"Let namespace {facts.namespace} be created first (the deployment role does so), and this account ask.",
             *evidence,
         )
     return passed(

@@ -22,6 +22,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.model import (
 )
 
 Object = dict[str, Any]
+NO_PORT = "(none)"  # a headless Service need not name ports; its endpoints count all the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class ReleaseFacts:
 
     :param workloads: names of the workloads; :param status: the judgement of their roll-out.
     :param pods: pods of the newest revisions; :param services: Services with a selector.
+    :param missing_services: names of Services that the release has and the cluster has not.
     :param slices: EndpointSlices of the namespace; :param reaches: connections tried.
     :param probed: whether connections could be tried at all (not in check mode).
     :param quiet_s: seconds without restart that are asked for; :param watched_s: seconds that were watched.
@@ -55,6 +57,7 @@ class ReleaseFacts:
     status: Status
     pods: tuple[Object, ...]
     services: tuple[Object, ...] = ()
+    missing_services: tuple[str, ...] = ()
     slices: tuple[Object, ...] = ()
     reaches: tuple[Reach, ...] = ()
     probed: bool = True
@@ -73,47 +76,72 @@ CHECKS: Checks[ReleaseFacts] = Checks()
 def rolled_out(facts: ReleaseFacts) -> Verdict:
     """Every workload is rolled out, and no container restarted during the quiet period."""
     seen = _workload_evidence(facts)
-    if not facts.workloads:
-        return failed(
-            f"Namespace {facts.namespace} has no workload of this release.",
-            "Deploy the release, or correct its name.",
-            seen,
-        )
-    if facts.status.waiting:
-        why = facts.status.signals[0].sentence if facts.status.signals else facts.status.waiting[0]
-        return failed(f"Not rolled out: {why}.", "Run the deployment again; it names the cause and the remedy.", seen)
-    restarted = [name for name, count in restarts(facts.pods).items() if count > facts.restarts_before.get(name, count)]
+    if problem := _unfinished(facts):
+        return failed(*problem, seen)
+    restarted = sorted(
+        name
+        for name, (count, age) in _runs(facts).items()
+        if count > facts.restarts_before.get(name, count) or (count and age is not None and age < facts.quiet_s)
+    )
     young = youngest_s(facts.pods, facts.observed_at)
-    if restarted or (young is not None and young < facts.quiet_s and _restarted_at_all(facts.pods)):
+    if restarted:
         return failed(
-            f"Restarted within the quiet period of {facts.quiet_s:g} s: {', '.join(restarted) or 'a container'}.",
+            f"Restarted within the quiet period of {facts.quiet_s:g} s: {', '.join(restarted)}.",
             "Read the container's previous log (kubectl logs --previous) and mend the cause.",
             seen,
         )
-    if young is not None and young < facts.quiet_s and facts.watched_s < facts.quiet_s:
+    if young is not None and young < facts.quiet_s:
         return inconclusive(
-            f"Rolled out, but watched for only {max(young, facts.watched_s):.0f} s "
+            f"Rolled out, but a container has run for only {max(young, 0.0):.0f} s "
             f"of the quiet period of {facts.quiet_s:g} s.",
             "Judge again a little later.",
             seen,
         )
-    return passed(f"All {len(facts.workloads)} workloads are rolled out; no restart within {facts.quiet_s:g} s.", seen)
+    idle = f" (no pod is wanted of {', '.join(facts.status.idle)})" if facts.status.idle else ""
+    return passed(
+        f"All {len(facts.workloads)} workloads are rolled out{idle}; no restart within {facts.quiet_s:g} s.", seen
+    )
+
+
+def _unfinished(facts: ReleaseFacts) -> tuple[str, str] | None:
+    """What is not rolled out, and what to do."""
+    status = facts.status
+    if not facts.workloads:
+        return (
+            f"Namespace {facts.namespace} has no workload of this release.",
+            "Deploy the release, or correct its name.",
+        )
+    if status.waiting:
+        why = status.signals[0].sentence if status.signals else status.waiting[0]
+        return f"Not rolled out: {why}.", "Run the deployment again; it names the cause and the remedy."
+    if status.held:
+        return (
+            f"Not rolled out everywhere: {'; '.join(status.held)}.",
+            "Let the update reach every pod: lower the partition, or delete the older pods.",
+        )
+    if not facts.pods:
+        return (
+            f"Nothing runs: none of the {len(facts.workloads)} workloads has a pod.",
+            "Check replicas, node selectors and tolerations in the values.",
+        )
+    return None
 
 
 @CHECKS.settles("deployment.health.pods")
 def healthy(facts: ReleaseFacts) -> Verdict:
     """Every pod is Ready, restarts stay below the limit, none is being evicted, and the wanted images run."""
     seen = _workload_evidence(facts)
-    if not facts.pods:
-        return failed("The release has no pod.", "Deploy the release, or correct its name.", seen)
-    problems = [problem for pod in facts.pods for problem in _pod_problems(pod, facts)]
+    standing = [pod for pod in facts.pods if not _finished_run(pod)]
+    if not standing:
+        return failed("The release has no pod that runs.", "Deploy the release, or correct its name.", seen)
+    problems = [problem for pod in standing for problem in _pod_problems(pod, facts)]
     problems += _digest_problems(facts)
     if problems:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         return failed(f"{problems[0]}{more}.", "Look at the pod's events and logs (kubectl describe pod).", seen)
     most = max(restarts(facts.pods).values(), default=0)
     words = _image_words(facts)
-    return passed(f"All {len(facts.pods)} pods are Ready, with at most {most} restarts; {words}.", seen)
+    return passed(f"All {len(standing)} pods are Ready, with at most {most} restarts; {words}.", seen)
 
 
 @CHECKS.settles("deployment.execution.services")
@@ -127,13 +155,15 @@ def services_lead_somewhere(facts: ReleaseFacts) -> Verdict:
         },
         facts.observed_at,
     )
-    if not facts.services:
+    if not facts.services and not facts.missing_services:
         return failed("The release has no Service.", "Check the values that switch its Services on.", seen)
-    empty = [text for item in facts.services for text in _unserved_ports(item, facts)]
+    empty = [f"Service {name} of the release is not there" for name in facts.missing_services]
+    empty += [text for item in facts.services for text in _unserved_ports(item, facts)]
     if empty:
-        return failed(
-            f"{empty[0]}.", "Compare the Service's selector and targetPort with the pods' labels and ports.", seen
+        remedy = (
+            "Compare the Service's selector and targetPort with the pods' labels and ports; deploy what is not there."
         )
+        return failed(f"{empty[0]}.", remedy, seen)
     refused = [reach for reach in facts.reaches if reach.outcome == "refused"]
     if refused:
         return failed(
@@ -151,7 +181,7 @@ def services_lead_somewhere(facts: ReleaseFacts) -> Verdict:
         )
         return inconclusive(
             f"Endpoints are ready, but no connection could be proven ({detail}).",
-            "Allow services/proxy to this account.",
+            "Let the API server reach the pods, and allow services/proxy to this account.",
             seen,
         )
     return passed(
@@ -171,25 +201,40 @@ def settled(facts: ReleaseFacts) -> bool:
 def restarts(pods: tuple[Object, ...]) -> dict[str, int]:
     """Restart counts by ``pod/container``."""
     return {
-        f"{pod['metadata']['name']}/{item['name']}": item.get("restartCount", 0)
+        f"{pod['metadata']['name']}/{item['name']}": item.get("restartCount") or 0
         for pod in pods
         for item in _statuses(pod)
     }
 
 
+def _runs(facts: ReleaseFacts) -> dict[str, tuple[int, float | None]]:
+    """By ``pod/container``: how often it restarted, and for how many seconds it has run since."""
+    now = _time(facts.observed_at)
+    found: dict[str, tuple[int, float | None]] = {}
+    for pod in facts.pods:
+        for item in _statuses(pod):
+            started = _started(item)
+            age = (now - _time(started)).total_seconds() if started else None
+            found[f"{pod['metadata']['name']}/{item['name']}"] = (item.get("restartCount") or 0, age)
+    return found
+
+
 def youngest_s(pods: tuple[Object, ...], now: str) -> float | None:
     """Seconds since the youngest running container started; None where none runs."""
-    started = [
-        running["startedAt"]
-        for pod in pods
-        for item in _statuses(pod)
-        if (running := (item.get("state") or {}).get("running"))
-    ]
+    started = [text for pod in pods for item in _statuses(pod) if (text := _started(item))]
     return (_time(now) - max(_time(text) for text in started)).total_seconds() if started else None
 
 
-def _restarted_at_all(pods: tuple[Object, ...]) -> bool:
-    return any(restarts(pods).values())
+def _started(status: Object) -> str:
+    running = (status.get("state") or {}).get("running") or {}
+    return running.get("startedAt") or ""
+
+
+def _finished_run(pod: Object) -> bool:
+    """Whether a pod has done its work, or was one try of a Job: the Job's own state tells of that."""
+    phase = (pod.get("status") or {}).get("phase")
+    of_job = any(owner.get("kind") == "Job" for owner in pod["metadata"].get("ownerReferences") or [])
+    return phase == "Succeeded" or (phase == "Failed" and of_job)
 
 
 def _pod_problems(pod: Object, facts: ReleaseFacts) -> Iterator[str]:
@@ -201,16 +246,20 @@ def _pod_problems(pod: Object, facts: ReleaseFacts) -> Iterator[str]:
     elif _condition(pod, "Ready") != "True":
         yield f"Pod {name} is not Ready"
     for item in _statuses(pod):
-        if item.get("restartCount", 0) > facts.max_restarts:
+        if (item.get("restartCount") or 0) > facts.max_restarts:
             counts = f"{item['restartCount']} times, {facts.max_restarts} are accepted"
             yield f"Pod {name} container {item['name']} restarted {counts}"
 
 
 def _digest_problems(facts: ReleaseFacts) -> Iterator[str]:
-    for image, digests in _running_digests(facts).items():
+    running = _running_digests(facts)
+    for image in sorted({*running, *facts.expected_digests}):
+        digests = running.get(image, set())
         wanted = facts.expected_digests.get(image) or (image.rpartition("@")[2] if "@" in image else "")
-        if wanted and digests != {wanted}:
-            yield f"Image {image} runs as {', '.join(sorted(digests))}, {wanted} is wanted"
+        if image not in running:
+            yield f"Image {image} runs in no pod, {wanted} is wanted"
+        elif wanted and digests != {wanted}:
+            yield f"Image {image} runs as {', '.join(sorted(digests)) or 'an unknown digest'}, {wanted} is wanted"
         elif len(digests) > 1:
             yield f"Image {image} runs in {len(digests)} different versions: {', '.join(sorted(digests))}"
 
@@ -218,11 +267,12 @@ def _digest_problems(facts: ReleaseFacts) -> Iterator[str]:
 def _running_digests(facts: ReleaseFacts) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for pod in facts.pods:
-        images = {item["name"]: item.get("image", "") for item in (pod.get("spec") or {}).get("containers") or []}
-        for item in (pod.get("status") or {}).get("containerStatuses") or []:
-            digest = str(item.get("imageID", "")).rpartition("@")[2]
-            if digest:
-                found.setdefault(images.get(item["name"], item.get("image", "")), set()).add(digest)
+        spec = pod.get("spec") or {}
+        described = (*(spec.get("containers") or []), *(spec.get("initContainers") or []))
+        images = {item["name"]: item.get("image") or "" for item in described}
+        for item in _statuses(pod):
+            digest = str(item.get("imageID") or "").rpartition("@")[2]
+            found.setdefault(images.get(item["name"]) or item.get("image") or "", set()).update({digest} - {""})
     return found
 
 
@@ -231,6 +281,8 @@ def _image_words(facts: ReleaseFacts) -> str:
     pinned = sum(1 for image in digests if "@" in image or image in facts.expected_digests)
     if digests and pinned == len(digests):
         return "the wanted image digests run"
+    if not all(digests.values()):
+        return "the container runtime names no digest of some images"
     return "each image runs as one digest in all pods (not pinned by the values)"
 
 
@@ -252,8 +304,11 @@ def _workload_evidence(facts: ReleaseFacts) -> Evidence:
 
 
 def _statuses(pod: Object) -> list[Object]:
-    found: list[Object] = (pod.get("status") or {}).get("containerStatuses") or []
-    return found
+    """The states of the containers that stay: the pod's own ones, and sidecars (init containers that run on)."""
+    status, spec = pod.get("status") or {}, pod.get("spec") or {}
+    sidecars = {one["name"] for one in spec.get("initContainers") or [] if one.get("restartPolicy") == "Always"}
+    initial = [one for one in status.get("initContainerStatuses") or [] if one["name"] in sidecars]
+    return [*(status.get("containerStatuses") or []), *initial]
 
 
 def _condition(obj: Object, kind: str) -> str:
@@ -272,14 +327,19 @@ def _time(text: str) -> datetime:
 
 def _ready_ports(service: Object, facts: ReleaseFacts) -> dict[str, int]:
     """How many ready endpoints stand behind each port of a Service, by port name (or number, where it has none)."""
-    counts = {_port_name(port): 0 for port in service["spec"].get("ports") or []}
+    ports = service["spec"].get("ports") or [{"name": NO_PORT}]
+    counts = {_port_name(port): 0 for port in ports}
     for item in facts.slices:
-        if (item["metadata"].get("labels") or {}).get("kubernetes.io/service-name") != service["metadata"]["name"]:
+        named = (item["metadata"].get("labels") or {}).get("kubernetes.io/service-name")
+        if (named, item["metadata"].get("namespace")) != (
+            service["metadata"]["name"],
+            service["metadata"].get("namespace"),
+        ):
             continue
         ready = sum(1 for end in item.get("endpoints") or [] if (end.get("conditions") or {}).get("ready") is not False)
-        named = {port.get("name") or "" for port in item.get("ports") or [] if port.get("port")}
-        for port in service["spec"].get("ports") or []:
-            if (port.get("name") or "") in named:
+        served = {port.get("name") or "" for port in item.get("ports") or [] if port.get("port")} | {NO_PORT}
+        for port in ports:
+            if (port.get("name") or "") in served:
                 counts[_port_name(port)] += ready
     return counts
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.bytebot.production.plugins.module_utils.manifest import Identity
@@ -37,14 +37,16 @@ CAUSES: dict[str, Cause] = {
               "Check the image name, tag and registry; push the image or correct the values.", _KUBELET),
         Cause("image_denied", "image pull not authorised", "ErrImagePull; the registry says unauthorized or denied", 3,
               "Check imagePullSecrets and the registry's permissions.", _KUBELET),
-        Cause("image_pull", "image cannot be pulled", "ErrImagePull for any other reason", 60,
+        Cause("image_pull", "image cannot be pulled",
+              "ErrImagePull for any other reason, RegistryUnavailable or ImageInspectError", 60,
               "Check that the nodes reach the registry.", _KUBELET),
         Cause("image_name", "image name is invalid", "InvalidImageName or ErrImageNeverPull", 0,
               "Correct the image reference in the values.", _KUBELET),
         Cause("config_missing", "configuration missing", "CreateContainerConfigError", 5,
               "Create the Secret, ConfigMap or key that the message names.", _KUBELET),
-        Cause("container_start", "container cannot start", "CreateContainerError or RunContainerError", 10,
-              "Check the command, the user and the mounts of the container.", _KUBELET),
+        Cause("container_start", "container cannot start",
+              "CreateContainerError, RunContainerError or PostStartHookError; an image that must not run as root", 10,
+              "Check the command, the user, the mounts and the hooks of the container.", _KUBELET),
         Cause("crash_loop", "container keeps crashing", "CrashLoopBackOff after the given number of restarts", 0,
               "Read the last log lines: the process ends by itself soon after its start.",
               "Kubernetes docs, Pod lifecycle, container restarts: back-off from 10 s, doubling to 5 min"),
@@ -62,14 +64,21 @@ CAUSES: dict[str, Cause] = {
               "Look at the pods' events and logs below.", "Kubernetes docs, Deployment: progressDeadlineSeconds"),
         Cause("job_failed", "job failed", "condition Failed of a Job", 0,
               "Read the job's last log lines.", "Kubernetes docs, Job termination and cleanup"),
-        Cause("claim_failed", "volume claim cannot be provisioned", "event ProvisioningFailed of a claim", 10,
+        Cause("pod_failed", "pod failed", "phase Failed of a pod without a controller", 0,
+              "Read the pod's last log lines.", "Kubernetes docs, Pod lifecycle, pod phase"),
+        Cause("paused", "it is paused", "a Deployment with paused, or a Job with suspend", 10,
+              "Resume it (kubectl rollout resume; suspend: false), or correct the values.",
+              "Kubernetes docs, Pausing and Resuming a rollout of a Deployment; Suspending a Job"),
+        Cause("claim_failed", "volume claim cannot be provisioned",
+              "event ProvisioningFailed of a claim, or its phase Lost", 10,
               "Check the storage class that the claim names and its provisioner.",
-              "Kubernetes, event ProvisioningFailed"),
+              "Kubernetes, event ProvisioningFailed; Kubernetes docs, Persistent Volumes, phase"),
     )
 }  # fmt: skip
 
 _NOT_FOUND = re.compile(r"not found|manifest unknown|does not exist|no such image", re.IGNORECASE)
 _DENIED = re.compile(r"unauthorized|denied|forbidden|no basic auth|authentication required", re.IGNORECASE)
+_RUNS_AS_ROOT = re.compile(r"runAsNonRoot|will run as root|non-numeric user", re.IGNORECASE)
 _MISSING_OBJECT = re.compile(
     r"(secret|configmap|persistentvolumeclaim)s? .*not found|references non-existent", re.IGNORECASE
 )
@@ -85,6 +94,7 @@ class Signal:
     message: str
     pod: str = ""
     container: str = ""
+    workload: str = ""
 
     @property
     def sentence(self) -> str:
@@ -112,10 +122,16 @@ class RolloutFacts:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What one look says: what still waits (empty means complete), and signs of failure."""
+    """What one look says: what still waits (empty means complete), and signs of failure.
+
+    :param held: what is as complete as its own strategy lets it be, with pods of an older revision that stay.
+    :param idle: workloads that want no pod at all.
+    """
 
     waiting: tuple[str, ...]
     signals: tuple[Signal, ...]
+    held: tuple[str, ...] = ()
+    idle: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -129,6 +145,8 @@ def assess(facts: RolloutFacts, *, crash_restarts: int = 3) -> Status:
     """
     waiting: list[str] = []
     signals: list[Signal] = []
+    held: list[str] = []
+    idle: list[str] = []
     for wanted in facts.wanted:
         live = facts.live.get(wanted)
         if live is None:
@@ -137,11 +155,13 @@ def assess(facts: RolloutFacts, *, crash_restarts: int = 3) -> Status:
         reason = _WAITING.get(wanted.kind, _never_waits)(live)
         if reason:
             waiting.append(f"{wanted}: {reason}")
-            if (live.get("metadata") or {}).get("uid") in facts.ignored_uids:
-                continue
-            signals.extend(_object_signals(wanted, live, facts))
-            signals.extend(_pod_signals(wanted, live, facts, crash_restarts))
-    return Status(tuple(waiting), tuple(signals))
+            found = _signals(wanted, live, facts, crash_restarts)
+            signals.extend(replace(signal, workload=str(wanted)) for signal in found)
+        elif kept := _held_back(wanted.kind, live):
+            held.append(f"{wanted}: {kept}")
+        if wanted.kind in _OBSERVED and not _not_observed(live) and not _wanted_pods(wanted.kind, live):
+            idle.append(str(wanted))
+    return Status(tuple(waiting), tuple(signals), tuple(held), tuple(idle))
 
 
 @dataclass
@@ -172,12 +192,44 @@ class Certainty:
 # ---------------------------------------------------------------------------- what each kind waits for
 
 
+_OBSERVED = ("Deployment", "StatefulSet", "DaemonSet")  # these say which generation their status is about
+
+
+def _number(fields: Mapping[str, Any], name: str, default: int = 0) -> int:
+    """A number that the API leaves out, or null, where it is the default."""
+    value = fields.get(name)
+    return default if value is None else int(value)
+
+
+def _wanted_pods(kind: str, live: Object) -> int:
+    if kind == "DaemonSet":
+        return _number(live.get("status") or {}, "desiredNumberScheduled")
+    return _number(live.get("spec") or {}, "replicas", 1)
+
+
+def _strategy(live: Object) -> tuple[str, int]:
+    """The type of the update strategy of a StatefulSet or DaemonSet, and its partition."""
+    strategy = (live.get("spec") or {}).get("updateStrategy") or {}
+    return strategy.get("type") or "RollingUpdate", _number(strategy.get("rollingUpdate") or {}, "partition")
+
+
+def _held_back(kind: str, live: Object) -> str:
+    """Why pods of an older revision stay although nothing is left to wait for."""
+    updated = {"StatefulSet": "updatedReplicas", "DaemonSet": "updatedNumberScheduled"}.get(kind)
+    if updated is None:
+        return ""
+    wanted, have = _wanted_pods(kind, live), _number(live.get("status") or {}, updated)
+    strategy, partition = _strategy(live)
+    why = f"partition {partition}" if strategy == "RollingUpdate" else f"strategy {strategy}"
+    return f"{why} keeps {wanted - have} of {wanted} pods at an older revision" if have < wanted else ""
+
+
 def _deployment_waits(live: Object) -> str:
     """The rule of ``kubectl rollout status deployment``."""
-    spec, status = live.get("spec") or {}, live.get("status") or {}
-    wanted = spec.get("replicas", 1)
-    updated, total = status.get("updatedReplicas", 0), status.get("replicas", 0)
-    available = status.get("availableReplicas", 0)
+    status = live.get("status") or {}
+    wanted = _wanted_pods("Deployment", live)
+    updated, total = _number(status, "updatedReplicas"), _number(status, "replicas")
+    available = _number(status, "availableReplicas")
     if _not_observed(live):
         return "its new specification is not observed yet"
     if updated < wanted:
@@ -188,44 +240,45 @@ def _deployment_waits(live: Object) -> str:
 
 
 def _statefulset_waits(live: Object) -> str:
-    spec, status = live.get("spec") or {}, live.get("status") or {}
-    wanted = spec.get("replicas", 1)
-    partition = (((spec.get("updateStrategy") or {}).get("rollingUpdate")) or {}).get("partition", 0)
+    status = live.get("status") or {}
+    wanted = _wanted_pods("StatefulSet", live)
+    strategy, partition = _strategy(live)
     if _not_observed(live):
         return "its new specification is not observed yet"
-    if status.get("readyReplicas", 0) < wanted:
-        return f"{status.get('readyReplicas', 0)} of {wanted} replicas are ready"
-    if (spec.get("updateStrategy") or {}).get("type", "RollingUpdate") == "OnDelete":
+    if (ready := _number(status, "readyReplicas")) < wanted:
+        return f"{ready} of {wanted} replicas are ready"
+    if strategy == "OnDelete":
         return ""
-    updated = status.get("updatedReplicas", 0)
+    updated = _number(status, "updatedReplicas")
     return f"{updated} of {wanted - partition} replicas are updated" if updated < wanted - partition else ""
 
 
 def _daemonset_waits(live: Object) -> str:
     status = live.get("status") or {}
-    wanted = status.get("desiredNumberScheduled", 0)
+    wanted = _wanted_pods("DaemonSet", live)
     if _not_observed(live):
         return "its new specification is not observed yet"
-    if status.get("updatedNumberScheduled", 0) < wanted:
-        return f"{status.get('updatedNumberScheduled', 0)} of {wanted} pods are updated"
-    available = status.get("numberAvailable", 0)
+    updated = _number(status, "updatedNumberScheduled")
+    if updated < wanted and _strategy(live)[0] != "OnDelete":
+        return f"{updated} of {wanted} pods are updated"
+    available = _number(status, "numberAvailable")
     return f"{available} of {wanted} pods are available" if available < wanted else ""
 
 
 def _job_waits(live: Object) -> str:
     if _condition(live, "Complete", "True"):
         return ""
-    status = live.get("status") or {}
-    return f"{status.get('succeeded', 0)} of {(live.get('spec') or {}).get('completions', 1)} runs succeeded"
+    spec, status = live.get("spec") or {}, live.get("status") or {}
+    return f"{_number(status, 'succeeded')} of {_number(spec, 'completions', 1)} runs succeeded"
 
 
 def _claim_waits(live: Object) -> str:
-    phase = (live.get("status") or {}).get("phase", "Pending")
+    phase = (live.get("status") or {}).get("phase") or "Pending"
     return "" if phase == "Bound" else f"the claim is {phase}"
 
 
 def _pod_waits(live: Object) -> str:
-    phase = (live.get("status") or {}).get("phase", "Pending")
+    phase = (live.get("status") or {}).get("phase") or "Pending"
     return "" if phase == "Succeeded" or _condition(live, "Ready", "True") else f"the pod is {phase}"
 
 
@@ -247,20 +300,49 @@ WATCHED = tuple(_WAITING)
 # ---------------------------------------------------------------------------- signs of failure
 
 
+def _signals(wanted: Identity, live: Object, facts: RolloutFacts, crash_restarts: int) -> Iterator[Signal]:
+    if (live.get("metadata") or {}).get("uid") in facts.ignored_uids:
+        return
+    if wanted.kind in _OBSERVED and _not_observed(live):
+        return  # what can be seen is still the trouble of the specification before
+    yield from _object_signals(wanted, live, facts)
+    yield from _pod_signals(wanted, live, facts, crash_restarts)
+
+
 def _object_signals(wanted: Identity, live: Object, facts: RolloutFacts) -> Iterator[Signal]:
-    if wanted.kind == "Deployment" and not _not_observed(live):
-        if found := _condition(live, "Progressing", "False"):
-            yield Signal("deadline", wanted, found.get("reason", ""), found.get("message", ""))
-        if found := _condition(live, "ReplicaFailure", "True"):
-            yield Signal("create_refused", wanted, found.get("reason", ""), found.get("message", ""))
-    if wanted.kind == "Job" and (found := _condition(live, "Failed", "True")):
-        yield Signal("job_failed", wanted, found.get("reason", ""), found.get("message", ""), *_newest_pod(live, facts))
-    uid = (live.get("metadata") or {}).get("uid", "")
-    for event in _events_of(uid, facts):
+    spec, status = live.get("spec") or {}, live.get("status") or {}
+    if wanted.kind == "Deployment":
+        yield from _deployment_signals(wanted, live)
+    if wanted.kind == "Job":
+        if found := _condition(live, "Failed", "True"):
+            yield Signal("job_failed", wanted, *_why(found), *_newest_pod(live, facts))
+        elif spec.get("suspend"):
+            yield Signal("paused", wanted, "suspend", "it starts no pod")
+    if wanted.kind == "Pod" and status.get("phase") == "Failed":
+        reason = status.get("reason") or "Failed"
+        yield Signal("pod_failed", wanted, reason, _pod_end(live), wanted.name, _first_container(live))
+    if wanted.kind == "PersistentVolumeClaim" and status.get("phase") == "Lost":
+        yield Signal("claim_failed", wanted, "Lost", "its volume is gone")
+    for event in _events_of((live.get("metadata") or {}).get("uid"), facts):
         if event.get("reason") == "FailedCreate" and wanted.kind != "Deployment":
-            yield Signal("create_refused", wanted, "FailedCreate", event.get("message", ""))
+            yield Signal("create_refused", wanted, *_why(event))
         if event.get("reason") == "ProvisioningFailed":
-            yield Signal("claim_failed", wanted, "ProvisioningFailed", event.get("message", ""))
+            yield Signal("claim_failed", wanted, *_why(event))
+
+
+def _deployment_signals(wanted: Identity, live: Object) -> Iterator[Signal]:
+    if (live.get("spec") or {}).get("paused"):
+        yield Signal("paused", wanted, "paused", "it makes no pod of the new revision")
+    if found := _condition(live, "Progressing", "False"):
+        late = found.get("reason") == "ProgressDeadlineExceeded"
+        yield Signal("deadline" if late else "create_refused", wanted, *_why(found))
+    if found := _condition(live, "ReplicaFailure", "True"):
+        yield Signal("create_refused", wanted, *_why(found))
+
+
+def _why(told: Object) -> tuple[str, str]:
+    """Reason and message of a condition or an event."""
+    return told.get("reason") or "", told.get("message") or ""
 
 
 def _pod_signals(wanted: Identity, live: Object, facts: RolloutFacts, crash_restarts: int) -> Iterator[Signal]:
@@ -268,31 +350,41 @@ def _pod_signals(wanted: Identity, live: Object, facts: RolloutFacts, crash_rest
         metadata = pod.get("metadata") or {}
         if metadata.get("uid") in facts.ignored_uids or metadata.get("deletionTimestamp"):
             continue
-        name = metadata.get("name", "")
-        who = Identity("Pod", metadata.get("namespace", wanted.namespace), name)
+        name = metadata.get("name") or ""
+        who = Identity("Pod", metadata.get("namespace") or wanted.namespace, name)
         scheduled = _condition(pod, "PodScheduled", "False")
         if scheduled and scheduled.get("reason") == "Unschedulable":
-            yield Signal("unschedulable", who, "Unschedulable", scheduled.get("message", ""), name)
+            yield Signal("unschedulable", who, *_why(scheduled), name)
         status = pod.get("status") or {}
         for group, init in (("initContainerStatuses", True), ("containerStatuses", False)):
             for container in status.get(group) or []:
                 yield from _container_signals(who, container, init, crash_restarts)
-        for event in _events_of(metadata.get("uid", ""), facts):
-            message = event.get("message", "")
-            if event.get("reason") == "FailedMount" and _MISSING_OBJECT.search(message):
-                yield Signal("volume_missing", who, "FailedMount", message, name)
+        for event in () if _mounted(status) else _events_of(metadata.get("uid"), facts):
+            if event.get("reason") == "FailedMount" and _MISSING_OBJECT.search(event.get("message") or ""):
+                yield Signal("volume_missing", who, *_why(event), name)
+
+
+def _mounted(status: Object) -> bool:
+    """Whether a pod's volumes are there by now: events stay for an hour, and tell of what may be mended."""
+    if any(
+        one.get("type") == "PodReadyToStartContainers" and one.get("status") == "True"
+        for one in status.get("conditions") or []
+    ):
+        return True
+    containers = (*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or []))
+    return any({"running", "terminated"} & set(one.get("state") or {}) or one.get("restartCount") for one in containers)
 
 
 def _container_signals(pod: Identity, container: Object, init: bool, crash_restarts: int) -> Iterator[Signal]:
     waiting = (container.get("state") or {}).get("waiting") or {}
-    reason, message = waiting.get("reason", ""), waiting.get("message", "")
+    reason, message = _why(waiting)
     cause = _container_cause(reason, message)
     if reason == "CrashLoopBackOff":
-        if container.get("restartCount", 0) < crash_restarts:
+        if _number(container, "restartCount") < crash_restarts:
             return
         cause, message = ("init_failed" if init else "crash_loop"), _last_end(container)
     if cause:
-        yield Signal(cause, pod, reason, message, pod.name, container.get("name", ""))
+        yield Signal(cause, pod, reason, message, pod.name, container.get("name") or "")
 
 
 def _container_cause(reason: str, message: str) -> str:
@@ -304,9 +396,14 @@ def _container_cause(reason: str, message: str) -> str:
             if _DENIED.search(message)
             else "image_pull"
         )
+    if reason == "CreateContainerConfigError" and _RUNS_AS_ROOT.search(message):
+        return "container_start"
     return {
         "InvalidImageName": "image_name",
         "ErrImageNeverPull": "image_name",
+        "RegistryUnavailable": "image_pull",
+        "ImageInspectError": "image_pull",
+        "PostStartHookError": "container_start",
         "CreateContainerConfigError": "config_missing",
         "CreateContainerError": "container_start",
         "RunContainerError": "container_start",
@@ -316,7 +413,16 @@ def _container_cause(reason: str, message: str) -> str:
 def _last_end(container: Object) -> str:
     ended = (container.get("lastState") or {}).get("terminated") or {}
     why = f"exit code {ended['exitCode']}" if "exitCode" in ended else "ended"
-    return f"{why}{', ' + ended['reason'] if ended.get('reason') else ''}, {container.get('restartCount', 0)} restarts"
+    reason = f", {ended['reason']}" if ended.get("reason") else ""
+    return f"{why}{reason}, {_number(container, 'restartCount')} restarts"
+
+
+def _pod_end(pod: Object) -> str:
+    """How a failed pod ended, in the kubelet's words or by the exit codes of its containers."""
+    status = pod.get("status") or {}
+    ends = [(one, (one.get("state") or {}).get("terminated") or {}) for one in status.get("containerStatuses") or []]
+    codes = [f"{one.get('name')} exit code {ended['exitCode']}" for one, ended in ends if ended.get("exitCode")]
+    return status.get("message") or ", ".join(codes) or "it gives no reason"
 
 
 def pods_of(live: Object, facts: RolloutFacts) -> list[Object]:
@@ -332,20 +438,26 @@ def pods_of(live: Object, facts: RolloutFacts) -> list[Object]:
 def _newest_replica_set(deployment_uid: str | None, facts: RolloutFacts) -> str | None:
     owned = [item for item in facts.replica_sets if deployment_uid and _owner_uid(item) == deployment_uid]
     newest = max(owned, key=_revision, default=None)
-    return None if newest is None else newest["metadata"].get("uid")
+    return None if newest is None else (newest.get("metadata") or {}).get("uid")
 
 
 def _revision(replica_set: Object) -> int:
     annotations = (replica_set.get("metadata") or {}).get("annotations") or {}
-    return int(annotations.get("deployment.kubernetes.io/revision", 0))
+    text = str(annotations.get("deployment.kubernetes.io/revision") or "")
+    return int(text) if text.isdecimal() else 0  # anybody may write an annotation
 
 
 def _newest_pod(live: Object, facts: RolloutFacts) -> tuple[str, str]:
-    pods = sorted(pods_of(live, facts), key=lambda pod: pod["metadata"].get("creationTimestamp", ""))
-    if not pods:
+    pods = pods_of(live, facts)
+    newest = max(pods, key=lambda pod: str((pod.get("metadata") or {}).get("creationTimestamp") or ""), default=None)
+    if newest is None:
         return "", ""
-    containers = (pods[-1].get("spec") or {}).get("containers") or [{}]
-    return pods[-1]["metadata"]["name"], containers[0].get("name", "")
+    return (newest.get("metadata") or {}).get("name") or "", _first_container(newest)
+
+
+def _first_container(pod: Object) -> str:
+    containers = (pod.get("spec") or {}).get("containers") or [{}]
+    return containers[0].get("name") or ""
 
 
 def _owner_uid(obj: Object) -> str:
@@ -355,13 +467,13 @@ def _owner_uid(obj: Object) -> str:
     return ""
 
 
-def _events_of(uid: str, facts: RolloutFacts) -> Iterator[Object]:
+def _events_of(uid: str | None, facts: RolloutFacts) -> Iterator[Object]:
     return (event for event in facts.events if uid and (event.get("involvedObject") or {}).get("uid") == uid)
 
 
 def _not_observed(live: Object) -> bool:
-    generation = (live.get("metadata") or {}).get("generation", 0)
-    return bool((live.get("status") or {}).get("observedGeneration", 0) < generation)
+    generation = _number(live.get("metadata") or {}, "generation")
+    return _number(live.get("status") or {}, "observedGeneration") < generation
 
 
 def _condition(live: Object, kind: str, status: str) -> Object | None:

@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from ansible_collections.bytebot.production.plugins.module_utils.manifest import Identity, identity
-from ansible_collections.bytebot.production.plugins.module_utils.podspec import pod_spec
+from ansible_collections.bytebot.production.plugins.module_utils.podspec import pod_spec, pod_template
 
 Object = dict[str, Any]
 RESOURCES = ("cpu", "memory")
@@ -18,8 +19,24 @@ RESOURCES = ("cpu", "memory")
 ALLOWED_CAPABILITIES = frozenset({"NET_BIND_SERVICE"})
 ALLOWED_SECCOMP = frozenset({"RuntimeDefault", "Localhost"})
 HOST_FLAGS = ("hostNetwork", "hostPID", "hostIPC")
+ALLOWED_VOLUMES = frozenset(
+    {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret"}
+)
+ALLOWED_APPARMOR = frozenset({"RuntimeDefault", "Localhost"})
+ALLOWED_SELINUX = frozenset({"", "container_t", "container_init_t", "container_kvm_t", "container_engine_t"})
+ALLOWED_SYSCTLS = frozenset(
+    {
+        "kernel.shm_rmid_forced",
+        *(f"net.ipv4.{name}" for name in ("ip_local_port_range", "ip_unprivileged_port_start", "tcp_syncookies")),
+        *(f"net.ipv4.{name}" for name in ("ping_group_range", "ip_local_reserved_ports", "tcp_keepalive_time")),
+        *(f"net.ipv4.{name}" for name in ("tcp_fin_timeout", "tcp_keepalive_intvl", "tcp_keepalive_probes")),
+        *(f"net.ipv4.{name}" for name in ("tcp_rmem", "tcp_wmem")),
+    }
+)
+_APPARMOR_ANNOTATION = "container.apparmor.security.beta.kubernetes.io/"
 _SUFFIX = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 _BINARY = {"Ki": 1, "Mi": 2, "Gi": 3, "Ti": 4, "Pi": 5, "Ei": 6}
+_QUANTITY = re.compile(r"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+))(?:([eE][+-]?[0-9]+)|([KMGTPE]i|[numkMGTPE]))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +57,7 @@ class ContainerAt:
     workload: Identity
     container: Object
     pod: Object
+    ephemeral: bool = False
 
     @property
     def where(self) -> str:
@@ -54,7 +72,7 @@ def containers(objects: Iterable[Object], namespace: str) -> Iterator[ContainerA
             continue
         for group in ("initContainers", "containers", "ephemeralContainers"):
             for container in spec.get(group) or []:
-                yield ContainerAt(identity(obj, namespace), container, spec)
+                yield ContainerAt(identity(obj, namespace), container, spec, group == "ephemeralContainers")
 
 
 def quantity(text: Any) -> Decimal | None:
@@ -62,26 +80,24 @@ def quantity(text: Any) -> Decimal | None:
 
     Source: Kubernetes API reference, resource.Quantity.
     """
-    raw = str(text).strip()
-    for suffix, power in _BINARY.items():
-        if raw.endswith(suffix):
-            return _decimal(raw[: -len(suffix)], Decimal(1024) ** power)
-    if raw and raw[-1] in _SUFFIX:
-        return _decimal(raw[:-1], Decimal(10) ** _SUFFIX[raw[-1]])
-    return _decimal(raw, Decimal(1))
-
-
-def _decimal(number: str, factor: Decimal) -> Decimal | None:
-    try:
-        parsed = Decimal(number)
-    except InvalidOperation:
+    found = _QUANTITY.fullmatch(str(text))
+    if not found:
         return None
-    return parsed * factor if parsed.is_finite() else None
+    number, exponent, suffix = found.groups()
+    factor = Decimal(1024) ** _BINARY[suffix] if suffix in _BINARY else Decimal(10) ** _SUFFIX[suffix or ""]
+    try:
+        return Decimal(number + (exponent or "")) * factor
+    except ArithmeticError:
+        return None  # an exponent beyond all measure
 
 
 def resource_findings(objects: Iterable[Object], namespace: str) -> list[Finding]:
-    """Containers without requests or limits for CPU and memory, or with a request above its limit."""
-    return [finding for at in containers(objects, namespace) for finding in _resource_findings(at)]
+    """Containers without requests or limits for CPU and memory, or with a request above its limit.
+
+    Ephemeral containers are left out: the API lets them have none.
+    """
+    found = (at for at in containers(objects, namespace) if not at.ephemeral)
+    return [finding for at in found for finding in _resource_findings(at)]
 
 
 def _resource_findings(at: ContainerAt) -> Iterator[Finding]:
@@ -106,19 +122,53 @@ def _resource_findings(at: ContainerAt) -> Iterator[Finding]:
 def security_findings(objects: Iterable[Object], namespace: str) -> list[Finding]:
     """Where pods ask for more than the "restricted" Pod Security Standard allows."""
     everything = list(objects)
-    pods = [finding for obj in everything if (spec := pod_spec(obj)) is not None
-            for finding in _pod_findings(identity(obj, namespace), spec)]  # fmt: skip
+    pods = [finding for obj in everything if (template := pod_template(obj)) is not None
+            for finding in _pod_findings(identity(obj, namespace), template)]  # fmt: skip
     return pods + [finding for at in containers(everything, namespace) for finding in _security_findings(at)]
 
 
-def _pod_findings(workload: Identity, spec: Object) -> Iterator[Finding]:
-    where = f"{workload.kind} {workload.name}"
+def _pod_findings(workload: Identity, template: Object) -> Iterator[Finding]:
+    where, spec = f"{workload.kind} {workload.name}", template.get("spec") or {}
     for flag in HOST_FLAGS:
         if spec.get(flag):
             yield Finding(where, f"{flag} is on")
     for volume in spec.get("volumes") or []:
-        if "hostPath" in volume:
-            yield Finding(where, f"volume {volume.get('name')} mounts the node's path {volume['hostPath'].get('path')}")
+        yield from _volume_findings(where, volume)
+    own = spec.get("securityContext") or {}
+    if own.get("runAsNonRoot") is False:
+        yield Finding(where, "runAsNonRoot of the pod is false")
+    if own.get("runAsUser") == 0:
+        yield Finding(where, "runAsUser of the pod is 0 (root)")
+    for sysctl in own.get("sysctls") or []:
+        if sysctl.get("name") not in ALLOWED_SYSCTLS:
+            yield Finding(where, f"sysctl {sysctl.get('name')} is set")
+    yield from _module_findings(where, own)
+    annotations = (template.get("metadata") or {}).get("annotations") or {}
+    for name, profile in annotations.items():
+        if name.startswith(_APPARMOR_ANNOTATION) and not re.match(r"runtime/default$|localhost/", str(profile)):
+            yield Finding(where, f"AppArmor profile of {name.rpartition('/')[2]} is {profile}")
+
+
+def _volume_findings(where: str, volume: Object) -> Iterator[Finding]:
+    if "hostPath" in volume:
+        path = (volume["hostPath"] or {}).get("path")
+        yield Finding(where, f"volume {volume.get('name')} mounts the node's path {path}")
+    elif kinds := sorted(volume.keys() - ALLOWED_VOLUMES - {"name"}):
+        yield Finding(where, f"volume {volume.get('name')} is of the kind {', '.join(kinds)}")
+
+
+def _module_findings(where: str, context: Object) -> Iterator[Finding]:
+    """What a security context, of a pod or a container, says to the kernel's security modules and to Windows."""
+    profile = (context.get("appArmorProfile") or {}).get("type")
+    if profile is not None and profile not in ALLOWED_APPARMOR:
+        yield Finding(where, f"appArmorProfile is {profile}")
+    options = context.get("seLinuxOptions") or {}
+    if (options.get("type") or "") not in ALLOWED_SELINUX:
+        yield Finding(where, f"seLinuxOptions.type is {options['type']}")
+    if options.get("user") or options.get("role"):
+        yield Finding(where, "seLinuxOptions sets a user or a role")
+    if (context.get("windowsOptions") or {}).get("hostProcess"):
+        yield Finding(where, "hostProcess is on")
 
 
 def _security_findings(at: ContainerAt) -> Iterator[Finding]:
@@ -141,6 +191,7 @@ def _security_findings(at: ContainerAt) -> Iterator[Finding]:
     for port in at.container.get("ports") or []:
         if port.get("hostPort"):
             yield Finding(at.where, f"it takes the node's port {port['hostPort']}")
+    yield from _module_findings(at.where, own)
 
 
 def _capability_findings(where: str, capabilities: Mapping[str, Any]) -> Iterator[Finding]:

@@ -23,6 +23,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.errors import (
     Unreachable,
 )
 
+_KLOG_NOISE = re.compile(r"[WI]\d{4} ")  # klog: severity, month and day
 OLDEST = (3, 14)  # the first release with `--dry-run=server` for install and upgrade as used here (Helm 3.13) and fixes
 STOP_GRACE_S = 20.0  # helm marks the release as failed before it ends; only then is it killed
 KEPT_ENVIRONMENT = (
@@ -31,10 +32,9 @@ KEPT_ENVIRONMENT = (
     "LANG",
     "LC_ALL",
     "TMPDIR",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "NO_PROXY",
+    *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
     "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
 )
 KEPT_HELM = ("HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME", "HELM_DRIVER", "HELM_REGISTRY_CONFIG",
              "HELM_REPOSITORY_CONFIG", "HELM_REPOSITORY_CACHE", "HELM_PLUGINS")  # fmt: skip
@@ -85,27 +85,49 @@ def run_program(
     :param should_stop: asked twice a second while the program runs; a non-empty answer ends the program politely
         (SIGTERM, which makes helm mark the release as failed) and is returned as ``stopped``.
     """
-    with subprocess.Popen(
-        list(arguments),
-        stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=dict(environment),
-        text=True,
-        start_new_session=True,
-    ) as process:
-        pending_input, reason = stdin, ""
-        while True:
-            try:
-                stdout, stderr = process.communicate(pending_input, timeout=0.5 if should_stop else None)
-                return Completed(process.returncode, stdout, stderr, reason)
-            except subprocess.TimeoutExpired:
-                pending_input = None
-                if should_stop and not reason and (reason := should_stop()):
-                    process.send_signal(signal.SIGTERM)
-                    stopped_at = time.monotonic()
-                elif reason and time.monotonic() - stopped_at > STOP_GRACE_S:
-                    process.kill()
+    try:
+        process = subprocess.Popen(
+            list(arguments),
+            stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=dict(environment),
+            encoding="utf-8",
+            errors="replace",
+            start_new_session=True,
+        )
+    except OSError as exc:
+        raise ProgramMissing(f"The program {arguments[0]} cannot be started: {exc.strerror}.") from exc
+    with process:
+        try:
+            return _followed(process, stdin, should_stop)
+        finally:
+            _end(process)  # whatever happened here, nothing goes on behind the caller's back
+
+
+def _followed(process: subprocess.Popen[str], stdin: str | None, should_stop: Callable[[], str] | None) -> Completed:
+    pending_input, reason, stopped_at = stdin, "", 0.0
+    while True:
+        try:
+            stdout, stderr = process.communicate(pending_input, timeout=0.5 if should_stop else None)
+            return Completed(process.returncode, stdout, stderr, reason)
+        except subprocess.TimeoutExpired:
+            pending_input = None
+            if should_stop and not reason and (reason := should_stop()):
+                process.send_signal(signal.SIGTERM)
+                stopped_at = time.monotonic()
+            elif reason and time.monotonic() - stopped_at > STOP_GRACE_S:
+                process.kill()
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    if process.poll() is not None:
+        return
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.communicate(timeout=STOP_GRACE_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
 
 
 @dataclass
@@ -140,7 +162,8 @@ class HelmCli:
         try:
             return json.loads(done.stdout)
         except ValueError as exc:
-            raise CommandFailed(f"helm {arguments[0]} did not print JSON: {done.stdout[:200]!r}.") from exc
+            # what it printed is not repeated: a rendered release holds Secrets
+            raise CommandFailed(f"helm {arguments[0]} printed {len(done.stdout)} characters that are no JSON.") from exc
 
     def _environment(self) -> dict[str, str]:
         kept = {key: os.environ[key] for key in (*KEPT_ENVIRONMENT, *KEPT_HELM) if key in os.environ}
@@ -190,8 +213,9 @@ def chart_path(path: str) -> Path:
 
 
 def _failure(verb: str, done: Completed) -> Exception:
-    text = clean_stderr(done.stderr) or done.stdout.strip()[-500:]
-    if re.search(r"cluster unreachable|connection refused|no such host|i/o timeout", text, re.IGNORECASE):
+    text = clean_stderr(done.stderr) or f"it ended with code {done.code} and no message"
+    network = re.search(r"cluster unreachable|connection refused|no such host|i/o timeout", text, re.IGNORECASE)
+    if network and "webhook" not in text:
         return Unreachable(f"helm {verb} cannot reach the cluster: {text}.")
     return CommandFailed(f"helm {verb} failed: {text}.", helm_exit_code=done.code)
 
@@ -201,6 +225,6 @@ def clean_stderr(text: str) -> str:
     lines = [
         line
         for line in text.splitlines()
-        if line.strip() and not line.startswith(("WARNING:", "level=WARN", "W1", "I1"))
+        if line.strip() and not line.startswith(("WARNING:", "level=WARN")) and not _KLOG_NOISE.match(line)
     ]
     return "; ".join(re.sub(r"^Error: ", "", line).strip() for line in lines).rstrip(".")[-1500:]

@@ -81,6 +81,7 @@ class Deployer:
 
         :param check_mode: ask the API server (admission included) what would happen, and change nothing.
         """
+        wanted.values.teach(self._redactor)
         with self._phases.phase("read"):
             version = parse_version(self._helm.call("version", "--short").stdout)
             require_supported(version)
@@ -88,7 +89,8 @@ class Deployer:
             _refuse_pending(known)
         with self._phases.phase("render"):
             rendered = self._render(wanted)
-            learn_secrets(self._redactor, (*rendered.objects, *(known[0].objects if known else ())))
+            for release in (rendered, *known[:1]):
+                learn_secrets(self._redactor, (*release.objects, *release.hooks))
         with self._phases.phase("compare"):
             owned = [with_ownership(obj, wanted.name, wanted.namespace) for obj in rendered.objects]
             found = differences(self._cluster, owned, wanted.namespace, MANAGER)
@@ -103,11 +105,13 @@ class Deployer:
                 self._wait(rendered, wanted.namespace)
             return self._result(plan, known[0] if not plan.changed else rendered)
         with self._phases.phase("apply"):
-            self._upgrade(wanted, rendered, plan, version, wait)
+            before = self._upgrade(wanted, rendered, plan, version, wait)
         if wait:
-            self._wait(rendered, wanted.namespace)
-        deployed = history(self._cluster, wanted.name, wanted.namespace, os.environ.get("HELM_DRIVER", ""))[0]
-        return self._result(plan, deployed)
+            self._wait(rendered, wanted.namespace, before)
+        deployed = history(self._cluster, wanted.name, wanted.namespace, os.environ.get("HELM_DRIVER", ""))
+        if not deployed:
+            raise CommandFailed(f"Release {wanted.name} was deployed, and its record has vanished since.")
+        return self._result(plan, deployed[0])
 
     def absent(self, name: str, namespace: str, *, check_mode: bool = False) -> dict[str, Any]:
         """Uninstall the release where it exists. Claims that the chart did not make (of StatefulSets) stay."""
@@ -115,7 +119,7 @@ class Deployer:
         if not known:
             return {"changed": False, "release": None}
         latest = known[0]
-        learn_secrets(self._redactor, latest.objects)
+        learn_secrets(self._redactor, (*latest.objects, *latest.hooks))
         gone = Change((), (), tuple(sorted(identity(obj, namespace) for obj in latest.objects)))
         if not check_mode:
             with self._phases.phase("uninstall"):
@@ -139,13 +143,13 @@ class Deployer:
 
     def _upgrade(
         self, wanted: Wanted, rendered: Release, plan: Plan, version: tuple[int, int, int], wait: bool
-    ) -> None:
+    ) -> RolloutWatch:
         watch = RolloutWatch(self._cluster, wanted.namespace, self._patience, replaced=plan.replaced)
         targets = watchable((*rendered.deploy_hooks, *rendered.objects), wanted.namespace)
         failures: list[Any] = []
 
         def should_stop() -> str:
-            certain = watch.look(targets)
+            certain = watch.look_again(targets)
             if certain and not failures:
                 failures.append(watch.failure(certain))
             return failures[0].sentence if failures else ""
@@ -162,6 +166,7 @@ class Deployer:
             raise failures[0]
         if done.code != 0:
             raise self._explained(done.stderr, watch, targets)
+        return watch
 
     def _explained(self, stderr: str, watch: RolloutWatch, targets: list[Identity]) -> Exception:
         """Helm's own failure, with what the cluster shows beside it."""
@@ -172,9 +177,11 @@ class Deployer:
             return watch.timed_out()
         return CommandFailed(f"helm upgrade failed: {said}.", waiting=watch.waiting)
 
-    def _wait(self, rendered: Release, namespace: str) -> None:
+    def _wait(self, rendered: Release, namespace: str, before: RolloutWatch | None = None) -> None:
         with self._phases.phase("wait"):
-            RolloutWatch(self._cluster, namespace, self._patience).wait(watchable(rendered.objects, namespace))
+            watch = RolloutWatch(self._cluster, namespace, self._patience)
+            watch.old_events = before.old_events if before else frozenset()
+            watch.wait(watchable(rendered.objects, namespace))
 
     def _result(self, plan: Plan, release: Release) -> dict[str, Any]:
         return {
@@ -291,8 +298,9 @@ def with_ownership(obj: Object, release: str, namespace: str) -> Object:
 def _refuse_pending(known: list[Release]) -> None:
     if known and known[0].status in PENDING:
         latest = known[0]
+        verb = "rollback" if len(known) > 1 else "uninstall"  # nothing to go back to
         raise InputError(
             f"Release {latest.name} is {latest.status} since {latest.updated}: "
             "another helm works on it, or was killed. "
-            f"If none works on it, end it with: helm rollback {latest.name} --namespace {latest.namespace}."
+            f"If none works on it, end it with: helm {verb} {latest.name} --namespace {latest.namespace}."
         )

@@ -8,6 +8,7 @@ import base64
 import binascii
 import gzip
 import json
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.redact import R
 
 Object = dict[str, Any]
 PENDING = ("pending-install", "pending-upgrade", "pending-rollback")
+_TESTS = frozenset({"test", "test-success", "test-failure"})
 DRIVERS = {"": "Secret", "secret": "Secret", "secrets": "Secret", "configmap": "ConfigMap", "configmaps": "ConfigMap"}
 
 
@@ -45,6 +47,11 @@ class Release:
         """The hooks that run during install and upgrade (not tests, not those of deletion and rollback)."""
         wanted = {"pre-install", "post-install", "pre-upgrade", "post-upgrade"}
         return tuple(hook for hook in self.hooks if wanted & set(_hook_events(hook)))
+
+    @property
+    def operating_hooks(self) -> tuple[Object, ...]:
+        """The hooks that run without being asked for: all but tests."""
+        return tuple(hook for hook in self.hooks if not set(_hook_events(hook)) <= _TESTS)
 
     @classmethod
     def from_helm(cls, raw: Object) -> Release:
@@ -77,7 +84,8 @@ def history(cluster: Cluster, name: str, namespace: str, driver: str = "") -> li
     if kind is None:
         raise InputError(f"Helm's storage driver {driver} is not supported: use secret or configmap.")
     stored = cluster.list("v1", kind, namespace, labels=f"owner=helm,name={name}")
-    releases = [decode(item["data"]["release"], encoded_twice=kind == "Secret") for item in stored]
+    texts = [str((item.get("data") or {}).get("release") or "") for item in stored]
+    releases = [decode(text, encoded_twice=kind == "Secret") for text in texts]
     return sorted(releases, key=lambda release: release.revision, reverse=True)
 
 
@@ -90,9 +98,9 @@ def decode(stored: str, *, encoded_twice: bool = True) -> Release:
         if data[:2] == b"\x1f\x8b":
             data = gzip.decompress(data)
         return Release.from_helm(json.loads(data))
-    except (binascii.Error, ValueError, KeyError, OSError, EOFError) as exc:
+    except (ValueError, KeyError, TypeError, AttributeError, OSError, EOFError, zlib.error) as exc:
         raise Refused(
-            f"Helm's record of the release cannot be read ({exc}). "
+            f"Helm's record of the release cannot be read ({type(exc).__name__}: {exc}). "
             "Look at the Secrets labelled owner=helm in the namespace."
         ) from exc
 
@@ -102,14 +110,18 @@ def learn_secrets(redactor: Redactor, objects: Iterable[Object]) -> None:
     for obj in objects:
         if obj.get("kind") != "Secret":
             continue
-        for value in (obj.get("stringData") or {}).values():
+        for value in _given(obj.get("stringData")):
             redactor.learn(str(value))
-        for value in (obj.get("data") or {}).values():
+        for value in _given(obj.get("data")):
             redactor.learn(str(value))
             try:
                 redactor.learn(base64.b64decode(str(value), validate=True))
             except (binascii.Error, ValueError):
                 continue  # the cluster refuses such a value; the text itself is already learned
+
+
+def _given(fields: Any) -> list[Any]:
+    return [value for value in (fields or {}).values() if value is not None]
 
 
 def _hook_events(hook: Object) -> list[str]:

@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.bytebot.production.plugins.module_utils import yaml_text
 from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError
+from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +21,20 @@ class Values:
 
     files: tuple[str, ...] = ()
     inline: Mapping[str, Any] | None = None
+    contents: tuple[Any, ...] = field(default=(), repr=False)
 
     @classmethod
     def checked(cls, files: Sequence[str], inline: Mapping[str, Any] | None) -> Values:
         """Values whose files are there, readable, and YAML mappings."""
-        return cls(tuple(_checked_file(name) for name in files), inline or None)
+        loaded = [_checked_file(name) for name in files]
+        return cls(
+            tuple(path for path, _content in loaded), inline or None, tuple(content for _path, content in loaded)
+        )
+
+    def teach(self, redactor: Redactor) -> None:
+        """Let the redactor mask the values whose keys say that they are secret: helm's messages may repeat them."""
+        for content in (*self.contents, self.inline):
+            redactor.learn_marked(content)
 
     def arguments(self) -> list[str]:
         """The ``--values`` arguments; ``-`` is standard input, last, so that inline values win."""
@@ -40,7 +50,7 @@ class Values:
         return json.dumps(self.inline) if self.inline else None
 
 
-def _checked_file(name: str) -> str:
+def _checked_file(name: str) -> tuple[str, Any]:
     path = Path(name).expanduser()
     try:
         text = path.read_text(encoding="utf-8")
@@ -53,4 +63,4 @@ def _checked_file(name: str) -> str:
     loaded = yaml_text.load(text, f"The values file {path}")
     if loaded is not None and not isinstance(loaded, Mapping):
         raise InputError(f"The values file {path} holds a {type(loaded).__name__}, where keys and values are needed.")
-    return str(path)
+    return str(path), loaded

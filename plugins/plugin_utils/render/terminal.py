@@ -45,10 +45,10 @@ def facts(rows: Sequence[tuple[str, str]]) -> str:
 
 
 def counts(catalogue: Catalogue, sections: Sequence[str], results: Iterable[Result]) -> str:
-    """How many controls are in which state, in one sentence."""
+    """How many controls are in which state, in one sentence. What is pending is not judged."""
     by_id = {str(result["control"]): str(result["state"]) for result in results}
     controls = [control for name in sections for control in catalogue.section(name)]
-    judged = Counter(by_id[control.id] for control in controls if control.id in by_id)
+    judged = Counter(state for control in controls if (state := by_id.get(control.id, "pending")) != "pending")
     words = ", ".join(f"{number} {state}" for state, number in sorted(judged.items()))
     rest = len(controls) - sum(judged.values())
     unjudged = f"; {rest} are not judged yet, so they are pending" if rest else ""
@@ -61,7 +61,8 @@ def _section(controls: Sequence[Control], by_id: Mapping[str, Result], width: in
     for control in controls:
         if control.group != group:
             group = control.group
-            lines.append(f"  {control.group_title}")
+            if control.group_title != control.section_title:
+                lines.append(f"  {control.group_title}")
         lines += _lines(control, by_id.get(control.id), width)
     return lines
 
@@ -72,7 +73,7 @@ def _lines(control: Control, result: Result | None, width: int) -> list[str]:
     if result is None:
         return [first]
     if state == "pass":
-        return [_cut(f"{first}: {result['summary']}", width)]
+        return [_cut(f"{first}: {' '.join(str(result['summary']).split())}", width)]
     words = [first, *_wrapped(str(result["summary"]), width)]
     return [*words, *_wrapped(f"-> {result['remedy']}", width)] if result.get("remedy") else words
 

@@ -1,0 +1,137 @@
+#!/usr/bin/python
+# Documents the action checklist_record; all its work is done on the controller.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: checklist_record
+short_description: Record results in a run that survives a kill
+version_added: 0.1.0
+author:
+  - The bytebot.production authors (@bytebot-production)
+description:
+  - Verifies results of examining modules, says what each holds for, writes them at once below
+    RV(path), and builds C(results.json), which has an entry for every control of the checklist.
+  - A run that was not closed goes on in the next play, unless O(fresh). Two plays cannot write to one environment at a
+    time; a play that was killed does not stand in the way of the next one on the same machine.
+  - A file that is damaged or was edited is never used and never deleted; a warning says so.
+options:
+  results:
+    description: Results of examining modules. The newest result of a control counts.
+    type: list
+    elements: dict
+    default: []
+  environment:
+    description: What is judged.
+    type: dict
+    required: true
+    suboptions:
+      name:
+        description: Name of the environment, which is the inventory's host. It becomes the name of a folder.
+        type: str
+        required: true
+      kind:
+        description: Such as V(sandbox), V(preview) or V(production).
+        type: str
+        required: true
+      organization:
+        description: Who runs it.
+        type: str
+        required: true
+      namespace:
+        description: The namespace of the release.
+        type: str
+        required: true
+      release:
+        description: The name of the Helm release.
+        type: str
+        required: true
+  binding:
+    description:
+      - What identifies the release. Give all three, or none while the release is not known.
+      - A result recorded without is V(stale) as soon as the release is known, if its control binds to the release.
+    type: dict
+    suboptions:
+      chart_digest:
+        description: Digest of the chart, or of what it renders.
+        type: str
+      values_digest:
+        description: Digest of the values.
+        type: str
+      image_digests:
+        description: Digests of the images that run.
+        type: list
+        elements: str
+  reports_dir:
+    description: The folder that takes the reports, relative to the working directory.
+    type: path
+    default: reports
+  open:
+    description:
+      - Begin. The newest run of the environment that is not closed goes on, else a new one is opened.
+      - Without it, the run that the same play has open is used, and one is opened where there is none.
+    type: bool
+    default: false
+  close:
+    description: End the run after recording. Nothing can be added to it from then on.
+    type: bool
+    default: false
+  fresh:
+    description: Open a new run even where one could go on.
+    type: bool
+    default: false
+attributes:
+  check_mode:
+    description: Nothing is written; the returned counts are those that would be.
+    support: full
+  diff_mode:
+    description: Results are added, never changed.
+    support: none
+"""
+
+EXAMPLES = r"""
+- name: Open or resume the run
+  bytebot.production.checklist_record:
+    environment: "{{ bytebot_environment }}"
+    open: true
+
+- name: Judge the running release
+  bytebot.production.workload_check:
+    namespace: bytebot-production
+    release: bytebot
+  register: workload
+
+- name: Record it
+  bytebot.production.checklist_record:
+    environment: "{{ bytebot_environment }}"
+    binding: "{{ bytebot_binding }}"
+    results: "{{ workload.results }}"
+  register: record
+"""
+
+RETURN = r"""
+run:
+  description: Id of the run. V(check-mode) where check mode would open one.
+  returned: success
+  type: str
+  sample: 20261124T160102Z-3f9a
+path:
+  description: The folder of the run.
+  returned: success
+  type: str
+resumed:
+  description: How often the run was resumed.
+  returned: success
+  type: int
+counts:
+  description: Number of controls in each state, of all controls of the checklist.
+  returned: success
+  type: dict
+msg:
+  description: What was recorded, or the one thing that is wrong.
+  returned: always
+  type: str
+"""

@@ -1,0 +1,167 @@
+# Decides whether a gate is open, from a results document and a policy alone; every reason is one line.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+
+from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError
+from ansible_collections.bytebot.production.plugins.plugin_utils.catalogue import STAGES
+from ansible_collections.bytebot.production.plugins.plugin_utils.record.binding import moment
+
+OPEN, SHUT, NOT_ASSESSED = "open", "shut", "not_assessed"
+NOT_ASKED = "No gate has been asked in this run yet."
+SANDBOX = "sandbox"  # the kind of environment in which a weaker threshold needs no waiver
+
+# In which order reasons stand: what is broken before what is merely not known.
+_ORDER = ("fail", "error", "inconclusive", "waived", "not_applicable", "pass", "attested", "stale", "pending")
+
+Entry = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How a gate decides.
+
+    :param stages: their order; a gate looks at its own stage and those before it. None can be left out.
+    """
+
+    stages: tuple[str, ...] = STAGES
+
+    @classmethod
+    def of(cls, given: Any) -> Policy:
+        """The policy from plain data.
+
+        :raises InputError: a key is unknown, or the stages are not the catalogue's.
+        """
+        names = [field.name for field in fields(cls)]
+        given = {} if given is None else given
+        if not isinstance(given, Mapping):
+            raise InputError(f"policy: {str(given)[:40]!r} is no mapping; give {', '.join(names)}.")
+        if unknown := sorted(str(key) for key in given if key not in names):
+            raise InputError(f"policy: {', '.join(unknown)} is unknown; it knows only {', '.join(names)}.")
+        stages = given.get("stages", STAGES)
+        if not isinstance(stages, Sequence) or isinstance(stages, str) or sorted(map(str, stages)) != sorted(STAGES):
+            raise InputError(f"policy: stages must be a list that names each of these once: {', '.join(STAGES)}.")
+        return cls(tuple(str(stage) for stage in stages))
+
+    def to_dict(self) -> dict[str, Any]:
+        """As it stands in the results document."""
+        return {"stages": list(self.stages)}
+
+    def until(self, stage: str) -> tuple[str, ...]:
+        """A stage and those before it.
+
+        :raises InputError: there is no such stage.
+        """
+        if stage not in self.stages:
+            raise InputError(f"stage: there is no {stage!r}; use one of {', '.join(self.stages)}.")
+        return self.stages[: self.stages.index(stage) + 1]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a gate says.
+
+    :param reasons: why it is not open.
+    :param notes: what does not shut it and should be known: red controls of level ``should``, weaker thresholds in a
+        sandbox.
+    """
+
+    decision: str
+    stage: str | None
+    reasons: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """As it stands in the results document."""
+        return {
+            "decision": self.decision,
+            "stage": self.stage,
+            "reasons": list(self.reasons),
+            "notes": list(self.notes),
+        }
+
+
+def decide(document: Mapping[str, Any], stage: str, policy: Policy) -> Decision:
+    """The decision for a stage from the controls of that stage and earlier ones.
+
+    :raises InputError: the stage, or that of a control, is not one of the policy's.
+    """
+    due = policy.until(stage)
+    kind, now = str(document["environment"]["kind"]), moment(document["run"]["updated"])
+    shutting: list[tuple[int, str]] = []
+    notes: list[str] = []
+    judged = False
+    for entry in document["controls"]:
+        policy.until(entry["stage"])
+        if entry["stage"] not in due:
+            continue
+        judged = judged or (entry["stage"] == stage and entry["state"] != "pending")
+        if objection := _objection(entry, kind, now):
+            if entry["level"] == "should":
+                notes.append(objection)
+            else:
+                shutting.append((_rank(entry), objection))
+        elif entry.get("weaker"):
+            notes.append(_line(entry, f"weaker than the document: {'; '.join(entry['weaker'])}"))
+    if not judged:
+        broken = [line for rank, line in sorted(shutting, key=lambda item: item[0]) if rank < _ORDER.index("stale")]
+        return Decision(NOT_ASSESSED, stage, (f"No control of the stage {stage} has been judged.", *broken))
+    reasons = tuple(line for _, line in sorted(shutting, key=lambda item: item[0]))
+    return Decision(SHUT if reasons else OPEN, stage, reasons, tuple(notes))
+
+
+def replay(document: Mapping[str, Any]) -> Decision:
+    """The decision again, from the document alone.
+
+    :raises InputError: the document does not say which gate was asked under which policy.
+    """
+    asked = document["gate"]
+    if asked["stage"] is None:
+        return Decision(NOT_ASSESSED, None, (NOT_ASKED,))
+    return decide(document, str(asked["stage"]), Policy.of(asked.get("policy")))
+
+
+def told(decision: Decision) -> str:
+    """The decision and its reasons, one a line."""
+    named = f"gate {decision.stage}" if decision.stage else "gate"
+    head = f"The {named} is {decision.decision.replace('_', ' ')}."
+    notes = [f"  note: {line}" for line in decision.notes]
+    return "\n".join([head, *(f"  {line}" for line in decision.reasons), *notes])
+
+
+def _objection(entry: Entry, kind: str, now: datetime) -> str:
+    """Why a control does not let a gate open; empty where it does. A state that is not known never does."""
+    state = str(entry["state"])
+    if state == "waived":
+        return "" if _unexpired(entry, now) else _line(entry, "the waiver has run out")
+    if state == "not_applicable" and entry.get("may_not_apply") is not True:
+        return _line(entry, "the catalogue does not permit not_applicable here")
+    if state not in {"pass", "attested", "not_applicable"}:
+        return _line(entry)
+    if entry.get("weaker") and kind != SANDBOX:
+        return _line(entry, f"weaker than the document ({'; '.join(entry['weaker'])}), which needs a signed waiver")
+    return ""
+
+
+def _unexpired(entry: Entry, now: datetime) -> bool:
+    try:
+        return moment(entry["expires"]) > now
+    except (KeyError, ValueError):
+        return False
+
+
+def _rank(entry: Entry) -> int:
+    state = str(entry["state"])
+    return _ORDER.index(state) if state in _ORDER else 0
+
+
+def _line(entry: Entry, why: str = "") -> str:
+    said = [part for part in (why, str(entry["summary"])) if part]
+    text = f"{entry['id']} {entry['state']}: {'; '.join(said)}"
+    return " ".join(f"{text} → {entry['remedy']}".split() if entry.get("remedy") else text.split())

@@ -1,0 +1,72 @@
+# Brings a run, the catalogue and the play's inputs together into the results document.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Any
+
+from ansible_collections.bytebot.production.plugins.module_utils import checks
+from ansible_collections.bytebot.production.plugins.module_utils.judge import Checks
+from ansible_collections.bytebot.production.plugins.plugin_utils.catalogue import Catalogue
+from ansible_collections.bytebot.production.plugins.plugin_utils.record import document, files
+from ansible_collections.bytebot.production.plugins.plugin_utils.record.results import Result
+from ansible_collections.bytebot.production.plugins.plugin_utils.record.store import Header, Run, Store
+
+
+@cache
+def settled() -> frozenset[str]:
+    """The controls that the checks of this version settle."""
+    found: set[str] = set()
+    for module in pkgutil.iter_modules(checks.__path__, f"{checks.__name__}."):
+        for value in vars(importlib.import_module(module.name)).values():
+            if isinstance(value, Checks):
+                found |= set(value.controls)
+    return frozenset(found)
+
+
+def missing_inputs(catalogue: Catalogue, variables: Mapping[str, Any]) -> frozenset[str]:
+    """The inputs of the catalogue that the inventory does not set."""
+    wanted = {name for control in catalogue.controls.values() for name in control.inputs}
+    return frozenset(name for name in wanted if variables.get(name) in (None, ""))
+
+
+def of_run(
+    store: Store,
+    run: Run | None,
+    header: Header,
+    catalogue: Catalogue,
+    variables: Mapping[str, Any],
+    *,
+    added: Iterable[Result] = (),
+) -> document.Document:
+    """The document of a run (or of one that check mode only imagines) as it is now.
+
+    :param added: recorded results that are not on disk, since check mode writes nothing.
+    """
+    results: dict[str, Result] = {}
+    defects: dict[str, str] = {}
+    if run:
+        content = run.content()
+        results, defects = dict(content.results), dict(content.defects)
+    results |= {result["control"]: result for result in added}
+    before, unusable = _before(store, header.id)
+    defects |= {f"run {number}": sentence for number, sentence in enumerate(unusable)}
+    known = document.Known(settled(), missing_inputs(catalogue, variables), defects)
+    return document.build(header, results, catalogue, store.clock(), known=known, previous=before)
+
+
+def _before(store: Store, id_: str) -> tuple[document.Document | None, list[str]]:
+    """The document of the newest run before that one, and a sentence for each that cannot be used."""
+    runs, defects = store.runs()
+    for run in reversed(runs):
+        if run.header.id < id_ and run.document.exists():
+            try:
+                return document.read(run.document), defects
+            except files.Unusable as exc:
+                defects.append(exc.sentence)
+    return None, defects

@@ -1,0 +1,359 @@
+# Deploying with a helm that only remembers: one render, nothing done where nothing differs, and why it failed.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from typing import Any
+
+import pytest
+
+from ansible_collections.bytebot.production.plugins.module_utils.checks.rollout import CAUSES
+from ansible_collections.bytebot.production.plugins.module_utils.errors import (
+    CommandFailed,
+    InputError,
+    Refused,
+    RolloutFailed,
+    TimedOut,
+    Unreachable,
+)
+from ansible_collections.bytebot.production.plugins.module_utils.helm.cli import Completed
+from ansible_collections.bytebot.production.plugins.module_utils.helm.deploy import Deployer, Wanted, with_ownership
+from ansible_collections.bytebot.production.plugins.module_utils.helm.values import Values
+from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
+from ansible_collections.bytebot.production.plugins.module_utils.rollout import Patience
+from tests.unit.collection.helm_fakes import (
+    SHOP,
+    FakeHelm,
+    HeldCluster,
+    Object,
+    deployment,
+    pod,
+    prints,
+    rendered,
+    replica_set,
+    stored,
+    waiting,
+)
+
+AT_ONCE = Patience(60.0, 3, dict.fromkeys(CAUSES, 0.0))
+
+
+def chart_api(image: str = "registry/api:1") -> Object:
+    template = {"spec": {"containers": [{"name": "app", "image": image}]}}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "api"},
+        "spec": {"replicas": 1, "template": template},
+    }
+
+
+def live_api(image: str = "registry/api:1", ready: int = 1) -> Object:
+    """The Deployment as helm applied it."""
+    applied = with_ownership(chart_api(image), "bytebot", SHOP)
+    held = deployment(1, ready)
+    return {**held, **applied, "status": held["status"], "metadata": {**held["metadata"], **applied["metadata"]}}
+
+
+class Shop:
+    """A cluster, a helm and a deployer; an upgrade stores what was rendered."""
+
+    def __init__(
+        self,
+        *objects: Object,
+        known: list[Object] | None = None,
+        version: str = "v3.16.0",
+        patience: Patience = AT_ONCE,
+    ) -> None:
+        self.cluster = HeldCluster(*objects, *(stored(one) for one in known or []))
+        self.helm = FakeHelm(version=Completed(0, version, ""), upgrade=self._upgraded, uninstall=Completed(0, "", ""))
+        self.redactor = Redactor()
+        self.after: list[Object] = [live_api()]
+        self.cli = self.helm.cli()
+        self.deployer = Deployer(self.cluster, self.cli, self.redactor, patience)  # type: ignore[arg-type]
+        self.render(chart_api(), revision=len(known or []) + 1)
+
+    def render(self, *objects: Object, **more: Any) -> None:
+        self.rendered = rendered(*objects, **more)
+        self.helm.on["render"] = prints(self.rendered)
+
+    def _upgraded(self) -> Completed:
+        self.cluster.objects = [*self.after, stored(self.rendered)]
+        return Completed(0, "", "")
+
+    def present(self, *, check_mode: bool = False, wait: bool = True, **changes: Any) -> dict[str, Any]:
+        options: dict[str, Any] = {
+            "name": "bytebot",
+            "namespace": SHOP,
+            "chart": "./chart",
+            "values": Values(),
+            **changes,
+        }
+        return self.deployer.present(Wanted(**options), check_mode=check_mode, wait=wait)
+
+
+# ---------------------------------------------------------------------- install, upgrade, nothing
+
+
+def test_an_install() -> None:
+    shop = Shop()
+    out = shop.present()
+    assert (out["changed"], out["reasons"]) == (True, ["the release is not there"])
+    assert out["changes"]["created"] == ["Deployment shop/api"]
+    assert shop.helm.verbs() == ["version", "render", "upgrade"]
+    assert (out["helm_processes"], out["release"]["revision"], out["release"]["status"]) == (3, 1, "deployed")
+    assert out["release"]["images"] == ["registry/api:1"]
+    assert set(out["seconds"]) == {"read", "render", "compare", "apply", "wait"}
+
+
+def test_a_second_run_changes_nothing() -> None:
+    shop = Shop(live_api(), known=[rendered(chart_api())])
+    out = shop.present()
+    assert (out["changed"], out["reasons"]) == (False, [])
+    assert shop.helm.verbs() == ["version", "render"]
+    assert out["release"]["revision"] == 1
+
+
+def test_an_upgrade_names_what_differs() -> None:
+    shop = Shop(live_api(), known=[rendered(chart_api())])
+    shop.render(chart_api("registry/api:2"), revision=2)
+    shop.after = [live_api("registry/api:2")]
+    out = shop.present()
+    assert out["changes"] == {"created": [], "changed": ["Deployment shop/api"], "deleted": []}
+    assert "image: registry/api:1" in out["diff"]["before"]
+    assert "image: registry/api:2" in out["diff"]["after"]
+    assert out["release"]["revision"] == 2
+
+
+def test_drift_is_put_right_and_helm_4_is_told_to_take_the_fields() -> None:
+    for version, forced in (("v3.16.0", False), ("v4.0.0", True)):
+        shop = Shop(live_api("registry/api:by-hand"), known=[rendered(chart_api())], version=version)
+        out = shop.present()
+        assert out["reasons"] == ["the cluster has drifted: Deployment shop/api"]
+        assert ("--force-conflicts" in shop.helm.calls[-1]) == forced
+
+
+def test_arguments_of_an_upgrade() -> None:
+    shop = Shop()
+    shop.present(
+        values=Values(("a.yaml",), {"password": "hunter22"}), create_namespace=True, history_max=3, description="why"
+    )
+    upgrade = shop.helm.calls[-1]
+    assert upgrade[1:5] == ["upgrade", "bytebot", "./chart", "--install"]
+    for pair in (
+        ["--history-max", "3"],
+        ["--timeout", "60s"],
+        ["--description", "why"],
+        ["--values", "a.yaml"],
+        ["--values", "-"],
+    ):
+        assert any(upgrade[at : at + 2] == pair for at in range(len(upgrade))), pair
+    assert {"--reset-values", "--create-namespace", "--wait"} <= set(upgrade)
+    assert shop.helm.stdins[-1] == '{"password": "hunter22"}'
+    assert not [part for call in shop.helm.calls for part in call if "hunter22" in part]
+
+
+def test_without_waiting_nothing_is_watched() -> None:
+    shop = Shop()
+    shop.after = [live_api(ready=0)]
+    assert shop.present(wait=False)["changed"]
+    assert "--wait" not in shop.helm.calls[-1]
+    assert shop.helm.reasons_to_stop == []
+
+
+# ---------------------------------------------------------------------- check mode
+
+
+def test_check_mode_changes_nothing_and_says_what_would_be() -> None:
+    shop = Shop(live_api(), known=[rendered(chart_api())])
+    shop.render(chart_api("registry/api:2"), revision=2)
+    out = shop.present(check_mode=True)
+    assert (out["changed"], out["release"]["revision"]) == (True, 2)
+    assert shop.helm.verbs() == ["version", "render"]
+
+
+@pytest.mark.parametrize("known", [[], [rendered(chart_api())]])
+def test_check_mode_is_refused_where_admission_would_refuse(known: list[Object]) -> None:
+    shop = Shop(live_api(), known=known)
+    shop.cluster.refuses["Deployment"] = Refused("violates the policy.")
+    with pytest.raises(Refused, match=r"would refuse the release: Deployment shop/api: violates the policy"):
+        shop.present(check_mode=True)
+    assert shop.helm.verbs() == ["version", "render"]
+
+
+# ---------------------------------------------------------------------- failures
+
+
+def broken(owner: Object) -> list[Object]:
+    newest = replica_set(owner, 2)
+    return [
+        newest,
+        pod(newest, "api-2-x", ready=False, containerStatuses=[waiting("ErrImagePull", "registry/api:9: not found")]),
+    ]
+
+
+def test_a_certain_failure_ends_the_wait_with_its_cause() -> None:
+    api = live_api(ready=0)
+    shop = Shop(api, *broken(api))
+    shop.helm.on["upgrade"] = Completed(1, "", "Error: context canceled", "image not found")
+    with pytest.raises(RolloutFailed, match="image not found") as failed:
+        shop.present()
+    assert failed.value.details["causes"][0]["cause"] == "image_missing"
+    assert "image not found" in shop.helm.reasons_to_stop[0]
+
+
+def test_pods_of_the_revision_before_do_not_fail_the_new_one() -> None:
+    api = live_api("registry/api:9", ready=0)
+    shop = Shop(api, *broken(api), known=[rendered(chart_api("registry/api:9"))])
+    shop.render(chart_api(), revision=2)
+    shop.after = [live_api()]
+    assert shop.present()["changed"]
+    assert shop.helm.reasons_to_stop == [""]
+
+
+def test_helms_failure_is_explained_by_the_cluster() -> None:
+    shop = Shop()
+
+    def fails() -> Completed:
+        api = live_api(ready=0)
+        shop.cluster.objects = [api, *broken(api)]
+        return Completed(1, "", "Error: UPGRADE FAILED: context deadline exceeded\n")
+
+    shop.helm.on["upgrade"] = fails
+    with pytest.raises(RolloutFailed, match="image not found"):
+        shop.present()
+
+
+def test_helms_time_out_without_a_certain_cause_says_what_is_waited_for() -> None:
+    shop = Shop()
+
+    def fails() -> Completed:
+        shop.cluster.objects = [live_api(ready=0)]
+        return Completed(1, "", "Error: UPGRADE FAILED: timed out waiting for the condition\n")
+
+    shop.helm.on["upgrade"] = fails
+    with pytest.raises(TimedOut, match="0 of 1 replicas are available"):
+        shop.present()
+
+
+def test_any_other_failure_of_helm_is_repeated() -> None:
+    shop = Shop()
+    shop.helm.on["upgrade"] = Completed(1, "", "Error: UPGRADE FAILED: another operation is in progress\n")
+    with pytest.raises(CommandFailed, match="helm upgrade failed: UPGRADE FAILED: another operation is in progress"):
+        shop.present()
+
+
+def test_an_api_server_that_is_away_while_helm_works_ends_nothing() -> None:
+    shop = Shop()
+    shop.helm.before_asking = lambda: shop.cluster.fails.append(Unreachable("the control plane restarts"))
+    assert shop.present()["changed"]
+    assert shop.helm.reasons_to_stop == [""]
+    assert shop.cluster.fails == []
+
+
+@pytest.mark.parametrize(("revisions", "verb"), [(1, "uninstall"), (2, "rollback")])
+def test_a_release_at_work_is_left_alone(revisions: int, verb: str) -> None:
+    known = [rendered(chart_api(), revision=number, status="superseded") for number in range(1, revisions)]
+    shop = Shop(known=[*known, rendered(chart_api(), revision=revisions, status="pending-upgrade")])
+    with pytest.raises(InputError, match=rf"is pending-upgrade since .*helm {verb} bytebot --namespace shop"):
+        shop.present()
+    assert shop.helm.verbs() == ["version"]
+
+
+def test_an_old_helm_is_refused_before_anything_is_done() -> None:
+    shop = Shop(version="v3.10.0")
+    with pytest.raises(InputError, match="too old"):
+        shop.present()
+    assert shop.helm.verbs() == ["version"]
+
+
+def test_a_record_that_vanishes_is_one_sentence() -> None:
+    shop = Shop()
+
+    def upgraded() -> Completed:
+        shop.cluster.objects = [live_api()]
+        return Completed(0, "", "")
+
+    shop.helm.on["upgrade"] = upgraded
+    with pytest.raises(CommandFailed, match="record has vanished"):
+        shop.present()
+
+
+def test_an_unchanged_release_that_is_not_ready_is_no_success() -> None:
+    api = live_api(ready=0)
+    shop = Shop(api, *broken(api), known=[rendered(chart_api())])
+    with pytest.raises(RolloutFailed, match="image not found"):
+        shop.present()
+
+
+# ---------------------------------------------------------------------- removal
+
+
+def test_removal() -> None:
+    shop = Shop(live_api(), known=[rendered(chart_api())])
+    out = shop.deployer.absent("bytebot", SHOP)
+    assert (out["changed"], out["release"]) == (True, None)
+    assert out["changes"]["deleted"] == ["Deployment shop/api"]
+    assert shop.helm.calls == [
+        [
+            "/bin/helm",
+            "uninstall",
+            "bytebot",
+            "--wait",
+            "--timeout",
+            "60s",
+            "--namespace",
+            SHOP,
+            "--kube-context",
+            "here",
+        ]
+    ]
+
+
+def test_removal_in_check_mode_removes_nothing() -> None:
+    shop = Shop(live_api(), known=[rendered(chart_api())])
+    assert shop.deployer.absent("bytebot", SHOP, check_mode=True)["changed"]
+    assert shop.helm.calls == []
+
+
+def test_removal_of_what_is_not_there() -> None:
+    assert Shop().deployer.absent("bytebot", SHOP) == {"changed": False, "release": None}
+
+
+# ---------------------------------------------------------------------- secrets
+
+
+def test_secrets_of_objects_hooks_and_values_leave_in_no_result() -> None:
+    canaries = {"object": "canary-of-an-object", "hook": "canary-of-a-hook", "value": "canary-of-a-value"}
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "s"},
+        "data": {"k": b64encode(canaries["object"].encode()).decode()},
+    }
+    hook = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "h", "annotations": {"helm.sh/hook": "pre-install"}},
+        "stringData": {"k": canaries["hook"]},
+    }
+    shop = Shop()
+    shop.render(secret, chart_api(), hooks=[hook])
+    shop.rendered["info"]["notes"] = f"Log in with {', '.join(canaries.values())}."
+    shop.helm.on["render"] = prints(shop.rendered)
+    out = shop.present(values=Values(inline={"db": {"password": canaries["value"]}}))
+    shown = json.dumps(shop.redactor.data(out))
+    assert "Log in with" in shown
+    for canary in canaries.values():
+        assert canary not in shown
+        assert b64encode(canary.encode()).decode() not in shown
+
+
+def test_an_unreachable_cluster_is_told_as_such() -> None:
+    shop = Shop()
+    shop.helm.on["render"] = Completed(1, "", "Error: Kubernetes cluster unreachable: dial tcp: connection refused\n")
+    with pytest.raises(Unreachable):
+        shop.present()
