@@ -9,13 +9,16 @@ LINK := .collections/ansible_collections/bytebot/production
 export ANSIBLE_HOME ?= $(CURDIR)/.ansible
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: help demo test test-unit test-integration lint sanity dist sandbox-up sandbox-down sandbox-status sandbox-reset clean
+.PHONY: help demo gate test test-unit test-integration lint sanity dist sandbox-up sandbox-down sandbox-status sandbox-reset clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: sandbox-up ## raise the sandbox, deploy to it, show what was judged
 	@ansible-playbook deploy.yml
+
+gate: $(VENV)/.ready $(LINK) ## decide the gate of the sandbox's last run again: 0 open, 2 shut, 3 not assessed
+	@$(PY) scripts/gate sandbox $(if $(STAGE),--stage $(STAGE))
 
 test: $(VENV)/.ready $(LINK) ## everything: lint, sanity, unit and integration tests
 	@$(PY) scripts/stages.py lint sanity test-unit sandbox-up test-integration

@@ -113,7 +113,7 @@ def _said(run: Run, document: Mapping[str, Any], number: int, written: bool) -> 
     shown = ", ".join(f"{count} {state}" for state, count in counts.items())
     verb = "recorded in" if written else "would be recorded in"
     return {
-        "changed": written,
+        "changed": False,  # the record tells of the environment and does not change it
         "run": run.header.id,
         "path": str(run.folder),
         "resumed": run.header.resumed,

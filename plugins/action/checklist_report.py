@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
@@ -13,7 +14,8 @@ from ansible.utils.display import Display
 from ansible_collections.bytebot.production.plugins.module_utils.errors import CollectionError, InputError
 from ansible_collections.bytebot.production.plugins.module_utils.model import RED, State
 from ansible_collections.bytebot.production.plugins.plugin_utils import catalogue
-from ansible_collections.bytebot.production.plugins.plugin_utils.render import terminal
+from ansible_collections.bytebot.production.plugins.plugin_utils.record.document import read
+from ansible_collections.bytebot.production.plugins.plugin_utils.render import terminal, write
 
 
 class ActionModule(ActionBase):
@@ -21,16 +23,24 @@ class ActionModule(ActionBase):
 
     TRANSFERS_FILES = False
     _requires_connection = False
-    _VALID_ARGS = frozenset({"results", "sections", "facts"})
+    _VALID_ARGS = frozenset({"results", "sections", "facts", "path"})
 
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         outcome: dict[str, Any] = super().run(tmp, task_vars)
         try:
             report = _report(self._task.args)
+            if self._task.args.get("path") and not self._task.check_mode:
+                report |= _written(Path(str(self._task.args["path"])))
         except CollectionError as exc:
             return {**outcome, "failed": True, "msg": exc.sentence}
         Display().display(f"\n{report['msg']}\n")
         return {**outcome, "changed": False, **report}
+
+
+def _written(folder: Path) -> dict[str, Any]:
+    """The report's files, made from the results document that the record keeps in the folder of a run."""
+    files = write.write(read(folder / "results.json"), folder, recorded=True)
+    return {"files": {name: str(path) for name, path in files.items()}}
 
 
 def _report(args: Mapping[str, Any]) -> dict[str, Any]:

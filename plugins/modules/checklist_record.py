@@ -85,7 +85,7 @@ options:
     default: false
 attributes:
   check_mode:
-    description: Nothing is written; the returned counts are those that would be.
+    description: Nothing is written; the returned counts are those that would be. Recording is never reported as change.
     support: full
   diff_mode:
     description: Results are added, never changed.

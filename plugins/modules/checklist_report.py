@@ -29,9 +29,14 @@ options:
   facts:
     description: Names and values to show above the table, for example the release and its addresses.
     type: dict
+  path:
+    description:
+      - The folder of a run, as M(bytebot.production.checklist_record) returns it. The report files are written into it,
+        beside the C(results.json) that the record keeps there. Nothing is written in check mode.
+    type: path
 attributes:
   check_mode:
-    description: Nothing is ever changed.
+    description: The table is shown, and no file is written.
     support: full
   diff_mode:
     description: Nothing is ever changed.
@@ -52,6 +57,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+files:
+  description: The files written, by name (C(report.html), C(checklist.md), C(junit.xml)).
+  returned: when O(path) is given
+  type: dict
 msg:
   description: The table.
   returned: always

@@ -112,7 +112,7 @@ def decide(document: Mapping[str, Any], stage: str, policy: Policy) -> Decision:
     if not judged:
         broken = [line for rank, line in sorted(shutting, key=lambda item: item[0]) if rank < _ORDER.index("stale")]
         return Decision(NOT_ASSESSED, stage, (f"No control of the stage {stage} has been judged.", *broken))
-    reasons = tuple(line for _, line in sorted(shutting, key=lambda item: item[0]))
+    reasons = tuple(line for _rank, line in sorted(shutting, key=lambda item: item[0]))
     return Decision(SHUT if reasons else OPEN, stage, reasons, tuple(notes))
 
 

@@ -6,11 +6,13 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
+from collections import Counter
 from collections.abc import Callable
 
 import pytest
 
-from tests.integration.conftest import SANDBOX, Player
+from tests.integration.conftest import ROOT, SANDBOX, Player
 
 Kubectl = Callable[..., str]
 NAMESPACE = "bytebot-production"
@@ -34,6 +36,20 @@ def deployed(kubectl: Kubectl) -> str:
 
 def test_every_judged_control_is_green(deployed: str) -> None:
     assert f"{JUDGED} of 22 controls judged: {JUDGED} pass" in deployed
+
+
+def test_the_report_holds_every_control_and_the_gate_stays_shut(deployed: str) -> None:
+    folder = ROOT / "reports" / "sandbox" / "latest"
+    document = json.loads((folder / "results.json").read_text())
+    states = Counter(control["state"] for control in document["controls"])
+    assert (len(document["controls"]), states["pass"], states["fail"]) == (204, JUDGED, 0)
+    for name in ("report.html", "checklist.md", "junit.xml"):
+        assert (folder / name).stat().st_size > 10_000
+    assert (folder / "checklist.md").read_text().count("- [x] ") == JUDGED
+    asked = subprocess.run(
+        [sys.executable, "scripts/gate", "sandbox", "--stage", "deploy"], cwd=ROOT, capture_output=True, check=False
+    )
+    assert asked.returncode == 2, "controls that nobody judges yet must keep the gate shut"
 
 
 def test_the_release_runs(deployed: str, kubectl: Kubectl) -> None:

@@ -133,7 +133,7 @@ class Section:
     id: str
     title: str
     groups: Sequence[Group]
-    bar: Sequence[Segment]
+    progress: Sequence[Segment]
     total: int
     settled: int
     red: int
@@ -165,7 +165,7 @@ def _sections(controls: Sequence[Mapping[str, Any]]) -> Iterator[Section]:
             id=name,
             title=members[0]["section_title"],
             groups=groups,
-            bar=_bar(members),
+            progress=_bar(members),
             total=len(members),
             settled=sum(counts[state] for state in SETTLED),
             red=sum(counts[state] for state in RED),

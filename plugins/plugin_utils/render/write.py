@@ -20,28 +20,32 @@ LATEST = "latest"
 FOLDER_MODE = 0o700  # as the record's: a report names systems and what is wrong with them
 
 
-def render(document: Mapping[str, Any]) -> dict[str, str]:
-    """The report's files: name and text. ``results.json`` comes last, so that it stands only where the others do."""
+def render(document: Mapping[str, Any], *, recorded: bool = False) -> dict[str, str]:
+    """The report's files: name and text. ``results.json`` comes last, so that it stands only where the others do.
+
+    :param recorded: the record has written ``results.json`` itself.
+    """
     text = (catalogue.FOLDER / catalogue.DOCUMENT).read_text(encoding="utf-8")
-    return {
+    files = {
         "report.html": html.render(document),
         "checklist.md": markdown.render(document, catalogue.load(), text),
         "junit.xml": junit.render(document),
-        "results.json": canonical(document),
     }
+    return files if recorded else {**files, "results.json": canonical(document)}
 
 
-def write(document: Mapping[str, Any], folder: Path) -> dict[str, Path]:
+def write(document: Mapping[str, Any], folder: Path, *, recorded: bool = False) -> dict[str, Path]:
     """Write the files into a folder, and copies of them into ``latest`` beside it.
 
     Copies, since a link does not survive in an archive or in a job's artifacts. Where the record has its own link of
     that name, the link is left to it.
 
+    :param recorded: the record has written ``results.json`` itself.
     :param folder: the run's own, below the environment's: ``<reports>/<environment>/<run>``.
     :returns: the files in the folder, by name.
     :raises InputError: a file cannot be written; one sentence says which and why.
     """
-    files = render(document)
+    files = render(document, recorded=recorded)
     written = {name: _whole(folder / name, text) for name, text in files.items()}
     latest = folder.parent / LATEST
     if folder.name != LATEST and not latest.is_symlink():

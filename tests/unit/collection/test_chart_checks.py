@@ -144,7 +144,7 @@ def test_lint_messages_are_read_whatever_stands_between() -> None:
 
 # ---------------------------------------------------------------------- what is learned
 
-ACCOUNT = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "api"}}
+ACCOUNT = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "runner"}}
 
 
 def learn(
@@ -187,6 +187,18 @@ def test_admission_is_asked_about_every_object_and_a_pod_of_each_template() -> N
     assert (facts.asked, facts.refusals, facts.not_asked) == (4, (), ())
 
 
+def test_the_pod_asked_about_is_as_its_controller_would_make_it() -> None:
+    described = workload(GOOD_POD, {"note": "yes"})
+    described["spec"]["template"]["metadata"]["labels"] = {"app": "api"}
+    described["metadata"]["namespace"] = "elsewhere"
+    cluster = HeldCluster()
+    learn(cluster, described)
+    metadata = cluster.created[0]["metadata"]
+    assert (metadata["labels"], metadata["annotations"]) == ({"app": "api"}, {"note": "yes"})
+    assert metadata["namespace"] == "elsewhere"
+    assert cluster.created[0]["spec"]["containers"] == GOOD_POD["containers"]
+
+
 @pytest.mark.parametrize(
     ("kind", "error", "state"),
     [
@@ -215,11 +227,11 @@ def test_an_api_server_that_cannot_say_is_no_refusal(error: Exception) -> None:
 
 def test_a_service_account_that_comes_with_the_release_is_left_out_of_the_pod() -> None:
     cluster = HeldCluster()
-    learn(cluster, workload({**GOOD_POD, "serviceAccountName": "api"}), ACCOUNT)
+    learn(cluster, workload({**GOOD_POD, "serviceAccountName": "runner"}), ACCOUNT)
     assert "serviceAccountName" not in cluster.created[0]["spec"]
-    there = HeldCluster({**ACCOUNT, "metadata": {"name": "api", "namespace": SHOP}})
-    learn(there, workload({**GOOD_POD, "serviceAccountName": "api"}), ACCOUNT)
-    assert there.created[0]["spec"]["serviceAccountName"] == "api"
+    there = HeldCluster({**ACCOUNT, "metadata": {"name": "runner", "namespace": SHOP}})
+    learn(there, workload({**GOOD_POD, "serviceAccountName": "runner"}), ACCOUNT)
+    assert there.created[0]["spec"]["serviceAccountName"] == "runner"
 
 
 def test_a_chart_that_does_not_render_is_a_fact_and_a_missing_cluster_an_error() -> None:

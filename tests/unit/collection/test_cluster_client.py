@@ -296,7 +296,10 @@ def test_create_and_delete(api: Api, cluster: Cluster) -> None:
     api.on(f"POST {PODS}", 201, pod)
     cluster.create(pod, dry_run=True)
     assert api.asked[-1] == ("POST", PODS, {"dryRun": "All"}, pod)
+    cluster.create(pod)
+    assert api.asked[-1][2] == {}
     assert cluster.delete("v1", "Pod", "x", "shop") is False
+    assert api.asked[-1][2] == {"propagationPolicy": "Background"}
     api.on(f"DELETE {PODS}/x", 200, {"kind": "Status", "status": "Success"})
     assert cluster.delete("v1", "Pod", "x", "shop", dry_run=True) is True
     assert api.asked[-1][2] == {"propagationPolicy": "Background", "dryRun": "All"}
@@ -343,6 +346,7 @@ def test_what_the_backend_answers_is_its_own(api: Api, cluster: Cluster, code: i
         (503, 'no endpoints available for service "api"', NoBackend),
         (403, 'services "api" is forbidden: User "ci" cannot get resource "services/proxy"', NotPermitted),
         (404, 'services "api" not found', NotThere),
+        (400, "no port named http", Refused),
         (401, "Unauthorized", CredentialsRefused),
         (429, "Too many requests", Unreachable),
     ],
@@ -369,7 +373,18 @@ def test_a_backend_that_never_answers_is_told_from_an_api_server_that_is_away(
     assert type(failed.value) is Unreachable
 
 
-# ---------------------------------------------------------------------- kinds that must be looked up
+# ---------------------------------------------------------------------- kinds
+
+
+def test_kinds_that_need_no_look_up_are_where_kubernetes_has_them(cluster: Cluster) -> None:
+    """Only these are not in a namespace; each plural is the kind's (Kubernetes API reference)."""
+    everywhere = {kind for (_version, kind), (_plural, namespaced) in under_test._CORE_PATHS.items() if not namespaced}
+    assert everywhere == {"Namespace", "Node", "IngressClass"}
+    for (version, kind), (plural, namespaced) in under_test._CORE_PATHS.items():
+        ending = {"s": "es", "y": "ies"}.get(kind[-1], "s")
+        assert plural == (kind.lower().removesuffix("y") if ending == "ies" else kind.lower()) + ending
+        assert cluster.namespaced(version, kind) == namespaced
+    assert cluster.requests == 0
 
 
 @pytest.fixture

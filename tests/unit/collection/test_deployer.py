@@ -184,6 +184,12 @@ def test_check_mode_is_refused_where_admission_would_refuse(known: list[Object])
     assert shop.helm.verbs() == ["version", "render"]
 
 
+def test_check_mode_waits_for_no_change_that_it_does_not_make() -> None:
+    shop = Shop(live_api(ready=0), known=[rendered(chart_api())], patience=Patience(-1.0))
+    shop.render(chart_api("registry/api:2"), revision=2)
+    assert shop.present(check_mode=True)["changed"]
+
+
 # ---------------------------------------------------------------------- failures
 
 
@@ -286,6 +292,13 @@ def test_an_unchanged_release_that_is_not_ready_is_no_success() -> None:
     api = live_api(ready=0)
     shop = Shop(api, *broken(api), known=[rendered(chart_api())])
     with pytest.raises(RolloutFailed, match="image not found"):
+        shop.present()
+
+
+def test_an_unchanged_release_is_left_alone_where_nobody_waits() -> None:
+    shop = Shop(live_api(ready=0), known=[rendered(chart_api())], patience=Patience(-1.0))
+    assert not shop.present(wait=False)["changed"]
+    with pytest.raises(TimedOut):
         shop.present()
 
 

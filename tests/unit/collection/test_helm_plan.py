@@ -112,6 +112,28 @@ def test_drift_is_a_reason_and_is_shown_live_against_planned() -> None:
     assert "hello" in found.diff["after"]
 
 
+def test_drift_beside_a_change_is_shown_once_and_hides_nothing() -> None:
+    other, newer = config("old", "other"), config("new", "other")
+    found = plan(
+        [release(config(), other)],
+        release(config(), newer),
+        [*drifted(config(), data={"text": "by hand"}), *drifted(newer, data={"text": "old"})],
+    )
+    assert found.reasons[0] == "manifests differ"
+    assert [found.diff["before"].count(text) for text in ("by hand", "text: old", "hello")] == [1, 1, 0]
+    assert [found.diff["after"].count(text) for text in ("hello", "text: new", "text: old")] == [1, 1, 0]
+
+
+def test_what_has_not_drifted_is_not_in_the_diff_of_a_drift() -> None:
+    calm = config("calm", "calm")
+    found = plan(
+        [release(config(), calm)],
+        release(config(), calm),
+        [*drifted(config(), data={"text": "by hand"}), *agreed(calm)],
+    )
+    assert "calm" not in found.diff["before"] + found.diff["after"]
+
+
 def test_an_object_that_somebody_deleted_is_drift() -> None:
     found = plan([release(config())], release(config()), drifted(config(), gone=True))
     assert (found.changed, found.drifted) == (True, True)

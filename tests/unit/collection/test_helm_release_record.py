@@ -46,6 +46,7 @@ def test_a_release_is_read_as_helm_stores_it() -> None:
     assert (found.chart_name, found.chart_version, found.app_version) == ("bytebot", "1.0.0", "1.0.0")
     assert (found.values, found.objects) == ({"a": {"b": 1}}, (CONFIG,))
     assert [one["metadata"]["name"] for one in found.hooks] == ["migrate"]
+    assert decode(stored_text({**FULL, "info": {"notes": "Hello."}})).notes == "Hello."
     assert (found.description, found.updated) == ("Install complete", "2026-01-02T03:04:05Z")
 
 

@@ -439,7 +439,7 @@ def test_wrong_patience_is_refused(timeout: int, restarts: int) -> None:
 
 
 def test_patience_takes_texts_from_variables() -> None:
-    assert Patience.checked(10, 3, {"paused": "2.5"}).grace == {"paused": 2.5}
+    assert Patience.checked(10, 3, {"paused": "2.5", "deadline": 0}).grace == {"paused": 2.5, "deadline": 0.0}
 
 
 # ---------------------------------------------------------------------- watching
@@ -463,6 +463,7 @@ def test_a_watch_ends_with_the_cause_the_log_and_the_events() -> None:
     cluster.log_text = "\n".join(f"line {number}" for number in range(40))
     with pytest.raises(RolloutFailed, match=r"Pod shop/api-1-x container app: container keeps crashing") as failed:
         RolloutWatch(cluster, SHOP, AT_ONCE).wait(WANTED, no_pause)  # type: ignore[arg-type]
+    assert "causes in all" not in failed.value.sentence
     cause = failed.value.details["causes"][0]
     assert cause["log"][-1] == "line 39"
     assert len(cause["log"]) == 15
@@ -505,6 +506,14 @@ def test_what_was_there_before_the_change_is_not_its_trouble() -> None:
     assert [signal.cause for signal in watch.look(wanted)] == ["create_refused"]
     cluster.objects.append(pod(NEW, "api-2-y", containerStatuses=[waiting("ErrImagePull", "not found")]))
     assert {signal.cause for signal in watch.look(wanted)} == {"create_refused", "image_missing"}
+
+
+def test_events_of_before_are_old_though_all_was_well() -> None:
+    calm, quota = deployment(1), event(DB, "FailedCreate", "exceeded quota")
+    cluster = HeldCluster(calm, quota)
+    watch = RolloutWatch(cluster, SHOP, AT_ONCE, replaced=WANTED)  # type: ignore[arg-type]
+    cluster.objects.append(DB)
+    assert watch.look([identity(DB)]) == []
 
 
 def test_many_pods_of_one_workload_are_one_cause_and_two_workloads_are_two() -> None:
