@@ -20,6 +20,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 TEMPLATE = "report.html.j2"
 MANY_CHANGES = 8  # more of them are folded away
+MINUTE_S = 60
 THINNEST = 0.012  # of a bar
 
 
@@ -219,7 +220,7 @@ def _span(seconds: float | None) -> str:
         return "not measured"
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms"
-    if seconds < 60:  # noqa: PLR2004
+    if seconds < MINUTE_S:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s"

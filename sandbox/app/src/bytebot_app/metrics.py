@@ -10,7 +10,6 @@ from prometheus_client import (
     Gauge,
     Histogram,
     ProcessCollector,
-    disable_created_metrics,
     generate_latest,
 )
 
@@ -24,7 +23,6 @@ class Metrics:
     """All series of one process, in a registry of their own."""
 
     def __init__(self) -> None:
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each counter, which no rule asks for
         self.registry = own = CollectorRegistry()
         ProcessCollector(registry=own)
         by_route = ("method", "route")
