@@ -26,7 +26,7 @@ _PAIR = re.compile(
     rf"(?i)({_KEY})"
     r"([\"']?\s*[:=]\s*(?=[\"'])|[\"'][:=][ \t]*|[ \t]*[:=][ \t]*)"  # JSON, YAML, environment, and their like
     r"(\"(?:[^\"\\]|\\.)*(?:\"|\Z)|'(?:[^']|'')*(?:'|\Z)"
-    r"|(?![{\[](?:[\"'\s{\[\]}]|\Z))(?:[^\s,;}\"']|[,;}\"'](?=[^\s\"',;}\]]))+)",
+    r"|(?![{\[](?:[\"'\s{\[\]}]|[\w.-]+:\s|\Z))(?:[^\s,;}\"']|[,;}\"'](?=[^\s\"',;}\]]))+)",
     re.DOTALL,
 )
 _NO_SECRET = frozenset({"null", "none", "true", "false", MASK, f"{MASK} (changed)"})
@@ -40,7 +40,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\b([Bb]earer\s+)(?![a-z]+(?![\w.~+/=-]))[A-Za-z0-9._~+/=-]{12,}"), r"\1" + MASK),
     (re.compile(r"(?i)\b((?:set-)?cookie:[ \t]*)[^\r\n]+"), r"\1" + MASK),
     # user:password@ in a URL; what stands between a port's colon and an @ in the path is none
-    (re.compile(r"(?i)(\b[a-z][a-z0-9+.-]{0,30}://[^\s:/@]*:)(?!\d{1,5}(?:[/?#]|$))[^\s\"'<>]+(@)"),
+    (re.compile(r"(?i)(\b[a-z][a-z0-9+.-]{0,30}://[^\s:/@]*:)(?!\d{1,5}(?:[/?#]|$))[^\s\"'<>]{1,500}(@)"),
      r"\1" + MASK + r"\2"),
     # a block of YAML under a key
     (re.compile(rf"(?im)^(([ \t]*)(?:- )?[\"']?[\w.-]*{_KEY}[\"']?:[ \t]*)[|>][+-]?[ \t]*\n(?:\2[ \t]+\S.*(?:\n|\Z))+"),

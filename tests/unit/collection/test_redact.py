@@ -97,6 +97,17 @@ def test_equal_sets_give_equal_lists() -> None:
     assert Redactor().data({"b", "a", "c"}) == ["a", "b", "c"]
 
 
+def test_a_value_that_begins_another_leaves_no_rest_of_it() -> None:
+    assert knowing("hunter", "hunter22-and-more").text("hunter22-and-more") == MASK
+
+
+def test_the_shortest_that_is_masked() -> None:
+    assert knowing("abcd").text("abcd") == MASK
+    assert knowing("public line\n0123456789abcdef\n").text("> 0123456789abcdef <") == f"> {MASK} <"
+    assert Redactor().text("password=abcd") == f"password={MASK}"
+    assert Redactor().data({"password": "abcd"}) == {"password": MASK}
+
+
 def test_short_and_empty_values_are_not_learned() -> None:
     redactor = knowing("", "abc", "   a  ", "****", "************")
     redactor.learn(None)
@@ -222,6 +233,7 @@ ORDINARY = [
     "imagePullSecret: regcred",
     "existingSecret: bytebot-db-secret",
     "volumes:\n- name: tls\n  secret:\n    secretName: bytebot-tls-secret\n",
+    "secret: {secretName: bytebot-jwt-secret, defaultMode: 0440}",
     '{"secret":{"defaultMode":420,"secretName":"bytebot-tls-secret"}}',
     "{'secret': {'secretName': 'bytebot-tls-secret'}}",
     "- serviceAccountToken:\n    expirationSeconds: 3607\n    path: token\n",
