@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / ".collections"))
 
-from ansible_collections.bytebot.production.plugins.module_utils.checks.rollout import CAUSES
+from ansible_collections.bytebot.production.plugins.module_utils.checks.rollout_causes import CAUSES
 
 
 def rollout_causes() -> str:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.bytebot.production.plugins.module_utils.checks.rollout import (
-    CAUSES,
     WATCHED,
     Certainty,
     RolloutFacts,
@@ -19,6 +18,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.rollout 
     assess,
     pods_of,
 )
+from ansible_collections.bytebot.production.plugins.module_utils.checks.rollout_causes import CAUSES
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
 from ansible_collections.bytebot.production.plugins.module_utils.errors import (
     InputError,
@@ -47,7 +47,7 @@ _API = {
 class Patience:
     """How long to wait, and what counts as certain.
 
-    :param grace: seconds by cause code; others keep their default (see ``checks.rollout.CAUSES``).
+    :param grace: seconds by cause code; others keep their default (see ``checks.rollout_causes.CAUSES``).
     """
 
     timeout_s: float = 900.0

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.bytebot.production.plugins.module_utils.checks.rollout import CAUSES
+from ansible_collections.bytebot.production.plugins.module_utils.checks.rollout_causes import CAUSES
 from ansible_collections.bytebot.production.plugins.module_utils.errors import (
     CommandFailed,
     InputError,

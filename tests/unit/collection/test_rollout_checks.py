@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.bytebot.production.plugins.module_utils.checks.rollout import (
-    CAUSES,
     WATCHED,
     Certainty,
     RolloutFacts,
@@ -20,6 +19,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.rollout 
     assess,
     pods_of,
 )
+from ansible_collections.bytebot.production.plugins.module_utils.checks.rollout_causes import CAUSES
 from ansible_collections.bytebot.production.plugins.module_utils.errors import (
     InputError,
     NotPermitted,
