@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# Writes the pages of docs/ that come from the code; with --check it only says whether they are up to date.
+# Writes the pages of docs/ that come from the code; with --check it only says which of them are out of date.
 # SPDX-FileCopyrightText: The bytebot.production authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
@@ -9,50 +9,52 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / ".collections"))
+sys.path[:0] = [str(ROOT / "scripts"), str(ROOT), str(ROOT / ".collections")]
 
-from ansible_collections.bytebot.production.plugins.module_utils.checks.rollout_causes import CAUSES
+from docs import controls, plugins, roles, rollout
 
-
-def rollout_causes() -> str:
-    """The table of causes that end a roll-out early."""
-    rows = [
-        f"| `{cause.code}` | {cause.title} | {cause.signal} | {cause.grace_s:g} s | {cause.remedy} | {cause.source} |"
-        for cause in CAUSES.values()
-    ]
-    return "\n".join(
-        [
-            "# What ends a roll-out early",
-            "",
-            "`helm_release` stops waiting at the first cause that is certain. A sign is certain when it lasts as",
-            "long as its grace, which is an input (`grace: {unschedulable: 300}`); a crash loop is certain after",
-            "`crash_restarts` restarts (3). A failing readiness probe alone is never certain: it ends with the",
-            "time-out, and the message names it. This page is written by `scripts/generate_docs.py`.",
-            "",
-            "| Cause | Meaning | Signal | Grace | Remedy | Source |",
-            "| --- | --- | --- | --- | --- | --- |",
-            *rows,
-            "",
-        ]
-    )
+DOCS = ROOT / "docs"
+FOLDERS = ("controls", "modules", "roles")  # every page in there is generated
 
 
-PAGES = {"docs/rollout-causes.md": rollout_causes}
+def wanted() -> dict[str, str]:
+    """All generated pages by their paths below docs/."""
+    return {name: text for source in (rollout, controls, plugins, roles) for name, text in source.pages(ROOT).items()}
+
+
+def stale(pages: dict[str, str], docs: Path = DOCS) -> list[str]:
+    """The pages that are missing or differ, and those whose source is gone."""
+    there = {f"{folder}/{path.name}" for folder in FOLDERS for path in (docs / folder).glob("*.md")}
+    old = [name for name, text in pages.items() if not _says(docs / name, text)]
+    return sorted({*old, *(there - pages.keys())})
+
+
+def write(pages: dict[str, str], docs: Path = DOCS) -> list[str]:
+    """Bring the pages up to date, and name those that were not."""
+    names = stale(pages, docs)
+    for name in names:
+        path = docs / name
+        if name in pages:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(pages[name], encoding="utf-8")
+        else:
+            path.unlink()
+    return names
+
+
+def _says(path: Path, text: str) -> bool:
+    return path.is_file() and path.read_text(encoding="utf-8") == text
 
 
 def main() -> int:
     """Write or check every page; 1 where ``--check`` finds an old one."""
-    stale = []
-    for name, page in PAGES.items():
-        path, text = ROOT / name, page()
-        if path.is_file() and path.read_text(encoding="utf-8") == text:
-            continue
-        stale.append(name)
-        if "--check" not in sys.argv:
-            path.write_text(text, encoding="utf-8")
-            print(f"wrote {name}")
-    if stale and "--check" in sys.argv:
-        print(f"out of date: {', '.join(stale)}. Run: scripts/generate_docs.py")
+    pages = wanted()
+    if "--check" not in sys.argv:
+        for name in write(pages):
+            print(f"{'wrote' if name in pages else 'removed'} docs/{name}")
+        return 0
+    if names := stale(pages):
+        print("out of date:", *(f"  docs/{name}" for name in names), "Run: scripts/generate_docs.py", sep="\n")
         return 1
     return 0
 

@@ -23,8 +23,10 @@ from ansible_collections.bytebot.production.plugins.plugin_utils.record.binding 
     rfc3339,
 )
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.lock import Owner
+from ansible_collections.bytebot.production.plugins.plugin_utils.record.results import ATTESTED
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.store import Header, Run, Store
 
+OPENING = ("pass", "not_applicable", ATTESTED)  # what need not be judged again while it holds
 OPTIONS = ("results", "environment", "binding", "reports_dir", "open", "close", "fresh")
 
 
@@ -118,6 +120,11 @@ def _said(run: Run, document: Mapping[str, Any], number: int, written: bool) -> 
         "path": str(run.folder),
         "resumed": run.header.resumed,
         "counts": document["counts"],
+        "settled": [
+            entry["id"]
+            for entry in document["controls"]
+            if entry["state"] in OPENING and entry["binds_to"] != "release"  # which release comes is not known yet
+        ],
         "warnings": document["run"]["defects"],
         "msg": f"{number} results {verb} run {run.header.id} of {run.header.environment.name}: {shown}.",
     }

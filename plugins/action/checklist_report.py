@@ -13,8 +13,8 @@ from ansible.utils.display import Display
 
 from ansible_collections.bytebot.production.plugins.module_utils.errors import CollectionError, InputError
 from ansible_collections.bytebot.production.plugins.module_utils.model import RED, State
-from ansible_collections.bytebot.production.plugins.plugin_utils import catalogue
-from ansible_collections.bytebot.production.plugins.plugin_utils.record.document import read
+from ansible_collections.bytebot.production.plugins.plugin_utils import catalogue, gate
+from ansible_collections.bytebot.production.plugins.plugin_utils.record.document import Document, read
 from ansible_collections.bytebot.production.plugins.plugin_utils.render import terminal, write
 
 
@@ -30,17 +30,19 @@ class ActionModule(ActionBase):
         try:
             report = _report(self._task.args)
             if self._task.args.get("path") and not self._task.check_mode:
-                report |= _written(Path(str(self._task.args["path"])))
+                document, files = _written(Path(str(self._task.args["path"])))
+                report |= {"files": files, "msg": f"{report['msg']}\n\n{gate.told(gate.replay(document))}"}
         except CollectionError as exc:
             return {**outcome, "failed": True, "msg": exc.sentence}
         Display().display(f"\n{report['msg']}\n")
         return {**outcome, "changed": False, **report}
 
 
-def _written(folder: Path) -> dict[str, Any]:
-    """The report's files, made from the results document that the record keeps in the folder of a run."""
-    files = write.write(read(folder / "results.json"), folder, recorded=True)
-    return {"files": {name: str(path) for name, path in files.items()}}
+def _written(folder: Path) -> tuple[Document, dict[str, str]]:
+    """The results document that the record keeps in the folder of a run, and the report's files made from it."""
+    document = read(folder / "results.json")
+    files = write.write(document, folder, recorded=True)
+    return document, {name: str(path) for name, path in files.items()}
 
 
 def _report(args: Mapping[str, Any]) -> dict[str, Any]:

@@ -26,6 +26,8 @@ class State(StrEnum):
 
 
 RED = frozenset({State.FAIL, State.ERROR})
+MUST, SHOULD = "must", "should"
+LEVELS = (MUST, SHOULD)
 PROVEN = frozenset({State.PASS, State.NOT_APPLICABLE})  # what no state may come to without an observation
 
 
@@ -64,16 +66,24 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a check concludes from facts: state, one sentence, what to do, and the facts it rests on."""
+    """What a check concludes from facts: state, one sentence, what to do, and the facts it rests on.
+
+    :param level: ``should`` where a finding is advice and shuts no gate; it never raises the catalogue's own level.
+    :param weaker: each threshold that was judged by and is weaker than the document's, in words.
+    """
 
     state: State
     summary: str
     remedy: str = ""
     evidence: tuple[Evidence, ...] = ()
+    level: str = MUST
+    weaker: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.state in PROVEN and not self.evidence:
             raise ValueError(f"{self.state} needs evidence")
+        if self.level not in LEVELS:
+            raise ValueError(f"there is no level {self.level}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,17 +104,19 @@ class Result:
             "evidence": [item.to_dict(redactor) for item in self.verdict.evidence],
             "started": self.started,
             "duration_s": round(self.duration_s, 3),
+            "level": self.verdict.level,
+            "weaker": [redactor.text(text) for text in self.verdict.weaker],
         }
 
 
-def passed(summary: str, *evidence: Evidence) -> Verdict:
+def passed(summary: str, *evidence: Evidence, weaker: tuple[str, ...] = ()) -> Verdict:
     """The control holds, and the evidence shows it. A pass without evidence is refused."""
-    return Verdict(State.PASS, summary, "", evidence)
+    return Verdict(State.PASS, summary, "", evidence, weaker=weaker)
 
 
-def failed(summary: str, remedy: str, *evidence: Evidence) -> Verdict:
-    """The control does not hold."""
-    return Verdict(State.FAIL, summary, remedy, evidence)
+def failed(summary: str, remedy: str, *evidence: Evidence, level: str = MUST, weaker: tuple[str, ...] = ()) -> Verdict:
+    """The control does not hold; of level ``should`` it is red and shuts no gate."""
+    return Verdict(State.FAIL, summary, remedy, evidence, level, weaker)
 
 
 def errored(summary: str, remedy: str, *evidence: Evidence) -> Verdict:

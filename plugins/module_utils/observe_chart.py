@@ -51,6 +51,7 @@ def observe(
         refusals=tuple(refusals),
         not_asked=tuple(not_asked),
         asked=asked,
+        values_digest=release.values_digest if release else "",
     )
 
 

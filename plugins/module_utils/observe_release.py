@@ -28,6 +28,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.errors import (
 from ansible_collections.bytebot.production.plugins.module_utils.helm.release import history, learn_secrets
 from ansible_collections.bytebot.production.plugins.module_utils.manifest import Identity, identity
 from ansible_collections.bytebot.production.plugins.module_utils.model import utc_now
+from ansible_collections.bytebot.production.plugins.module_utils.progress import Tell, nobody
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
 from ansible_collections.bytebot.production.plugins.module_utils.rollout import Patience, RolloutWatch
 
@@ -55,7 +56,13 @@ class Scope:
 
 
 def observe(
-    cluster: Cluster, scope: Scope, redactor: Redactor, *, probe: bool, pause: Callable[[float], None] = time.sleep
+    cluster: Cluster,
+    scope: Scope,
+    redactor: Redactor,
+    *,
+    probe: bool,
+    pause: Callable[[float], None] = time.sleep,
+    tell: Tell = nobody,
 ) -> ReleaseFacts:
     """Look at workloads, pods, Services and endpoints; try each Service's ports where ``probe`` is set.
 
@@ -77,7 +84,7 @@ def observe(
         probed=probe,
     )
     facts = _with_services(cluster, facts, scope.settle_s, pause)
-    return _after_quiet_period(watch, workloads, facts, pause)
+    return _after_quiet_period(watch, workloads, facts, pause, tell)
 
 
 def _with_services(
@@ -101,12 +108,13 @@ def _with_services(
 
 
 def _after_quiet_period(
-    watch: RolloutWatch, workloads: list[Identity], facts: ReleaseFacts, pause: Callable[[float], None]
+    watch: RolloutWatch, workloads: list[Identity], facts: ReleaseFacts, pause: Callable[[float], None], tell: Tell
 ) -> ReleaseFacts:
     young = youngest_s(facts.pods, facts.observed_at)
     if young is None or young >= facts.quiet_s or not facts.status.complete:
         return facts
     rest = facts.quiet_s - max(young, 0.0)
+    tell(f"Waiting {rest:.1f} s: every container must have run for {facts.quiet_s:g} s without a restart")
     pause(rest)
     watch.look(workloads)
     return replace(

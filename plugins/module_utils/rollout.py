@@ -29,6 +29,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.errors import (
 from ansible_collections.bytebot.production.plugins.module_utils.manifest import Identity, identity
 
 Object = dict[str, Any]
+Seen = Callable[[RolloutFacts, Status], None]
 
 LOG_LINES = 15
 UNREACHABLE_S = 30.0  # an API server may be away for so long, as when its control plane is upgraded
@@ -75,14 +76,22 @@ class RolloutWatch:
     """One rollout under watch."""
 
     def __init__(
-        self, cluster: Cluster, namespace: str, patience: Patience, *, replaced: Collection[Identity] | None = None
+        self,
+        cluster: Cluster,
+        namespace: str,
+        patience: Patience,
+        *,
+        replaced: Collection[Identity] | None = None,
+        seen: Seen | None = None,
     ) -> None:
         """Begin to watch.
 
         :param replaced: given where the change is about to be made: the workloads whose pods it replaces. Their pods of
             now, all jobs of now (hooks are made anew) and all events of now are not this rollout's own.
+        :param seen: told of every look; what it makes of it changes nothing here.
         """
         self._cluster, self._namespace, self._patience = cluster, namespace, patience
+        self._seen = seen
         self._certainty = Certainty(patience.grace)
         self._began = self._seen_at = time.monotonic()
         self._ignored: frozenset[str] = frozenset()
@@ -91,6 +100,8 @@ class RolloutWatch:
         self.status = Status(("nothing was observed yet",), ())
         if replaced is not None:
             before = self._observe(replaced)
+            if seen:
+                seen(before, assess(before))
             older = [pod for live in before.live.values() for pod in pods_of(live, before)]
             older += cluster.list("batch/v1", "Job", namespace)
             self._ignored = frozenset(str(obj["metadata"].get("uid")) for obj in older)
@@ -100,6 +111,8 @@ class RolloutWatch:
         """Observe once; the signals that have become certain."""
         self.facts = self._observe(wanted)
         self.status = assess(self.facts, crash_restarts=self._patience.crash_restarts)
+        if self._seen:
+            self._seen(self.facts, self.status)
         return self._certainty.certain(self.status.signals, time.monotonic())
 
     def look_again(self, wanted: Collection[Identity]) -> list[Signal]:

@@ -32,6 +32,12 @@ options:
         description: The stages in another order than the catalogue's. None can be left out.
         type: list
         elements: str
+      leave_out:
+        description:
+          - What may still be pending when the gate opens, and why. A key is the id of a control or a group, or the name
+            of a section; its value is the reason.
+          - It holds in environments of the kind V(sandbox) only, covers no other state, and is told with the decision.
+        type: dict
   path:
     description:
       - The folder of a run, as M(bytebot.production.checklist_record) returns it, or a C(results.json).

@@ -130,6 +130,13 @@ counts:
   description: Number of controls in each state, of all controls of the checklist.
   returned: success
   type: dict
+settled:
+  description:
+    - Ids of the controls that this run has settled and that do not hang on the release. A play that goes on with a run
+      need not judge them again.
+  returned: success
+  type: list
+  elements: str
 msg:
   description: What was recorded, or the one thing that is wrong.
   returned: always

@@ -32,7 +32,8 @@ options:
   path:
     description:
       - The folder of a run, as M(bytebot.production.checklist_record) returns it. The report files are written into it,
-        beside the C(results.json) that the record keeps there. Nothing is written in check mode.
+        beside the C(results.json) that the record keeps there, and the gate's decision stands below the table. Nothing
+        is written in check mode.
     type: path
 attributes:
   check_mode:

@@ -98,11 +98,18 @@ results:
       returned: always
     started: {description: "When judging began, RFC 3339 in UTC.", type: str, returned: always}
     duration_s: {description: Seconds spent., type: float, returned: always}
+    level: {description: "V(should) where a red state is advice only.", type: str, returned: always}
+    weaker: {description: Thresholds that are weaker than the document's., type: list, elements: str, returned: always}
 failed_controls:
   description: Ids of the controls in state V(fail) or V(error).
   returned: always
   type: list
   elements: str
+digests:
+  description: SHA-256 over the chart's files and the merged values; the latter empty where it does not render.
+  returned: always
+  type: dict
+  sample: {"chart": "77ab…", "values": "9c1e…"}
 images:
   description: Images that the rendered workloads name.
   returned: always
@@ -121,6 +128,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.argspec import 
 )
 from ansible_collections.bytebot.production.plugins.module_utils.checks.chart import CHECKS
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
+from ansible_collections.bytebot.production.plugins.module_utils.helm.chart import chart_digest
 from ansible_collections.bytebot.production.plugins.module_utils.helm.cli import HelmCli, chart_path, find_helm
 from ansible_collections.bytebot.production.plugins.module_utils.helm.values import Values
 from ansible_collections.bytebot.production.plugins.module_utils.judge import known_only, results_of
@@ -163,6 +171,7 @@ def judge_chart(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
     return {
         "changed": False,
         "images": images(facts.objects),
+        "digests": {"chart": chart_digest(facts.chart), "values": facts.values_digest},
         **results_of(CHECKS.judge(facts, given["only"]), redactor),
     }
 

@@ -162,10 +162,22 @@ release:
     images: {description: Images that the workloads name., type: list, elements: str, returned: always}
     notes: {description: "The chart's notes, redacted.", type: str, returned: always}
 digests:
-  description: SHA-256 over the rendered manifest and over the merged values.
-  returned: O(state=present), or when a release was removed
+  description: SHA-256 over the chart's files, the merged values and the rendered manifest.
+  returned: O(state=present), or when a release was removed (without the chart)
   type: dict
-  sample: {"manifest": "3f5a…", "values": "9c1e…"}
+  sample: {"chart": "77ab…", "manifest": "3f5a…", "values": "9c1e…"}
+results:
+  description:
+    - The control C(deployment.execution.pods) as V(fail), with what prevented the roll-out, as
+      M(bytebot.production.workload_check) returns results.
+  returned: on failure of the roll-out
+  type: list
+  elements: dict
+failed_controls:
+  description: Id of that control.
+  returned: on failure of the roll-out
+  type: list
+  elements: str
 causes:
   description: What is certain to prevent the release from running, each with its remedy.
   returned: on failure of the roll-out
@@ -205,12 +217,17 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.bytebot.production.plugins.module_utils.argspec import CLUSTER_ARGS, connection_of
+from ansible_collections.bytebot.production.plugins.module_utils.checks.release import not_rolled_out
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
+from ansible_collections.bytebot.production.plugins.module_utils.errors import RolloutFailed, TimedOut
+from ansible_collections.bytebot.production.plugins.module_utils.helm.chart import chart_digest
 from ansible_collections.bytebot.production.plugins.module_utils.helm.cli import HelmCli, chart_path, find_helm
 from ansible_collections.bytebot.production.plugins.module_utils.helm.deploy import Deployer, Wanted
 from ansible_collections.bytebot.production.plugins.module_utils.helm.values import Values
+from ansible_collections.bytebot.production.plugins.module_utils.judge import results_of
 from ansible_collections.bytebot.production.plugins.module_utils.kubeconfig import target_of
 from ansible_collections.bytebot.production.plugins.module_utils.module import run_module
+from ansible_collections.bytebot.production.plugins.module_utils.progress import Progress
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
 from ansible_collections.bytebot.production.plugins.module_utils.rollout import Patience
 from ansible_collections.bytebot.production.plugins.module_utils.secret.hide import take
@@ -244,19 +261,25 @@ def deploy(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
     patience = Patience.checked(given["timeout"], given["crash_restarts"], given["grace"])
     cluster = Cluster(connection, module.tmpdir)
     helm = HelmCli(find_helm(given["binary_path"] or ""), target_of(connection, given["namespace"], module.tmpdir))
-    deployer = Deployer(cluster, helm, redactor, patience)
+    deployer = Deployer(cluster, helm, redactor, patience, Progress.given(redactor))
     if given["state"] == "absent":
         return deployer.absent(given["name"], given["namespace"], check_mode=module.check_mode)
+    chart = str(chart_path(given["chart"]))
     wanted = Wanted(
         name=given["name"],
         namespace=given["namespace"],
-        chart=str(chart_path(given["chart"])),
+        chart=chart,
         values=Values.checked(given["values_files"], inline),
         create_namespace=given["create_namespace"],
         history_max=given["history_max"],
         description=given["description"],
+        chart_digest=chart_digest(chart),
     )
-    return deployer.present(wanted, check_mode=module.check_mode, wait=given["wait"])
+    try:
+        return deployer.present(wanted, check_mode=module.check_mode, wait=given["wait"])
+    except (RolloutFailed, TimedOut) as exc:
+        exc.details |= results_of([not_rolled_out(exc.sentence, exc.details)], redactor)
+        raise
 
 
 def main() -> None:

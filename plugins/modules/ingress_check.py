@@ -102,6 +102,8 @@ results:
         sha256: {description: Over the canonical JSON of the facts., type: str, returned: always}
     started: {description: When judging began (UTC; RFC 3339)., type: str, returned: always}
     duration_s: {description: Seconds spent judging., type: float, returned: always}
+    level: {description: "V(should) where a red state is advice only.", type: str, returned: always}
+    weaker: {description: Thresholds that are weaker than the document's., type: list, elements: str, returned: always}
 failed_controls:
   description: Ids of the controls in state V(fail) or V(error).
   returned: success

@@ -95,11 +95,19 @@ results:
       returned: always
     started: {description: "When judging began, RFC 3339 in UTC.", type: str, returned: always}
     duration_s: {description: Seconds spent., type: float, returned: always}
+    level: {description: "V(should) where a red state is advice only.", type: str, returned: always}
+    weaker: {description: Thresholds that are weaker than the document's., type: list, elements: str, returned: always}
 failed_controls:
   description: Ids of the controls in state V(fail) or V(error).
   returned: always
   type: list
   elements: str
+image_digests:
+  description: Digests of the images that run, each once; empty while the release is not rolled out.
+  returned: always
+  type: list
+  elements: str
+  sample: ["sha256:7d86…"]
 api_requests:
   description: How many requests were sent to the Kubernetes API.
   returned: always
@@ -115,11 +123,12 @@ from ansible_collections.bytebot.production.plugins.module_utils.argspec import 
     ONLY_ARGS,
     connection_of,
 )
-from ansible_collections.bytebot.production.plugins.module_utils.checks.release import CHECKS
+from ansible_collections.bytebot.production.plugins.module_utils.checks.release import CHECKS, running_digests
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
 from ansible_collections.bytebot.production.plugins.module_utils.judge import known_only, results_of
 from ansible_collections.bytebot.production.plugins.module_utils.module import run_module
 from ansible_collections.bytebot.production.plugins.module_utils.observe_release import Scope, observe
+from ansible_collections.bytebot.production.plugins.module_utils.progress import Progress
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
 
 ARGUMENTS: dict[str, Any] = {
@@ -151,12 +160,17 @@ def judge_release(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
         max_restarts=given["max_restarts"],
         expected_digests=given["expected_digests"],
     )
-    facts = observe(cluster, scope, redactor, probe=not module.check_mode)
+    facts = observe(cluster, scope, redactor, probe=not module.check_mode, tell=Progress.given(redactor))
     if module.check_mode and not facts.workloads:
         results = CHECKS.pending("The release is not deployed yet, and check mode deploys nothing.", "", given["only"])
     else:
         results = CHECKS.judge(facts, given["only"])
-    return {"changed": False, "api_requests": cluster.requests, **results_of(results, redactor)}
+    return {
+        "changed": False,
+        "api_requests": cluster.requests,
+        "image_digests": list(running_digests(facts)),
+        **results_of(results, redactor),
+    }
 
 
 def main() -> None:

@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
@@ -28,9 +28,12 @@ class Policy:
     """How a gate decides.
 
     :param stages: their order; a gate looks at its own stage and those before it. None can be left out.
+    :param leave_out: what may be pending, and why: the name of a section, the id of a group or a control, with the
+        reason. It covers no other state, holds in a sandbox only, and is told with the decision.
     """
 
     stages: tuple[str, ...] = STAGES
+    leave_out: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, given: Any) -> Policy:
@@ -38,7 +41,7 @@ class Policy:
 
         :raises InputError: a key is unknown, or the stages are not the catalogue's.
         """
-        names = [field.name for field in fields(cls)]
+        names = [one.name for one in fields(cls)]
         given = {} if given is None else given
         if not isinstance(given, Mapping):
             raise InputError(f"policy: {str(given)[:40]!r} is no mapping; give {', '.join(names)}.")
@@ -47,11 +50,25 @@ class Policy:
         stages = given.get("stages", STAGES)
         if not isinstance(stages, Sequence) or isinstance(stages, str) or sorted(map(str, stages)) != sorted(STAGES):
             raise InputError(f"policy: stages must be a list that names each of these once: {', '.join(STAGES)}.")
-        return cls(tuple(str(stage) for stage in stages))
+        return cls(tuple(str(stage) for stage in stages), _left_out(given.get("leave_out")))
 
     def to_dict(self) -> dict[str, Any]:
         """As it stands in the results document."""
-        return {"stages": list(self.stages)}
+        return {"stages": list(self.stages), "leave_out": dict(self.leave_out)}
+
+    def leaves_out(self, control: str) -> str:
+        """The key under which the policy leaves a control out: its own id, its group, its section; empty where none."""
+        section, group, _item = control.split(".")
+        return next((key for key in (control, f"{section}.{group}", section) if key in self.leave_out), "")
+
+    def known_only(self, controls: Iterable[str]) -> None:
+        """Refuse what is left out and is no control, group or section.
+
+        :raises InputError: naming it.
+        """
+        there = {key for id_ in controls for key in (id_, id_.rpartition(".")[0], id_.partition(".")[0])}
+        if unknown := sorted(self.leave_out.keys() - there):
+            raise InputError(f"policy: leave_out names {', '.join(unknown)}, which is no control, group or section.")
 
     def until(self, stage: str) -> tuple[str, ...]:
         """A stage and those before it.
@@ -90,25 +107,32 @@ class Decision:
 def decide(document: Mapping[str, Any], stage: str, policy: Policy) -> Decision:
     """The decision for a stage from the controls of that stage and earlier ones.
 
-    :raises InputError: the stage, or that of a control, is not one of the policy's.
+    :raises InputError: the stage, or that of a control, is not one of the policy's, or the policy leaves out what there
+        is not.
     """
     due = policy.until(stage)
+    policy.known_only(str(entry["id"]) for entry in document["controls"])
     kind, now = str(document["environment"]["kind"]), moment(document["run"]["updated"])
     shutting: list[tuple[int, str]] = []
     notes: list[str] = []
     judged = False
+    left: dict[str, list[str]] = {}
     for entry in document["controls"]:
         policy.until(entry["stage"])
         if entry["stage"] not in due:
             continue
         judged = judged or (entry["stage"] == stage and entry["state"] != "pending")
-        if objection := _objection(entry, kind, now):
+        objection = _objection(entry, kind, now)
+        if objection and kind == SANDBOX and entry["state"] == "pending" and (key := policy.leaves_out(entry["id"])):
+            left.setdefault(key, []).append(str(entry["id"]))
+        elif objection:
             if entry["level"] == "should":
                 notes.append(objection)
             else:
                 shutting.append((_rank(entry), objection))
         elif entry.get("weaker"):
             notes.append(_line(entry, f"weaker than the document: {'; '.join(entry['weaker'])}"))
+    notes += [_left(key, ids, policy.leave_out[key]) for key, ids in left.items()]
     if not judged:
         broken = [line for rank, line in sorted(shutting, key=lambda item: item[0]) if rank < _ORDER.index("stale")]
         return Decision(NOT_ASSESSED, stage, (f"No control of the stage {stage} has been judged.", *broken))
@@ -147,6 +171,24 @@ def _objection(entry: Entry, kind: str, now: datetime) -> str:
     if entry.get("weaker") and kind != SANDBOX:
         return _line(entry, f"weaker than the document ({'; '.join(entry['weaker'])}), which needs a signed waiver")
     return ""
+
+
+def _left_out(given: Any) -> dict[str, str]:
+    given = {} if given is None else given
+    if not isinstance(given, Mapping):
+        raise InputError(
+            f"policy: leave_out {str(given)[:40]!r} is no mapping; give control, group or section: reason."
+        )
+    for key, reason in given.items():
+        if not isinstance(reason, str) or not reason.strip():
+            raise InputError(f"policy: leave_out {key} has no reason; say why it is left out.")
+    return {str(key): " ".join(reason.split()) for key, reason in given.items()}
+
+
+def _left(key: str, ids: Sequence[str], reason: str) -> str:
+    """What the policy lets be pending, as one line."""
+    named = "" if list(ids) == [key] else f" ({', '.join(ids)})"
+    return f"left out by the policy, {len(ids)} pending: {key}{named}: {reason}"
 
 
 def _unexpired(entry: Entry, now: datetime) -> bool:

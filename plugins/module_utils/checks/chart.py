@@ -46,6 +46,7 @@ class ChartFacts:
     :param refusals: objects and pods that admission refuses, each with its reason.
     :param not_asked: objects that nobody could ask admission about (their namespace is not there, or not permitted).
     :param asked: how many objects and pods admission was asked about.
+    :param values_digest: SHA-256 over the values as helm merged them; empty where the chart does not render.
     """
 
     chart: str
@@ -59,6 +60,7 @@ class ChartFacts:
     refusals: tuple[str, ...] = ()
     not_asked: tuple[str, ...] = ()
     asked: int = 0
+    values_digest: str = ""
 
     @property
     def container_names(self) -> list[str]:

@@ -13,6 +13,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.rollout 
 from ansible_collections.bytebot.production.plugins.module_utils.judge import Checks
 from ansible_collections.bytebot.production.plugins.module_utils.model import (
     Evidence,
+    Result,
     Verdict,
     failed,
     inconclusive,
@@ -101,6 +102,14 @@ def rolled_out(facts: ReleaseFacts) -> Verdict:
     return passed(
         f"All {len(facts.workloads)} workloads are rolled out{idle}; no restart within {facts.quiet_s:g} s.", seen
     )
+
+
+def not_rolled_out(sentence: str, seen: Mapping[str, Any]) -> Result:
+    """The result of a roll-out that was watched and has failed, from what the watch reports of it."""
+    causes = seen.get("causes") or []
+    evidence = Evidence("the roll-out, watched", {"causes": causes, "waiting": seen.get("waiting") or []})
+    remedy = causes[0]["remedy"] if causes else "Give it more time, or mend what it waits for."
+    return Result("deployment.execution.pods", failed(sentence, remedy, evidence), utc_now(), 0.0)
 
 
 def _unfinished(facts: ReleaseFacts) -> tuple[str, str] | None:
@@ -193,6 +202,14 @@ def settled(facts: ReleaseFacts) -> bool:
     """Whether every Service leads to something that answers, as far as was tried."""
     unserved = any(_unserved_ports(item, facts) for item in facts.services)
     return not unserved and all(reach.outcome == "connected" for reach in facts.reaches)
+
+
+def running_digests(facts: ReleaseFacts) -> tuple[str, ...]:
+    """The digests of the images in the release's pods, each once; none while it is not rolled out."""
+    if not facts.pods or not facts.status.complete:
+        return ()
+    found = (str(item.get("imageID") or "").rpartition("@")[2] for pod in facts.pods for item in _statuses(pod))
+    return tuple(sorted({digest for digest in found if digest.startswith("sha256:")}))
 
 
 # ---------------------------------------------------------------------------- pods

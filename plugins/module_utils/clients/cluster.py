@@ -31,6 +31,7 @@ Object = dict[str, Any]
 PAGE = 500  # objects per LIST page, the chunk size of kubectl
 CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 30.0
+_AUTHORIZATION = "authorization.k8s.io/v1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,20 @@ class Cluster:
         """The answer of ``/version``."""
         return self.raw("GET", "/version")
 
+    def ready(self) -> tuple[bool, str]:
+        """Whether ``/readyz`` says that the API server is ready, and its list of checks."""
+        status, _headers, text = self._send("GET", "/readyz", None, {"verbose": "true"}, "application/json")
+        if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND):
+            raise _error(status, "GET /readyz", text, self._where)
+        return status == HTTPStatus.OK, text
+
+    def may(self, attributes: Mapping[str, str]) -> bool:
+        """Whether this account may do something (``resourceAttributes`` of a SelfSubjectAccessReview)."""
+        review = {"apiVersion": _AUTHORIZATION, "kind": "SelfSubjectAccessReview"}
+        body = {**review, "spec": {"resourceAttributes": dict(attributes)}}
+        answer = self.raw("POST", f"/apis/{_AUTHORIZATION}/selfsubjectaccessreviews", body=body)
+        return bool((answer.get("status") or {}).get("allowed"))
+
     def get(self, api_version: str, kind: str, name: str, namespace: str = "") -> Object | None:
         """One object, or None where it does not exist."""
         try:
@@ -107,8 +122,11 @@ class Cluster:
 
     def namespaced(self, api_version: str, kind: str) -> bool:
         """Whether objects of this kind live in a namespace."""
-        known = _CORE_PATHS.get((api_version, kind))
-        return known[1] if known else bool(self._resource(api_version, kind).namespaced)
+        return self.resource(api_version, kind)[1]
+
+    def resource(self, api_version: str, kind: str) -> tuple[str, bool]:
+        """The name under which a kind is served (its plural), and whether its objects live in a namespace."""
+        return _CORE_PATHS.get((api_version, kind)) or _described(self._resource(api_version, kind))
 
     def logs(self, namespace: str, pod: str, container: str, *, lines: int = 20, previous: bool = False) -> str:
         """The last lines that a container wrote; empty where there are none to be had."""
@@ -255,8 +273,7 @@ class Cluster:
             raise NotThere(f"The cluster ({self._where}) does not serve {kind} in {api_version}.") from exc
 
     def _path(self, api_version: str, kind: str, namespace: str = "", name: str = "") -> str:
-        known = _CORE_PATHS.get((api_version, kind))
-        plural, namespaced = known or _described(self._resource(api_version, kind))
+        plural, namespaced = self.resource(api_version, kind)
         root = f"/api/{api_version}" if "/" not in api_version else f"/apis/{api_version}"
         middle = f"/namespaces/{quote(namespace)}" if namespaced and namespace else ""
         return f"{root}{middle}/{plural}" + (f"/{quote(name)}" if name else "")
@@ -272,6 +289,7 @@ _CORE_PATHS: dict[tuple[str, str], tuple[str, bool]] = {
     ("v1", "Service"): ("services", True),
     ("v1", "ServiceAccount"): ("serviceaccounts", True),
     ("v1", "Event"): ("events", True),
+    ("v1", "PersistentVolume"): ("persistentvolumes", False),
     ("v1", "PersistentVolumeClaim"): ("persistentvolumeclaims", True),
     ("apps/v1", "Deployment"): ("deployments", True),
     ("apps/v1", "ReplicaSet"): ("replicasets", True),
@@ -281,6 +299,7 @@ _CORE_PATHS: dict[tuple[str, str], tuple[str, bool]] = {
     ("networking.k8s.io/v1", "Ingress"): ("ingresses", True),
     ("networking.k8s.io/v1", "IngressClass"): ("ingressclasses", False),
     ("discovery.k8s.io/v1", "EndpointSlice"): ("endpointslices", True),
+    ("storage.k8s.io/v1", "StorageClass"): ("storageclasses", False),
 }
 
 

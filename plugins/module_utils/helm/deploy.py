@@ -33,6 +33,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.helm.release im
 )
 from ansible_collections.bytebot.production.plugins.module_utils.helm.values import Values
 from ansible_collections.bytebot.production.plugins.module_utils.manifest import Change, Identity, identity
+from ansible_collections.bytebot.production.plugins.module_utils.progress import RolloutStory, Tell, nobody
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
 from ansible_collections.bytebot.production.plugins.module_utils.rollout import Patience, RolloutWatch, watchable
 
@@ -43,7 +44,10 @@ MANAGER = "helm"  # the field manager under which helm writes
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The release that should be there."""
+    """The release that should be there.
+
+    :param chart_digest: SHA-256 over the chart's files, told with the result.
+    """
 
     name: str
     namespace: str
@@ -52,6 +56,7 @@ class Wanted:
     create_namespace: bool = False
     history_max: int = 10
     description: str = ""
+    chart_digest: str = ""
 
 
 @dataclass
@@ -72,9 +77,13 @@ class Phases:
 class Deployer:
     """Brings one release to what is wanted."""
 
-    def __init__(self, cluster: Cluster, helm: HelmCli, redactor: Redactor, patience: Patience) -> None:
+    def __init__(
+        self, cluster: Cluster, helm: HelmCli, redactor: Redactor, patience: Patience, tell: Tell = nobody
+    ) -> None:
+        self._tell, self._story = tell, RolloutStory()
         self._cluster, self._helm, self._redactor, self._patience = cluster, helm, redactor, patience
         self._phases = Phases()
+        self._chart = ""  # its digest
 
     def present(self, wanted: Wanted, *, check_mode: bool = False, wait: bool = True) -> dict[str, Any]:
         """Install or upgrade where anything differs; return the module's result.
@@ -82,6 +91,7 @@ class Deployer:
         :param check_mode: ask the API server (admission included) what would happen, and change nothing.
         """
         wanted.values.teach(self._redactor)
+        self._chart = wanted.chart_digest
         with self._phases.phase("read"):
             version = parse_version(self._helm.call("version", "--short").stdout)
             require_supported(version)
@@ -95,6 +105,9 @@ class Deployer:
             owned = [with_ownership(obj, wanted.name, wanted.namespace) for obj in rendered.objects]
             found = differences(self._cluster, owned, wanted.namespace, MANAGER)
             plan = make_plan(known, rendered, found, wanted.namespace)
+        self._tell(_what_is_done(wanted.name, known, plan, check_mode=check_mode))
+        self._story = RolloutStory(self._tell, wanted.namespace)
+        self._story.expect(plan.change.created)
         if check_mode or not plan.changed:
             if plan.refusals:
                 raise Refused(
@@ -122,6 +135,7 @@ class Deployer:
         learn_secrets(self._redactor, (*latest.objects, *latest.hooks))
         gone = Change((), (), tuple(sorted(identity(obj, namespace) for obj in latest.objects)))
         if not check_mode:
+            self._tell(f"Release {name}: uninstall of revision {latest.revision}")
             with self._phases.phase("uninstall"):
                 self._helm.call("uninstall", name, "--wait", "--timeout", f"{self._patience.timeout_s:g}s")
         plan = Plan(True, gone, ("the release exists",), (), (), manifest.diff(latest.objects, (), gone, namespace))
@@ -144,7 +158,9 @@ class Deployer:
     def _upgrade(
         self, wanted: Wanted, rendered: Release, plan: Plan, version: tuple[int, int, int], wait: bool
     ) -> RolloutWatch:
-        watch = RolloutWatch(self._cluster, wanted.namespace, self._patience, replaced=plan.replaced)
+        watch = RolloutWatch(
+            self._cluster, wanted.namespace, self._patience, replaced=plan.replaced, seen=self._story.seen
+        )
         targets = watchable((*rendered.deploy_hooks, *rendered.objects), wanted.namespace)
         failures: list[Any] = []
 
@@ -152,6 +168,7 @@ class Deployer:
             certain = watch.look_again(targets)
             if certain and not failures:
                 failures.append(watch.failure(certain))
+                self._tell(f"Certain to fail: {failures[0].sentence}")  # helm needs a moment to end
             return failures[0].sentence if failures else ""
 
         arguments = ["upgrade", wanted.name, wanted.chart, "--install", *wanted.values.upgrade_arguments()]
@@ -179,9 +196,10 @@ class Deployer:
 
     def _wait(self, rendered: Release, namespace: str, before: RolloutWatch | None = None) -> None:
         with self._phases.phase("wait"):
-            watch = RolloutWatch(self._cluster, namespace, self._patience)
+            watch = RolloutWatch(self._cluster, namespace, self._patience, seen=self._story.seen)
             watch.old_events = before.old_events if before else frozenset()
             watch.wait(watchable(rendered.objects, namespace))
+        self._story.settle()
 
     def _result(self, plan: Plan, release: Release) -> dict[str, Any]:
         return {
@@ -204,7 +222,8 @@ class Deployer:
             },
             "digests": {
                 "manifest": manifest.digest(release.objects),
-                "values": manifest.digest([release.values]),
+                "values": release.values_digest,
+                **({"chart": self._chart} if self._chart else {}),
             },
             "seconds": self._phases.seconds,
             "helm_processes": self._helm.processes,
@@ -224,6 +243,15 @@ class Plan:
     diff: Mapping[str, str]
     drifted: bool = False
     replaced: tuple[Identity, ...] = ()
+
+
+def _what_is_done(name: str, known: list[Release], plan: Plan, *, check_mode: bool) -> str:
+    """What a run does (or would do) with a release, and why, in one line."""
+    if not plan.changed:
+        return f"Release {name}: unchanged at revision {known[0].revision}"
+    install, upgrade = ("would be installed", "would be upgraded") if check_mode else ("install", "upgrade")
+    what = f"{upgrade} from revision {known[0].revision}" if known else install
+    return f"Release {name}: {what} ({'; '.join(plan.reasons)})"
 
 
 def make_plan(known: list[Release], rendered: Release, found: list[Difference], namespace: str) -> Plan:

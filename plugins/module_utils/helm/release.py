@@ -43,6 +43,11 @@ class Release:
     notes: str
 
     @property
+    def values_digest(self) -> str:
+        """SHA-256 over the values as helm merged them, without the chart's own."""
+        return manifest.digest([self.values])
+
+    @property
     def deploy_hooks(self) -> tuple[Object, ...]:
         """The hooks that run during install and upgrade (not tests, not those of deletion and rollback)."""
         wanted = {"pre-install", "post-install", "pre-upgrade", "post-upgrade"}

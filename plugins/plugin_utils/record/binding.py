@@ -65,17 +65,22 @@ class Environment:
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """What is judged now. ``release`` is empty as long as the digests are not known."""
+    """What is judged now. ``release`` and ``plan`` are empty as long as the digests are not known.
+
+    :param plan: what is to be deployed: chart and values, whose images may not run yet.
+    """
 
     release: str
     environment: str
     organization: str
     catalogue: str
+    plan: str = ""
 
     @classmethod
     def of(cls, given: Any) -> Binding:
         """The binding from what :meth:`to_dict` gave; whoever calls has verified where it comes from."""
-        return cls(**{field.name: str(given[field.name]) for field in fields(cls)})
+        texts = {"plan": "", **given}  # records of before it was known have none
+        return cls(**{field.name: str(texts[field.name]) for field in fields(cls)})
 
     def to_dict(self) -> dict[str, str]:
         """As it is kept with each result."""
@@ -83,14 +88,17 @@ class Binding:
 
     def continues(self, other: Binding) -> bool:
         """Whether a run under the other binding can go on under this one; a release not known yet is no difference."""
-        same_release = not self.release or not other.release or self.release == other.release
+        same_release = all(
+            not ours or not theirs or ours == theirs
+            for ours, theirs in ((self.release, other.release), (self.plan, other.plan))
+        )
         rest = ("environment", "organization", "catalogue")
         return same_release and all(getattr(self, part) == getattr(other, part) for part in rest)
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """The digests that identify a release."""
+    """The digests that identify a release; those of its images are known once they run."""
 
     chart_digest: str = ""
     values_digest: str = ""
@@ -100,7 +108,7 @@ class Facts:
     def of(cls, given: Any) -> Facts:
         """The digests from plain data; none at all where a release is not known yet.
 
-        :raises InputError: a key is unknown, or only some of them are there.
+        :raises InputError: a key is unknown, or a chart is there without values, or images without both.
         """
         names = [field.name for field in fields(cls)]
         given = {} if given is None else given
@@ -113,19 +121,27 @@ class Facts:
             raise InputError("binding: image_digests is no list; give the digests of the images that run.")
         if not all(isinstance(item, str) for item in [*images, *texts]):
             raise InputError("binding: a digest is no text; give the digests as texts.")
-        there = [bool(texts[0]), bool(texts[1]), bool(images)]
-        if any(there) and not all(there):
-            raise InputError(f"binding: give all of {', '.join(names)}, or none while the release is not known.")
+        if bool(texts[0]) != bool(texts[1]) or (images and not texts[0]):
+            raise InputError(
+                f"binding: give all of {', '.join(names)}, the first two while its images do not run yet, or none."
+            )
         return cls(texts[0], texts[1], tuple(images))
 
 
 def release_digest(facts: Facts) -> str:
     """SHA-256 over the digests of chart, values and images; empty where they are not known."""
-    if not facts.chart_digest:
+    if not facts.image_digests:
         return ""
     return sha256_of(
         {"chart": facts.chart_digest, "values": facts.values_digest, "images": sorted(set(facts.image_digests))}
     )
+
+
+def plan_digest(facts: Facts) -> str:
+    """SHA-256 over the digests of chart and values; empty where they are not known."""
+    if not facts.chart_digest:
+        return ""
+    return sha256_of({"chart": facts.chart_digest, "values": facts.values_digest})
 
 
 def catalogue_digest(catalogue: Catalogue) -> str:
@@ -135,7 +151,13 @@ def catalogue_digest(catalogue: Catalogue) -> str:
 
 def binding_of(environment: Environment, facts: Facts, catalogue: Catalogue) -> Binding:
     """What is judged now."""
-    return Binding(release_digest(facts), environment.identity, environment.organization, catalogue_digest(catalogue))
+    return Binding(
+        release_digest(facts),
+        environment.identity,
+        environment.organization,
+        catalogue_digest(catalogue),
+        plan_digest(facts),
+    )
 
 
 def why_stale(control: Control, result: Mapping[str, Any], current: Binding, now: datetime) -> str:
@@ -144,6 +166,8 @@ def why_stale(control: Control, result: Mapping[str, Any], current: Binding, now
     for part in PARTS[control.binds_to]:
         before, after = getattr(was, part), getattr(current, part)
         if part == "release" and not before and after:
+            if was.plan and was.plan == current.plan:
+                continue  # judged before these very chart and values ran
             return "it was judged before the release was known"
         if before != after:
             return f"the {part} has changed since ({_short(before)}, now {_short(after)})"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError
-from ansible_collections.bytebot.production.plugins.module_utils.model import RED
+from ansible_collections.bytebot.production.plugins.module_utils.model import MUST, RED, SHOULD
 from ansible_collections.bytebot.production.plugins.plugin_utils import gate
 from ansible_collections.bytebot.production.plugins.plugin_utils.catalogue import STAGES, Catalogue, Control
 from ansible_collections.bytebot.production.plugins.plugin_utils.record import files
@@ -124,7 +124,7 @@ class _Entries:
         self.red = {
             id_
             for id_, result in results.items()
-            if id_ in catalogue.controls and result["state"] in RED and not self.stale.get(id_)
+            if id_ in catalogue.controls and result["state"] in RED and not self.stale.get(id_) and not _advice(result)
         }
 
     def all(self) -> list[dict[str, Any]]:
@@ -142,7 +142,7 @@ class _Entries:
             "title": control.title,
             "section_title": control.section_title,
             "group_title": control.group_title,
-            "level": control.level,
+            "level": SHOULD if state in RED and _advice(there) else control.level,
             "stage": control.stage,
             "state": state,
             "method": "attested" if state == ATTESTED else control.methods[0],
@@ -189,6 +189,11 @@ class _Entries:
         if missing := [name for name in control.inputs if name in self.known.missing]:
             return f"needs input {', '.join(missing)}", f"Set {', '.join(missing)} in the inventory."
         return "not judged yet: its check has not run in this run", control.remedy
+
+
+def _advice(result: Mapping[str, Any]) -> bool:
+    """Whether a red result is a finding that neither shuts a gate nor blocks what rests on its control."""
+    return str(result.get("level", MUST)) == SHOULD
 
 
 def _difference(previous: Mapping[str, Any] | None, entries: list[dict[str, Any]]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError
-from ansible_collections.bytebot.production.plugins.module_utils.model import PROVEN, State, sha256_of
+from ansible_collections.bytebot.production.plugins.module_utils.model import LEVELS, MUST, PROVEN, State, sha256_of
 from ansible_collections.bytebot.production.plugins.plugin_utils.catalogue import Catalogue
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.binding import Binding, moment, rfc3339
 
@@ -67,6 +67,8 @@ def _checked(result: Any, known: Catalogue) -> Result:
         raise InputError(f"results: {id_} is in the state {state}, which only a signed statement gives.")
     if state not in set(State):
         raise InputError(f"results: {id_} is in the state {state}, which no check gives.")
+    if (level := str(result.get("level") or MUST)) not in LEVELS:
+        raise InputError(f"results: {id_} has level {level!r}; it is one of {', '.join(LEVELS)}.")
     evidence = result.get("evidence") or []
     if reason := unproven(state, evidence):
         raise InputError(f"results: {id_} {reason}; give the results as the module returned them.")
@@ -78,6 +80,7 @@ def _checked(result: Any, known: Catalogue) -> Result:
         "evidence": evidence,
         "started": _started(id_, result.get("started")),
         "duration_s": _seconds(id_, result.get("duration_s", 0.0)),
+        "level": level,
         "weaker": _texts(id_, result.get("weaker") or []),
     }
 

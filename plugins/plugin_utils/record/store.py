@@ -276,8 +276,10 @@ def _refuse_closed(run: Run) -> None:
 
 
 def _joined(before: Binding, now: Binding) -> Binding:
-    """The binding now; a release that is not named now is still the one before."""
-    return now if now.release else replace(now, release=before.release)
+    """The binding now; what is not named now of the release is still as before, unless another is planned."""
+    if now.plan and before.plan and now.plan != before.plan:
+        return now
+    return replace(now, release=now.release or before.release, plan=now.plan or before.plan)
 
 
 def _why_unusable(section: str, id_: str, result: Any) -> str:

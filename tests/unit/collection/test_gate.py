@@ -282,3 +282,46 @@ def test_a_wrong_argument_costs_one_sentence(wrong: dict[str, Any], run: Path) -
     assert said["msg"].endswith(".")
     assert "\n" not in said["msg"]
     assert "decision" not in said
+
+
+LEFT = Policy(leave_out={"a.validate": "not automated yet", "c": "later"})
+
+
+def left_out(state: str, kind: str = "sandbox") -> Any:
+    controls = (entry(id="a.b.c"), entry(state, id="a.validate.x"), entry("pending", id="c.d.e"))
+    return decide(document(*controls, kind=kind), "deploy", LEFT)
+
+
+def test_what_is_left_out_may_be_pending_and_is_told() -> None:
+    decision = left_out("pending")
+    assert decision.decision == "open"
+    assert decision.notes == (
+        "left out by the policy, 1 pending: a.validate (a.validate.x): not automated yet",
+        "left out by the policy, 1 pending: c (c.d.e): later",
+    )
+
+
+@pytest.mark.parametrize("state", sorted({*STATES} - {"pending", *OPENS}))
+def test_what_is_left_out_is_never_red(state: str) -> None:
+    decision = left_out(state)
+    assert decision.decision == "shut"
+    assert [line.split()[0] for line in decision.reasons] == ["a.validate.x"]
+
+
+def test_what_is_left_out_counts_outside_a_sandbox() -> None:
+    decision = left_out("pending", "production")
+    assert [line.split()[0] for line in decision.reasons] == ["a.validate.x", "c.d.e"]
+
+
+@pytest.mark.parametrize(
+    ("leave_out", "said"),
+    [({"a.b": ""}, "no reason"), (["a.b"], "no mapping"), ({"a.b": 1}, "no reason")],
+)
+def test_a_policy_that_leaves_out_without_a_reason_is_refused(leave_out: Any, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        Policy.of({"leave_out": leave_out})
+
+
+def test_what_is_left_out_must_be_there() -> None:
+    with pytest.raises(InputError, match="which is no control, group or section"):
+        decide(document(entry(id="a.b.c"), kind="sandbox"), "deploy", Policy(leave_out={"a.typo": "later"}))

@@ -105,7 +105,17 @@ def test_results_as_they_leave_a_module() -> None:
     result = out["results"][0]
     assert "hunter22" not in json.dumps(out)
     assert out["failed_controls"] == ["a.b.c"]
-    assert set(result) == {"control", "state", "summary", "remedy", "evidence", "started", "duration_s"}
+    assert set(result) == {
+        "control",
+        "state",
+        "summary",
+        "remedy",
+        "evidence",
+        "started",
+        "duration_s",
+        "level",
+        "weaker",
+    }
     evidence = result["evidence"][0]
     assert evidence["observed"] == {MASK: [MASK], "number": 1}
     canonical = json.dumps(evidence["observed"], sort_keys=True, separators=(",", ":"))

@@ -1,0 +1,253 @@
+# Observes a cluster once, for the checks in checks/cluster.py.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from ansible_collections.bytebot.production.plugins.module_utils.checks import cluster_access, cluster_storage
+from ansible_collections.bytebot.production.plugins.module_utils.checks.cluster import CHECKS
+from ansible_collections.bytebot.production.plugins.module_utils.checks.cluster_access import (
+    WILDCARD,
+    Permission,
+    Served,
+    Situation,
+)
+from ansible_collections.bytebot.production.plugins.module_utils.checks.cluster_facts import (
+    ClusterFacts,
+    HelmFacts,
+    Rendered,
+)
+from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
+from ansible_collections.bytebot.production.plugins.module_utils.errors import (
+    CommandFailed,
+    InputError,
+    NotPermitted,
+    NotThere,
+    ProgramMissing,
+    Refused,
+)
+from ansible_collections.bytebot.production.plugins.module_utils.helm.cli import HelmCli, parse_version
+from ansible_collections.bytebot.production.plugins.module_utils.helm.release import (
+    DRIVERS,
+    Release,
+    history,
+    learn_secrets,
+)
+from ansible_collections.bytebot.production.plugins.module_utils.helm.values import Values
+from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
+from ansible_collections.bytebot.production.plugins.module_utils.scratch_claim import Probe, try_class
+
+Object = dict[str, Any]
+Read = TypeVar("Read")
+AT_ONCE = 8  # access reviews under way at the same time
+WATCHING = 4  # the major version of helm that waits by watching
+(VERSION, ACCESS, HELM, RESOURCES, STORAGE) = (
+    f"infrastructure.cluster.{item}" for item in ("version", "access", "helm", "resources", "storage")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What is looked at, and what is asked of it.
+
+    :param chart: folder or archive of the chart; empty where none is given.
+    :param probe: how a scratch claim is made; None where none may be, for the reason in ``no_probe``.
+    :param only: the controls that are judged; empty for all.
+    """
+
+    namespace: str
+    release: str
+    chart: str = ""
+    values: Values = field(default_factory=Values)
+    minimum_version: str = "1.25"
+    minimum_cpu: str = "16"
+    minimum_memory: str = "32G"
+    probe: Probe | None = None
+    no_probe: str = ""
+    only: Collection[str] = ()
+
+    def judges(self, *controls: str) -> bool:
+        """Whether one of these controls is judged."""
+        return bool(set(controls) & set(self.only or CHECKS.controls))
+
+
+def observe(cluster: Cluster, find_helm: Callable[[], HelmCli], scope: Scope, redactor: Redactor) -> ClusterFacts:
+    """Look at version, nodes, pods, classes, permissions and helm; try a scratch claim where a probe is given.
+
+    :param find_helm: gives the helm program, or raises where there is none, which is a finding and no failure.
+    """
+    look = _Look(cluster)
+    server_version = cluster.version()
+    ready, readyz = look.permitted("readyz", cluster.ready, (True, "")) if scope.judges(VERSION) else (True, "")
+    nodes = look.list("v1", "Node") if scope.judges(VERSION, RESOURCES) else ()
+    pods = look.list("v1", "Pod") if scope.judges(RESOURCES) and scope.chart else ()
+    classes = look.list("storage.k8s.io/v1", "StorageClass") if scope.judges(STORAGE) else ()
+    helm, cli = _helm(cluster, find_helm, scope) if scope.judges(ACCESS, HELM, RESOURCES, STORAGE) else (None, None)
+    rendered = _rendered(cli, scope, redactor) if helm and scope.chart else None
+    asked, missing, wildcard = _access(look, scope, helm, rendered) if helm and scope.judges(ACCESS) else (0, (), False)
+    tried = _tried(cluster, scope, classes, rendered) if scope.judges(STORAGE) and not look.denied.get(_CLASS) else ()
+    return ClusterFacts(
+        namespace=scope.namespace,
+        server_version=server_version,
+        ready=ready,
+        readyz=readyz,
+        nodes=nodes,
+        pods=pods,
+        classes=classes,
+        denied=look.denied,
+        asked=asked,
+        missing=missing,
+        wildcard=wildcard,
+        helm=helm or HelmFacts(),
+        rendered=rendered,
+        tried=tried,
+        no_probe="" if scope.probe else scope.no_probe,
+        minimum_version=scope.minimum_version,
+        minimum_cpu=scope.minimum_cpu,
+        minimum_memory=scope.minimum_memory,
+    )
+
+
+_CLASS = "StorageClass"
+
+
+class _Look:
+    """Reads, and keeps by kind what was not permitted: it touches the controls that rest on it, and no other."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self.denied: dict[str, str] = {}
+
+    def list(self, api_version: str, kind: str) -> tuple[Object, ...]:
+        return self.permitted(kind, lambda: tuple(self.cluster.list(api_version, kind)), ())
+
+    def permitted(self, what: str, read: Callable[[], Read], otherwise: Read) -> Read:
+        try:
+            return read()
+        except (NotPermitted, NotThere) as exc:
+            self.denied[what] = exc.sentence
+            return otherwise
+
+
+# ---------------------------------------------------------------------------- helm
+
+
+def _helm(cluster: Cluster, find_helm: Callable[[], HelmCli], scope: Scope) -> tuple[HelmFacts, HelmCli | None]:
+    """What is known of helm, and the program where it can be used."""
+    driver = os.environ.get("HELM_DRIVER", "")
+    kind = DRIVERS.get(driver, driver)
+    revisions, problem, remedy = _record(cluster, scope, driver) if scope.judges(HELM) else ((), "", "")
+    told: dict[str, Any] = {
+        "driver": kind,
+        "revisions": revisions,
+        "store_problem": problem,
+        "store_remedy": remedy,
+    }
+    try:
+        cli = find_helm()
+        version = parse_version(cli.call("version", "--short").stdout)
+    except (ProgramMissing, CommandFailed) as exc:
+        return HelmFacts(problem=exc.sentence, **told), None
+    return HelmFacts(binary=cli.binary, version=version, **told), cli
+
+
+def _record(cluster: Cluster, scope: Scope, driver: str) -> tuple[tuple[int, ...], str, str]:
+    """The revisions that helm keeps, or why they cannot be read and what to do."""
+    try:
+        kept = history(cluster, scope.release, scope.namespace, driver)
+    except NotPermitted as exc:
+        return (), exc.sentence, "Allow this account to list and get helm's records in the namespace."
+    except Refused as exc:
+        return (), exc.sentence, "Restore the record from a backup, or remove it if the release can be made anew."
+    except InputError as exc:
+        return (), exc.sentence, "Set HELM_DRIVER to secret or configmap, or leave it unset."
+    return tuple(one.revision for one in kept), "", ""
+
+
+def _rendered(cli: HelmCli | None, scope: Scope, redactor: Redactor) -> Rendered:
+    """The release as helm renders it on the server; nothing is stored."""
+    if cli is None:
+        return Rendered(problem="there is no helm that could render it")
+    scope.values.teach(redactor)
+    arguments = ["upgrade", scope.release, scope.chart, "--install", "--dry-run=server"]
+    try:
+        raw = cli.call_json(*arguments, *scope.values.upgrade_arguments(), stdin=scope.values.stdin())
+    except CommandFailed as exc:
+        return Rendered(problem=exc.sentence.rstrip("."))
+    release = Release.from_helm(raw)
+    learn_secrets(redactor, (*release.objects, *release.hooks))
+    return Rendered(release.objects, release.operating_hooks, values_digest=release.values_digest)
+
+
+# ---------------------------------------------------------------------------- access
+
+
+def _access(
+    look: _Look, scope: Scope, helm: HelmFacts, rendered: Rendered | None
+) -> tuple[int, tuple[Permission, ...], bool]:
+    """How many permissions were asked about, those that are missing, and whether this account may do everything."""
+    store = "configmaps" if helm.driver == "ConfigMap" else "secrets"
+    situation = Situation(
+        namespace=scope.namespace,
+        namespace_exists=_exists(look.cluster, scope.namespace),
+        kinds=_served(look.cluster, rendered),
+        watches=bool(helm.version and helm.version[0] >= WATCHING),
+        store=store,
+        probe=scope.probe is not None,
+    )
+    wanted = [*cluster_access.needed(situation), WILDCARD]
+
+    def may(one: Permission) -> bool:
+        return look.cluster.may(one.attributes(scope.namespace))
+
+    def ask() -> list[bool]:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            return list(pool.map(may, wanted))
+
+    answers = look.permitted("SelfSubjectAccessReview", ask, [False] * len(wanted))
+    missing = tuple(one for one, allowed in zip(wanted[:-1], answers[:-1], strict=True) if not allowed)
+    return len(wanted) - 1, missing, answers[-1]
+
+
+def _exists(cluster: Cluster, namespace: str) -> bool:
+    try:
+        return cluster.get("v1", "Namespace", namespace) is not None
+    except NotPermitted:  # a permission that is asked about anyway
+        return True
+
+
+def _served(cluster: Cluster, rendered: Rendered | None) -> tuple[Served, ...]:
+    """The kinds of the release; one that the cluster does not serve is left to the rendering's own control."""
+    found: dict[tuple[str, str], Served] = {}
+    release = rendered or Rendered()
+    for hook, objects in ((False, release.objects), (True, release.hooks)):
+        for obj in objects:
+            key = (obj["apiVersion"], obj["kind"])
+            if key in found and (found[key].hook or not hook):
+                continue
+            try:
+                plural, namespaced = cluster.resource(*key)
+            except NotThere:
+                continue
+            found[key] = Served(key[0].rpartition("/")[0], plural, namespaced, hook)
+    return tuple(sorted(found.values()))
+
+
+# ---------------------------------------------------------------------------- storage
+
+
+def _tried(
+    cluster: Cluster, scope: Scope, classes: tuple[Object, ...], rendered: Rendered | None
+) -> tuple[cluster_storage.Tried, ...]:
+    """A trial of each class that is needed, where a probe may be made and nothing is wrong with the classes as such."""
+    release = rendered or Rendered()
+    needed = cluster_storage.needed(classes, cluster_storage.claims_of((*release.objects, *release.hooks)))
+    if scope.probe is None or needed.problem or release.problem:
+        return ()
+    return tuple(try_class(cluster, item, scope.probe) for item in needed.classes)
