@@ -6,16 +6,30 @@ SHELL := /bin/bash
 VENV := .venv
 PY := $(VENV)/bin/python
 LINK := .collections/ansible_collections/bytebot/production
+# Inputs that come with the fault that is in, if any.
+FAULT = $(addprefix -e @,$(wildcard .sandbox/faults/variables.json))
 export ANSIBLE_HOME ?= $(CURDIR)/.ansible
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: help demo gate test test-unit test-integration lint sanity dist sandbox-up sandbox-down sandbox-status sandbox-reset clean
+.PHONY: help demo verify gate fault heal sabotage test test-unit test-integration lint sanity dist sandbox-up sandbox-down sandbox-status sandbox-reset clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: sandbox-up ## raise the sandbox, deploy to it, show what was judged
-	@ansible-playbook deploy.yml
+	@ansible-playbook deploy.yml $(FAULT)
+
+verify: $(VENV)/.ready $(LINK) ## judge what runs in the sandbox, and deploy nothing
+	@ansible-playbook playbooks/verify.yml $(FAULT)
+
+fault: $(VENV)/.ready ## put a fault into the sandbox: make fault NAME=service_selector_typo
+	@$(if $(NAME),$(PY) -m sandbox fault $(NAME),$(PY) -m sandbox faults)
+
+heal: $(VENV)/.ready $(LINK) ## take the fault out again
+	@$(PY) -m sandbox heal
+
+sabotage: sandbox-up ## put in every fault, one by one, and see that it turns its controls red: SECTION=… for one section
+	@$(PY) -m tests.sabotage $(if $(SECTION),--section $(SECTION))
 
 gate: $(VENV)/.ready $(LINK) ## decide the gate of the sandbox's last run again: 0 open, 2 shut, 3 not assessed
 	@$(PY) scripts/gate sandbox $(if $(STAGE),--stage $(STAGE))

@@ -16,6 +16,7 @@ from types import FrameType
 
 from sandbox import preflight, status
 from sandbox.errors import PreflightError, SandboxError, Stopped
+from sandbox.faults import FAULTS, Faults
 from sandbox.files import put
 from sandbox.host import cgroups, netns
 from sandbox.lifecycle import Sandbox
@@ -61,6 +62,10 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("env", help="shell lines that set KUBECONFIG and PATH")
     inside = commands.add_parser("ns", help="run a command in the cluster's network namespace")
     inside.add_argument("words", nargs=argparse.REMAINDER, metavar="CMD")
+    fault = commands.add_parser("fault", help="put a fault in, so that it can be seen what it turns red")
+    fault.add_argument("name", metavar="NAME")
+    commands.add_parser("faults", help="list the faults")
+    commands.add_parser("heal", help="take the fault out")
     control = commands.add_parser("ctl", help="supervisorctl")
     control.add_argument("words", nargs=argparse.REMAINDER, metavar="ARG")
     return root
@@ -70,10 +75,16 @@ def dispatch(words: argparse.Namespace, settings: Settings) -> int:
     if words.command == "env":
         print(f"export KUBECONFIG={settings.kubeconfig} PATH={settings.bin}:$PATH")
         return 0
+    if words.command == "faults":
+        print("\n".join(f"{fault.name:<30} {fault.says}" for fault in FAULTS.values()))
+        return 0
     if os.geteuid() != 0 and words.command not in {"up", "build"}:
         raise PreflightError([preflight.NOT_ROOT])
     if words.command == "ns":
         return _inside(settings, words.words)
+    if words.command in {"fault", "heal"}:
+        with _alone(" faults"):
+            return _fault(Faults(settings), words)
     progress = Progress(live=words.command == "up" and words.progress == "auto" and sys.stderr.isatty())
     sandbox = Sandbox(settings, progress)
     if words.command == "status":
@@ -83,6 +94,17 @@ def dispatch(words: argparse.Namespace, settings: Settings) -> int:
     if words.command == "ctl":
         return sandbox.ctx.supervisor.control(words.words)
     return _change(sandbox, words.command)
+
+
+def _fault(faults: Faults, words: argparse.Namespace) -> int:
+    if words.command == "heal":
+        healed = faults.heal()
+        print(f"healed: {', '.join(healed)}" if healed else "there was no fault")
+        return 0
+    fault = faults.put(words.name)
+    print(f"{fault.name}: {fault.says}. It turns red: {', '.join(fault.turns_red)}.")
+    print(f"See it with: make {'demo' if fault.playbook == 'deploy' else 'verify'}; take it out with: make heal")
+    return 0
 
 
 def _change(sandbox: Sandbox, command: str) -> int:

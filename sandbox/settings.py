@@ -66,6 +66,8 @@ class Settings:
     redis_user: str = "bytebot"
     app_image: str = "bytebot/api"
     app_versions: tuple[str, ...] = ("1.0.0", "1.1.0")
+    app_namespace: str = "bytebot-production"
+    deployer: str = "deployer"
 
     # Folders that kubelet, containerd and the CNI library use whatever one configures: the sandbox sees its own there.
     fixed_folders: tuple[Path, ...] = field(
@@ -133,7 +135,8 @@ class Settings:
         return self.checkout / "sandbox" / "app"
 
     def kubeconfig_of(self, user: str) -> Path:
-        return self.kubeconfig if user == "admin" else self.conf / f"{user}.kubeconfig"
+        """Those of people lie in the open; those of Kubernetes' own programs beside their configuration."""
+        return (self.state if user in {"admin", self.deployer} else self.conf) / f"{user}.kubeconfig"
 
 
 def load() -> Settings:

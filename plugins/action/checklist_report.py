@@ -12,9 +12,10 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.bytebot.production.plugins.module_utils.errors import CollectionError, InputError
-from ansible_collections.bytebot.production.plugins.module_utils.model import RED, State
+from ansible_collections.bytebot.production.plugins.module_utils.model import RED
 from ansible_collections.bytebot.production.plugins.plugin_utils import catalogue, gate
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.document import Document, read
+from ansible_collections.bytebot.production.plugins.plugin_utils.record.results import STATES
 from ansible_collections.bytebot.production.plugins.plugin_utils.render import terminal, write
 
 
@@ -28,10 +29,13 @@ class ActionModule(ActionBase):
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         outcome: dict[str, Any] = super().run(tmp, task_vars)
         try:
-            report = _report(self._task.args)
-            if self._task.args.get("path") and not self._task.check_mode:
-                document, files = _written(Path(str(self._task.args["path"])))
+            args = dict(self._task.args)
+            if args.get("path") and not self._task.check_mode:
+                document, files = _written(Path(str(args["path"])))
+                report = _report({**args, "results": _recorded(document)})
                 report |= {"files": files, "msg": f"{report['msg']}\n\n{gate.told(gate.replay(document))}"}
+            else:
+                report = _report(args)
         except CollectionError as exc:
             return {**outcome, "failed": True, "msg": exc.sentence}
         Display().display(f"\n{report['msg']}\n")
@@ -43,6 +47,13 @@ def _written(folder: Path) -> tuple[Document, dict[str, str]]:
     document = read(folder / "results.json")
     files = write.write(document, folder, recorded=True)
     return document, {name: str(path) for name, path in files.items()}
+
+
+def _recorded(document: Document) -> list[dict[str, Any]]:
+    """What the record says of every control about which it says anything; what was judged in an earlier play too."""
+    shown = (entry for entry in document["controls"] if entry["state"] != "pending" or entry["evidence"])
+    blocked = (entry for entry in document["controls"] if entry["summary"].startswith("blocked by "))
+    return [{**entry, "control": entry["id"]} for entry in (*shown, *blocked)]
 
 
 def _report(args: Mapping[str, Any]) -> dict[str, Any]:
@@ -76,6 +87,6 @@ def _checked_results(given: Any, known: catalogue.Catalogue) -> Sequence[Mapping
             raise InputError(f"results: {str(result)[:80]!r} is no result (control, state and summary are needed).")
         if result["control"] not in known.controls:
             raise InputError(f"results: the catalogue has no control {result['control']}.")
-        if result["state"] not in set(State):
+        if result["state"] not in STATES:
             raise InputError(f"results: {result['control']} is in the state {result['state']}, which is none.")
     return given

@@ -18,10 +18,11 @@ description:
   - Runs on the controller. It shows and decides nothing; use RV(failed_controls) to stop a play.
 options:
   results:
-    description: Results of examining modules. Where a control has several, the last one counts.
+    description:
+      - Results of examining modules, needed without O(path). Where a control has several, the last one counts.
+      - With O(path) the table shows what the record holds instead, results of an earlier play of the same run included.
     type: list
     elements: dict
-    required: true
   sections:
     description: Sections of the checklist to show. All of them where it is not set.
     type: list

@@ -128,8 +128,19 @@ from ansible_collections.bytebot.production.plugins.module_utils.argspec import 
 )
 from ansible_collections.bytebot.production.plugins.module_utils.checks.chart import CHECKS
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
+from ansible_collections.bytebot.production.plugins.module_utils.errors import (
+    CommandFailed,
+    InputError,
+    ProgramMissing,
+)
 from ansible_collections.bytebot.production.plugins.module_utils.helm.chart import chart_digest
-from ansible_collections.bytebot.production.plugins.module_utils.helm.cli import HelmCli, chart_path, find_helm
+from ansible_collections.bytebot.production.plugins.module_utils.helm.cli import (
+    HelmCli,
+    chart_path,
+    find_helm,
+    parse_version,
+    require_supported,
+)
 from ansible_collections.bytebot.production.plugins.module_utils.helm.values import Values
 from ansible_collections.bytebot.production.plugins.module_utils.judge import known_only, results_of
 from ansible_collections.bytebot.production.plugins.module_utils.kubeconfig import target_of
@@ -159,14 +170,22 @@ def judge_chart(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
     redactor.learn(connection.api_key)
     inline = take(module, "values")
     given["values"] = redactor.data(inline)
+    chart, values = str(chart_path(given["chart"])), Values.checked(given["values_files"], inline)
+    try:
+        helm = HelmCli(find_helm(given["binary_path"] or ""), target_of(connection, given["namespace"], module.tmpdir))
+        require_supported(parse_version(helm.call("version", "--short").stdout))
+    except (ProgramMissing, CommandFailed, InputError) as exc:  # a finding of cluster_check; here nothing is known
+        results = CHECKS.pending(exc.sentence, "Install a helm that is supported.", given["only"])
+        nothing = {"chart": chart_digest(chart), "values": ""}
+        return {"changed": False, "images": [], "digests": nothing, **results_of(results, redactor)}
     facts = observe(
         Cluster(connection, module.tmpdir),
-        HelmCli(find_helm(given["binary_path"] or ""), target_of(connection, given["namespace"], module.tmpdir)),
+        helm,
         redactor,
         name=given["name"],
         namespace=given["namespace"],
-        chart=str(chart_path(given["chart"])),
-        values=Values.checked(given["values_files"], inline),
+        chart=chart,
+        values=values,
     )
     return {
         "changed": False,

@@ -125,6 +125,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.argspec import 
 )
 from ansible_collections.bytebot.production.plugins.module_utils.checks.release import CHECKS, running_digests
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
+from ansible_collections.bytebot.production.plugins.module_utils.errors import Refused
 from ansible_collections.bytebot.production.plugins.module_utils.judge import known_only, results_of
 from ansible_collections.bytebot.production.plugins.module_utils.module import run_module
 from ansible_collections.bytebot.production.plugins.module_utils.observe_release import Scope, observe
@@ -160,7 +161,12 @@ def judge_release(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
         max_restarts=given["max_restarts"],
         expected_digests=given["expected_digests"],
     )
-    facts = observe(cluster, scope, redactor, probe=not module.check_mode, tell=Progress.given(redactor))
+    try:
+        facts = observe(cluster, scope, redactor, probe=not module.check_mode, tell=Progress.given(redactor))
+    except Refused as exc:  # helm's record cannot be read: what belongs to the release is not known
+        results = CHECKS.pending(exc.sentence, "Put helm's record right first.", given["only"])
+        said = results_of(results, redactor)
+        return {"changed": False, "api_requests": cluster.requests, "image_digests": [], **said}
     if module.check_mode and not facts.workloads:
         results = CHECKS.pending("The release is not deployed yet, and check mode deploys nothing.", "", given["only"])
     else:

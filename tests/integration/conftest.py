@@ -22,6 +22,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SANDBOX = Path(os.environ.get("SANDBOX_DIR", ROOT / ".sandbox"))
 LOGS = ROOT / "build" / "integration-logs"
 BIN = Path(sys.executable).parent
+# The inventory's account may work in the release's namespace only; what makes or fills another one says this.
+AS_ADMIN = {"bytebot_kubeconfig": str(SANDBOX / "admin.kubeconfig")}
 _RECAP = re.compile(r"^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
 
 

@@ -12,33 +12,55 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.integration.conftest import ROOT, SANDBOX, Player
+from tests.integration.conftest import AS_ADMIN, ROOT, SANDBOX, Played, Player
 
 Kubectl = Callable[..., str]
 NAMESPACE = "bytebot-production"
-JUDGED = 12  # controls of the section that this version judges
+JUDGED = 17  # controls of the two sections that this version judges
+# Before the first deployment there is no namespace of the release in which a scratch claim could be made.
+FROM_NOTHING = {**AS_ADMIN, "infrastructure_probe_namespace": "default"}
 
 
 @pytest.fixture(scope="module")
 def deployed(kubectl: Kubectl) -> str:
-    """From nothing: foretold, then deployed. Returns what the deployment printed."""
+    """From nothing: foretold, then deployed. Returns what the deployment printed.
+
+    Only an administrator may do that: the deployer's rights in the namespace go with the namespace. `sandbox up` gives
+    them again, and everything after is done by the deployer.
+    """
     kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found")
     psql = ("psql", "-q", "-h", "/run/postgresql", "-U", "postgres", "bytebot_production")
     kubectl("-n", "database", "exec", "postgres-0", "--", *psql, "-c", "DROP OWNED BY bytebot_user CASCADE")
-    foretold = Player()("deploy.yml", "--check", "--diff")
+    foretold = Player()("deploy.yml", "--check", "--diff", variables=FROM_NOTHING)
     assert foretold.code == 0, foretold.output[-4000:]
     assert NAMESPACE not in kubectl("get", "namespaces", "-o", "name"), "check mode made the namespace"
-    played = Player()("deploy.yml", "--diff")
+    played = Player()("deploy.yml", "--diff", variables=FROM_NOTHING)
     assert played.code == 0, played.output[-6000:]
     assert played.changed == foretold.changed, "check mode foretold another number of changes"
+    command = [sys.executable, "-m", "sandbox", "up", "--progress", "plain"]
+    bound = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
+    assert bound.returncode == 0, bound.stdout + bound.stderr
     return played.output
 
 
-def test_every_judged_control_is_green(deployed: str) -> None:
-    assert f"{JUDGED} of 22 controls judged: {JUDGED} pass" in deployed
+@pytest.fixture(scope="module")
+def again(deployed: str) -> Played:
+    """The second run, the first one by the deployer."""
+    played = Player()("deploy.yml", "--diff")
+    assert played.code == 0, played.output[-4000:]
+    return played
 
 
-def test_the_report_holds_every_control_and_the_gate_stays_shut(deployed: str) -> None:
+def test_an_administrator_is_told_to_use_an_account_of_its_own(deployed: str) -> None:
+    assert f"{JUDGED} of 44 controls judged: {JUDGED - 1} pass, 1 fail" in deployed
+    assert "this account may do everything everywhere (cluster-admin)" in deployed
+
+
+def test_every_judged_control_is_green(again: Played) -> None:
+    assert f"{JUDGED} of 44 controls judged: {JUDGED} pass" in again.output
+
+
+def test_the_report_holds_every_control(again: Played) -> None:
     folder = ROOT / "reports" / "sandbox" / "latest"
     document = json.loads((folder / "results.json").read_text())
     states = Counter(control["state"] for control in document["controls"])
@@ -46,10 +68,13 @@ def test_the_report_holds_every_control_and_the_gate_stays_shut(deployed: str) -
     for name in ("report.html", "checklist.md", "junit.xml"):
         assert (folder / name).stat().st_size > 10_000
     assert (folder / "checklist.md").read_text().count("- [x] ") == JUDGED
-    asked = subprocess.run(
-        [sys.executable, "scripts/gate", "sandbox", "--stage", "deploy"], cwd=ROOT, capture_output=True, check=False
-    )
-    assert asked.returncode == 2, "controls that nobody judges yet must keep the gate shut"
+
+
+@pytest.mark.parametrize(("stage", "code"), [("deploy", 0), ("sign_off", 3)])
+def test_what_the_policy_leaves_out_opens_this_gate_and_no_later_one(again: Played, stage: str, code: int) -> None:
+    command = [sys.executable, "scripts/gate", "sandbox", "--stage", stage]
+    asked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert asked.returncode == code, asked.stdout + asked.stderr
 
 
 def test_the_release_runs(deployed: str, kubectl: Kubectl) -> None:
@@ -57,9 +82,7 @@ def test_the_release_runs(deployed: str, kubectl: Kubectl) -> None:
     assert ready == "2"
 
 
-def test_second_run_changes_nothing(deployed: str, play: Player) -> None:
-    again = play("deploy.yml", "--diff")
-    assert again.code == 0, again.output[-4000:]
+def test_second_run_changes_nothing(again: Played) -> None:
     assert again.changed == 0, again.output[-4000:]
 
 

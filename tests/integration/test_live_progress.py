@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.conftest import BIN, LOGS, ROOT, SANDBOX
+from tests.integration.conftest import AS_ADMIN, BIN, LOGS, ROOT, SANDBOX
 
 NAMESPACE = "live-progress"
 LIMIT_S = 180  # a play that hangs is ended, and has then failed
@@ -58,7 +58,7 @@ def playing(folder: Path, *arguments: str, **variables: object) -> Iterator[Iter
     """Run the play, and give its lines as they come; what it printed is kept like that of every other play."""
     playbook = folder / "play.yml"
     playbook.write_text(PLAY, encoding="utf-8")
-    given = {"chart": str(ROOT / "tests" / "integration" / "charts" / "small"), **variables}
+    given = {"chart": str(ROOT / "tests" / "integration" / "charts" / "small"), **AS_ADMIN, **variables}
     given.setdefault("bytebot_helm", str(SANDBOX / "bin" / "helm"))
     command = [str(BIN / "ansible-playbook"), str(playbook), "-i", str(ROOT / "inventories" / "sandbox")]
     command += ["-e", json.dumps(given), *arguments]

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.integration.conftest import ROOT, SANDBOX, Player
+from tests.integration.conftest import AS_ADMIN, ROOT, SANDBOX, Player
 
 PLAYBOOKS = ROOT / "tests" / "integration" / "playbooks"
 
@@ -18,7 +18,7 @@ PLAYBOOKS = ROOT / "tests" / "integration" / "playbooks"
 def test_helm_release(play: Player, kubectl: Callable[..., str], helm: str) -> None:
     namespace, canary = f"trial-{helm}", f"Canary-{secrets.token_hex(8)}"
     kubectl("delete", "namespace", namespace, "--ignore-not-found")
-    variables = {"trial_namespace": namespace, "trial_helm": str(SANDBOX / "bin" / helm), "canary": canary}
+    variables = {"trial_namespace": namespace, "trial_helm": str(SANDBOX / "bin" / helm), "canary": canary, **AS_ADMIN}
     played = play(str(PLAYBOOKS / "helm_release.yml"), "--diff", "-vvv", variables=variables)
     assert played.code == 0, played.output[-4000:]
     shown = played.output.replace(f'"canary": "{canary}"', "")  # -vvv repeats the command line's own variables
@@ -29,5 +29,6 @@ def test_helm_release(play: Player, kubectl: Callable[..., str], helm: str) -> N
 def test_module(play: Player, kubectl: Callable[..., str], name: str) -> None:
     namespace = f"trial-{name.replace('_', '-')}"
     kubectl("delete", "namespace", namespace, "--ignore-not-found")
-    played = play(str(PLAYBOOKS / f"{name}.yml"), "--diff", "-vvv", variables={"trial_namespace": namespace})
+    variables = {"trial_namespace": namespace, **AS_ADMIN}
+    played = play(str(PLAYBOOKS / f"{name}.yml"), "--diff", "-vvv", variables=variables)
     assert played.code == 0, played.output[-4000:]

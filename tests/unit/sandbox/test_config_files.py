@@ -16,6 +16,7 @@ from sandbox.build.images import ImageStore
 from sandbox.catalog import discover
 from sandbox.cluster import Cluster
 from sandbox.component import Component, Context, Process, Workload
+from sandbox.components.deployer import ROLES
 from sandbox.components.redis import access_list
 from sandbox.files import put, render
 from sandbox.kubeconfig import render_kubeconfig
@@ -176,6 +177,26 @@ def test_a_kubeconfig_carries_all_it_needs(ctx: Context) -> None:
     assert config["current-context"] == "sandbox"
     assert config["clusters"][0]["cluster"]["server"] == "https://10.250.0.2:6443"
     assert set(config["users"][0]["user"]) == {"client-certificate-data", "client-key-data"}
+
+
+def test_the_deployer_has_the_shipped_roles_and_a_namespace_whose_labels_are_not_ours(ctx: Context) -> None:
+    made = {(o["kind"], o["metadata"]["name"]): o for o in objects(ctx, discover()["deployer"])}
+    shipped = list(yaml.safe_load_all(ROLES.read_text()))
+    assert [one for one in made.values() if one["kind"] == "ClusterRole"] == [one for one in shipped if one]
+    assert made["Namespace", "bytebot-production"]["metadata"] == {"name": "bytebot-production"}
+    for kind, role in (("ClusterRoleBinding", "bytebot-deployer"), ("RoleBinding", "bytebot-deployer-namespace")):
+        bound = made[kind, "bytebot-deployer"]
+        assert bound["roleRef"]["name"] == role
+        assert [one["name"] for one in bound["subjects"]] == ["deployer"]
+        assert bound["metadata"].get("namespace") == ("bytebot-production" if kind == "RoleBinding" else None)
+
+
+def test_the_deployer_is_in_no_group(ctx: Context) -> None:
+    """An organization in the certificate would be a group, and system:masters may do everything."""
+    (certificate,) = discover()["deployer"].certificates
+    assert (certificate.common_name, certificate.organization, certificate.kubeconfig) == ("deployer", "", True)
+    assert ctx.settings.kubeconfig_of("deployer") == ctx.settings.state / "deployer.kubeconfig"
+    assert ctx.settings.kubeconfig_of("scheduler") == ctx.settings.conf / "scheduler.kubeconfig"
 
 
 def test_an_unknown_word_in_a_template_is_an_error(tmp_path: Path) -> None:

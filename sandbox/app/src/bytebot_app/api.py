@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from typing import Any
 from fastapi import FastAPI, Response
 from fastapi.openapi.utils import get_openapi
 
-from bytebot_app import auth_routes, errors, health, tasks
+from bytebot_app import auth_routes, errors, faults, health, tasks
 from bytebot_app.auth import Auth
 from bytebot_app.cache import Cache
 from bytebot_app.cors import Cors
@@ -68,6 +69,8 @@ def create_app(settings: Settings, parts: Parts) -> FastAPI:
     if settings.cors_origins:
         app.add_middleware(Cors, origins=settings.cors_origins, credentials=settings.api_cors_credentials)
     app.add_middleware(Observed, metrics=parts.metrics, headers=security_headers(settings))
+    if (fault := os.environ.get(faults.MARK, "")) in faults.FAULTS:
+        app.add_middleware(faults.Faulty, fault=fault)
     _document(app)
     return app
 

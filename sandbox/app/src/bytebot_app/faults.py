@@ -1,0 +1,102 @@
+# Behaves wrongly in one named way, for tests of those who judge; only a mark in the environment switches it on.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+MARK = "SANDBOX_FAULT"  # no chart and no ConfigMap sets it
+PAGE = b"<!DOCTYPE html><html><body><h1>Bytebot</h1></body></html>"
+HTML = "text/html; charset=utf-8"
+
+Change = Callable[[MutableHeaders, bytes], bytes]
+
+
+class Faulty:
+    """Changes the answers of one path."""
+
+    def __init__(self, app: ASGIApp, fault: str) -> None:
+        self._app = app
+        self._path, self._change = FAULTS[fault]()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] != self._path:
+            await self._app(scope, receive, send)
+            return
+        start: Message = {}
+        body = b""
+
+        async def changed(message: Message) -> None:
+            nonlocal start, body
+            if message["type"] == "http.response.start":
+                start = message
+                return
+            body += message.get("body", b"")
+            if message.get("more_body"):
+                return
+            headers = MutableHeaders(scope=start)
+            said = self._change(headers, body)
+            headers["content-length"] = str(len(said))
+            await send({**start, "status": 200})
+            await send({"type": "http.response.body", "body": said})
+
+        await self._app(scope, receive, changed)
+
+
+def _says(path: str, change: Callable[[dict[str, object]], dict[str, object]]) -> tuple[str, Change]:
+    return path, lambda _headers, body: json.dumps(change(json.loads(body))).encode()
+
+
+def _live_error() -> tuple[str, Change]:
+    return _says("/health/live", lambda said: {**said, "status": "error"})
+
+
+def _down_yet_200() -> tuple[str, Change]:
+    down = {"status": "error", "responseTime": "2000ms"}
+    return _says("/health/ready", lambda said: {**said, "checks": {**dict(said["checks"]), "database": down}})  # type: ignore[call-overload]
+
+
+def _never_started() -> tuple[str, Change]:
+    pending = {"database_migrations": "pending", "job_queue": "connected"}
+    return _says("/health/startup", lambda said: {**said, "initialization": pending})
+
+
+def _wrong_type() -> tuple[str, Change]:
+    def change(headers: MutableHeaders, body: bytes) -> bytes:
+        headers["content-type"] = HTML
+        return body
+
+    return "/metrics", change
+
+
+def _page() -> tuple[str, Change]:
+    def change(headers: MutableHeaders, _body: bytes) -> bytes:
+        headers["content-type"] = HTML
+        return PAGE
+
+    return "/metrics", change
+
+
+def _stale() -> tuple[str, Change]:
+    first: list[bytes] = []
+
+    def change(_headers: MutableHeaders, body: bytes) -> bytes:
+        first.append(body)
+        return first[0]
+
+    return "/metrics", change
+
+
+FAULTS: dict[str, Callable[[], tuple[str, Change]]] = {
+    "live_200_with_error_body": _live_error,
+    "dependency_down_yet_200": _down_yet_200,
+    "startup_never_completed": _never_started,
+    "metrics_wrong_content_type": _wrong_type,
+    "metrics_html_page": _page,
+    "metrics_stale": _stale,
+}

@@ -1,0 +1,135 @@
+# What a fault is: something wrong that is put into the sandbox, what it must turn red, and how it is healed.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from sandbox.cluster import APPLY, ApiError, Cluster
+from sandbox.errors import SandboxError
+from sandbox.pki import Pki
+from sandbox.settings import Settings
+from sandbox.shell import run
+
+MERGE, STRATEGIC = "application/merge-patch+json", "application/strategic-merge-patch+json"
+NAMESPACE = "bytebot-production"
+API = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/bytebot-api"
+WITHIN_S = 90.0
+LAYERS = ("application", "values", "cluster", "database", "network", "inputs")
+
+
+@dataclass(frozen=True)
+class Hands:
+    """What faults work with."""
+
+    settings: Settings
+    cluster: Cluster
+    pki: Pki
+
+    @property
+    def folder(self) -> Path:
+        """Where faults keep what they need; it goes with healing."""
+        return self.settings.state / "faults"
+
+    def patch(self, path: str, body: Mapping[str, Any], kind: str = MERGE) -> None:
+        self.cluster.call("PATCH", path, json.dumps(body), kind)
+
+    def apply(self, path: str, body: Mapping[str, Any]) -> None:
+        self.cluster.call("PATCH", f"{path}?fieldManager=bytebot-fault&force=true", json.dumps(body), APPLY)
+
+    def delete(self, path: str) -> None:
+        """Delete an object and wait until it is gone; one that is not there is fine."""
+        try:
+            self.cluster.call("DELETE", f"{path}?propagationPolicy=Background")
+        except ApiError as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
+        self.until(lambda: self.cluster.get(path) is None, f"{path} is gone")
+
+    def exec(self, namespace: str, pod: str, container: str, command: Sequence[str]) -> None:
+        """Run a command in a container."""
+        kubectl: list[str | Path] = [
+            self.settings.bin / "kubectl",
+            f"--kubeconfig={self.settings.kubeconfig}",
+            "-n",
+            namespace,
+        ]
+        run("fault", [*kubectl, "exec", pod, "-c", container, "--", *command])
+
+    def refuses(self, path: str) -> bool:
+        """Whether admission refuses a change of an object now; nothing is changed."""
+        try:
+            body = json.dumps({"metadata": {"annotations": {"bytebot.test/asked": "1"}}})
+            self.cluster.call("PATCH", f"{path}?dryRun=All", body, MERGE)
+        except ApiError as error:
+            return "denied" in str(error)
+        return False
+
+    def until(self, holds: Callable[[], bool], what: str) -> None:
+        """Wait until something holds.
+
+        :raises SandboxError: it does not within the bound.
+        """
+        end = time.monotonic() + WITHIN_S
+        while not holds():
+            if time.monotonic() > end:
+                raise SandboxError("fault", f"after {WITHIN_S:g} s it is not so that {what}", remedy="make heal")
+            time.sleep(0.3)
+
+    def rolled_out(self, path: str = API) -> bool:
+        """Whether a Deployment's pods are all of its newest kind, available, and none is left of before."""
+        found = self.cluster.get(path)
+        if found is None:
+            return False
+        status, wanted = found.get("status", {}), found["spec"].get("replicas", 1)
+        return (
+            status.get("observedGeneration") == found["metadata"]["generation"]
+            and all(status.get(name, 0) == wanted for name in ("updatedReplicas", "availableReplicas", "replicas"))
+            and len(self.cluster.pods_of(found)) == wanted
+        )
+
+
+Act = Callable[[Hands], None]
+
+
+def nothing(_: Hands) -> None:
+    """What faults do that consist of inputs only."""
+
+
+def no_variables(_: Hands) -> Mapping[str, Any]:
+    """What faults give to the playbook that are in the system itself."""
+    return {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """One fault.
+
+    :param says: what is wrong, in one short sentence without a full stop.
+    :param turns_red: the controls that it must turn red; what rests on them is blocked, all others stay as they are.
+    :param playbook: ``verify`` judges what runs; ``deploy`` is needed where the fault shows while deploying.
+    :param shuts: whether the gate shuts; what is advice only leaves it open.
+    :param variables: inputs that go with it: values of the chart, or what the environment says.
+    """
+
+    name: str
+    says: str
+    layer: str
+    turns_red: tuple[str, ...]
+    playbook: str = "verify"
+    shuts: bool = True
+    put: Act = nothing
+    heal: Act = nothing
+    variables: Callable[[Hands], Mapping[str, Any]] = field(default=no_variables)
+
+    @property
+    def section(self) -> str:
+        """The section of the checklist that it belongs to."""
+        return self.turns_red[0].partition(".")[0]

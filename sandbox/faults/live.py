@@ -1,0 +1,231 @@
+# Faults in what runs: Services, Ingress, certificate, pods, and the application's own behaviour.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from sandbox.faults.fault import API, NAMESPACE, STRATEGIC, Act, Fault, Hands
+from sandbox.files import b64
+
+CORE, NETWORKING = f"/api/v1/namespaces/{NAMESPACE}", f"/apis/networking.k8s.io/v1/namespaces/{NAMESPACE}"
+SERVICE, INGRESS, TLS = (
+    f"{CORE}/services/bytebot-api",
+    f"{NETWORKING}/ingresses/bytebot",
+    f"{CORE}/secrets/bytebot-tls-secret",
+)
+OTHER = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/other"
+HOST = "api.bytebot.test"
+SELECTOR = {"app": "bytebot", "app.kubernetes.io/instance": "bytebot", "component": "api"}
+SERVICES, ENDPOINTS = "deployment.execution.services", "deployment.execution.endpoints"
+PATHS = "deployment.execution.ingress"
+MARK = "SANDBOX_FAULT"
+
+
+def _path(path: str = "/", service: str = "bytebot-api") -> dict[str, Any]:
+    backend = {"service": {"name": service, "port": {"name": "http"}}}
+    return {"rules": [{"host": HOST, "http": {"paths": [{"path": path, "pathType": "Prefix", "backend": backend}]}}]}
+
+
+def _selects(**selector: str | None) -> Act:
+    return lambda hands: hands.patch(SERVICE, {"spec": {"selector": selector}})
+
+
+def _routes(**spec: Any) -> Act:
+    return lambda hands: hands.patch(INGRESS, {"spec": spec})
+
+
+def _port(name: str | int) -> Act:
+    ports = [{"name": "http", "port": 80, "targetPort": name}]
+    return lambda hands: hands.patch(SERVICE, {"spec": {"ports": ports}}, STRATEGIC)
+
+
+def _healed_ports(hands: Hands) -> None:
+    _port("http")(hands)
+
+
+# ---------------------------------------------------------------------------- ingress
+
+
+def _duplicate(hands: Hands) -> None:
+    meta = {"name": "sandbox-duplicate", "namespace": "default"}
+    backend = {"service": {"name": "kubernetes", "port": {"number": 443}}}
+    paths = [{"path": "/", "pathType": "Prefix", "backend": backend}]
+    spec = {"ingressClassName": "traefik", "rules": [{"host": HOST, "http": {"paths": paths}}]}
+    hands.apply(DUPLICATE, {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": meta, "spec": spec})
+
+
+DUPLICATE = "/apis/networking.k8s.io/v1/namespaces/default/ingresses/sandbox-duplicate"
+
+
+def _expire(hands: Hands) -> None:
+    """The same names, by the same issuer, and over since yesterday."""
+    pki = hands.pki
+    issuer = x509.load_pem_x509_certificate(pki.path("ingress-issuing-ca.crt").read_bytes())
+    signer = serialization.load_pem_private_key(pki.path("ingress-issuing-ca.key").read_bytes(), password=None)
+    if not isinstance(signer, ec.EllipticCurvePrivateKey):
+        raise TypeError("the issuer's key is no EC key")
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, HOST)]))
+        .issuer_name(issuer.subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=3))
+        .not_valid_after(now - datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(HOST)]), critical=False)
+        .sign(signer, hashes.SHA256())
+    )
+    chain = made.public_bytes(serialization.Encoding.PEM) + pki.path("ingress-issuing-ca.crt").read_bytes()
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    hands.patch(TLS, {"data": {"tls.crt": b64(chain), "tls.key": b64(private)}})
+
+
+def _renew(hands: Hands) -> None:
+    handover = hands.settings.handover
+    names = ("tls.crt", "tls.key")
+    hands.patch(TLS, {"data": {name: b64((handover / name).read_bytes()) for name in names}})
+
+
+def _other(hands: Hands) -> None:
+    """Another application answers behind the Service, from the same image: a plain web server."""
+    found = hands.cluster.get(API)
+    container = dict((found or {})["spec"]["template"]["spec"]["containers"][0])
+    wanted = {key: container[key] for key in ("image", "imagePullPolicy", "resources", "securityContext")}
+    serve = ["python3", "-m", "http.server", "--directory", "/usr/share", "3000"]
+    labels = {"app": "other"}
+    ports = [{"name": "http", "containerPort": 3000}]
+    probe = {"tcpSocket": {"port": "http"}, "periodSeconds": 1}
+    security = (found or {})["spec"]["template"]["spec"]["securityContext"]
+    one = {"name": "other", "command": serve, "args": [], "ports": ports, "readinessProbe": probe, **wanted}
+    spec = {"replicas": 1, "selector": {"matchLabels": labels}}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [one], "securityContext": security}}
+    meta = {"name": "other", "namespace": NAMESPACE}
+    hands.apply(
+        OTHER, {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": {**spec, "template": template}}
+    )
+    service = {"selector": labels, "ports": [{"name": "http", "port": 80, "targetPort": "http"}]}
+    hands.apply(f"{CORE}/services/other", {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": service})
+    rule = {"ingress": [{}], "podSelector": {"matchLabels": labels}, "policyTypes": ["Ingress"]}
+    hands.apply(
+        f"{NETWORKING}/networkpolicies/other",
+        {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": meta, "spec": rule},
+    )
+    hands.until(lambda: hands.rolled_out(OTHER), "the other application runs")
+    hands.patch(INGRESS, {"spec": _path(service="other")})
+
+
+def _no_other(hands: Hands) -> None:
+    hands.patch(INGRESS, {"spec": _path()})
+    for path in (OTHER, f"{CORE}/services/other", f"{NETWORKING}/networkpolicies/other"):
+        hands.delete(path)
+
+
+# ---------------------------------------------------------------------------- pods
+
+
+def fresh_pods(hands: Hands) -> None:
+    """Pods that never restarted."""
+    hands.cluster.call("DELETE", f"{CORE}/pods?labelSelector=component%3Dapi")
+    hands.until(hands.rolled_out, "the application runs again")
+
+
+def _kill(hands: Hands) -> None:
+    """End every container's process once; the kubelet starts it again."""
+    pods = hands.cluster.pods_of(hands.cluster.get(API) or {})
+    hands.until(hands.rolled_out, "the application runs")
+    for pod in pods:
+        hands.exec(NAMESPACE, pod["metadata"]["name"], "api", ["sh", "-c", "kill 1"])
+    hands.until(lambda: _restarted(hands) and hands.rolled_out(), "the application runs again")
+
+
+def _restarted(hands: Hands) -> bool:
+    pods = hands.cluster.pods_of(hands.cluster.get(API) or {})
+    return all(pod["status"]["containerStatuses"][0]["restartCount"] for pod in pods)
+
+
+def _behaves(name: str) -> Act:
+    def act(hands: Hands) -> None:
+        env = [{"name": MARK, "value": name}]
+        template = {"spec": {"containers": [{"name": "api", "env": env}]}}
+        hands.patch(API, {"spec": {"template": template}}, STRATEGIC)
+        hands.until(hands.rolled_out, "the application runs with its fault")
+
+    return act
+
+
+def well_behaved(hands: Hands) -> None:
+    """The application without the mark that switches a fault on."""
+    gone = [{"name": MARK, "$patch": "delete"}]
+    template = {"spec": {"containers": [{"name": "api", "env": gone}]}}
+    hands.patch(API, {"spec": {"template": template}}, STRATEGIC)
+    hands.until(hands.rolled_out, "the application runs without its fault")
+
+
+def _in_application(name: str, says: str, control: str) -> Fault:
+    red = (f"deployment.health.{control}",)
+    return Fault(name=name, says=says, layer="application", turns_red=red, put=_behaves(name), heal=well_behaved)
+
+
+def _other_digest(_: Hands) -> dict[str, Any]:
+    return {"deployment_expected_digests": {"registry.sandbox/bytebot/api:1.0.0": f"sha256:{64 * '0'}"}}
+
+
+FAULTS = (
+    Fault(
+        name="service_selector_typo", says="the Service selects pods that are not there", layer="network",
+        turns_red=(SERVICES,), put=_selects(component="aip"), heal=_selects(**SELECTOR),
+    ),
+    Fault(
+        name="service_target_port_wrong", says="the Service leads to a port where nothing listens", layer="network",
+        turns_red=(SERVICES,), put=_port(9), heal=_healed_ports,
+    ),
+    Fault(
+        name="ingress_class_wrong", says="the Ingress names a class that is not there", layer="network",
+        turns_red=(PATHS,), put=_routes(ingressClassName="no-such-class"), heal=_routes(ingressClassName="traefik"),
+    ),
+    Fault(
+        name="ingress_backend_missing", says="the Ingress leads to a Service that is not there", layer="network",
+        turns_red=(PATHS,), put=_routes(**_path(service="nobody")), heal=_routes(**_path()),
+    ),
+    Fault(
+        name="ingress_host_duplicate", says="another namespace's Ingress takes the same host and path",
+        layer="network", turns_red=(PATHS,), put=_duplicate, heal=lambda hands: hands.delete(DUPLICATE),
+    ),
+    Fault(
+        name="default_backend_answers", says="the Ingress serves another path, so that its controller answers",
+        layer="network", turns_red=(ENDPOINTS,), put=_routes(**_path("/elsewhere")), heal=_routes(**_path()),
+    ),
+    Fault(
+        name="ingress_certificate_expired", says="the certificate that is served is over", layer="network",
+        turns_red=(ENDPOINTS,), put=_expire, heal=_renew,
+    ),
+    Fault(
+        name="other_application_answers", says="another application answers at the public address", layer="network",
+        turns_red=(ENDPOINTS,), put=_other, heal=_no_other,
+    ),
+    Fault(
+        name="restart_loop", says="containers restart more often than is accepted", layer="application",
+        turns_red=("deployment.health.pods",), put=_kill, heal=fresh_pods,
+        variables=lambda _: {"deployment_max_restarts": 0, "deployment_quiet_period": 1},
+    ),
+    Fault(
+        name="other_digest_runs", says="another image runs than the one that is wanted", layer="inputs",
+        turns_red=("deployment.health.pods",), variables=_other_digest,
+    ),
+    _in_application("live_200_with_error_body", "the live route answers 200 and says error", "live"),
+    _in_application("dependency_down_yet_200", "the ready route answers 200 although the database is down", "ready"),
+    _in_application("startup_never_completed", "the startup route answers 200 while migrations are pending", "startup"),
+    _in_application("metrics_wrong_content_type", "the metrics are served as HTML", "metrics"),
+    _in_application("metrics_html_page", "a page is served in place of metrics", "metrics"),
+    _in_application("metrics_stale", "the metrics stay as they first were", "metrics"),
+)  # fmt: skip

@@ -1,0 +1,81 @@
+# Puts every fault into the sandbox, one by one, judges, and sees that it turns red what it declares, and nothing else.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from sandbox.errors import SandboxError
+from sandbox.faults import FAULTS, Faults
+from sandbox.settings import load
+from tests.sabotage.judging import Judge
+from tests.sabotage.keeping import Kept
+from tests.sabotage.telling import Bite, last_line, row
+
+ROOT = Path(__file__).resolve().parents[2]
+# One for each section, for `make test`.
+SMOKE = ("kubelet_out_of_skew", "service_selector_typo")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Bite with the wanted faults; 0 where all bite and nothing else turned red."""
+    given = _parser().parse_args(arguments)
+    chosen = [fault for fault in FAULTS.values() if given.section in (None, fault.section)]
+    if given.smoke:
+        chosen = [FAULTS[name] for name in SMOKE]
+    if given.only:
+        chosen = [FAULTS[name] for name in given.only]
+    if not chosen:
+        print(f"No fault belongs to section {given.section}.", file=sys.stderr)
+        return 2
+    faults, judge = Faults(load()), Judge(ROOT)
+    kept = Kept(ROOT, fresh=given.fresh)
+    try:
+        faults.heal()
+        if red := judge("deploy", {}).red:
+            print(f"The healthy sandbox is red: {', '.join(sorted(red))}. Mend it first.", file=sys.stderr)
+            return 2
+        bites = [_bite(name.name, faults, judge, kept) for name in chosen]
+        last = judge("deploy", {})
+    except SandboxError as error:
+        print(f"failed: {error}", file=sys.stderr)
+        return 2
+    finally:
+        faults.heal()
+    if last.red:
+        print(f"Not green again after healing: {', '.join(sorted(last.red))}.", file=sys.stderr)
+    print(last_line(bites))
+    return 0 if not last.red and all(bite.bitten and not bite.collateral for bite in bites) else 1
+
+
+def _bite(name: str, faults: Faults, judge: Judge, kept: Kept) -> Bite:
+    if (known := kept.bite(name)) is not None:
+        print(f"{row(known)}  (kept)", flush=True)
+        return known
+    try:
+        fault = faults.put(name)
+        judged = judge(fault.playbook, faults.variables())
+    finally:
+        faults.heal()
+    if fault.playbook == "deploy":
+        judge("deploy", {})  # what it deployed is put right before the next one
+    bite = Bite.of(fault, judged)
+    kept.keep(bite)
+    print(row(bite), flush=True)
+    return bite
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.sabotage", description=__doc__)
+    parser.add_argument("--section", help="only the faults of one section of the checklist")
+    parser.add_argument("--smoke", action="store_true", help="only one fault for each section")
+    parser.add_argument("--only", nargs="+", choices=list(FAULTS), metavar="NAME", help="only these faults")
+    parser.add_argument("--fresh", action="store_true", help="judge again also what an earlier call has judged")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,75 @@
+# Judges the sandbox by the playbooks that users run, and reads what they recorded.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sandbox.errors import SandboxError
+
+PLAYBOOKS = {"deploy": "deploy.yml", "verify": "playbooks/verify.yml"}
+RED = frozenset({"fail", "error"})
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What one run recorded.
+
+    :param states: state by control; :param gate: the gate's decision.
+    """
+
+    states: Mapping[str, str]
+    gate: str
+    seconds: float
+
+    @property
+    def red(self) -> frozenset[str]:
+        """The controls that are red."""
+        return frozenset(control for control, state in self.states.items() if state in RED)
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Runs a playbook with inputs; its reports go to a folder of the test's own."""
+
+    root: Path
+
+    def __call__(self, playbook: str, variables: Mapping[str, Any]) -> Judged:
+        """Judge.
+
+        :raises SandboxError: the playbook wrote no record.
+        """
+        reports = self.root / "build" / "sabotage" / "reports"
+        latest = reports / "sandbox" / "latest"
+        before = latest.resolve() if latest.exists() else None
+        inputs = {**variables, "bytebot_reports_dir": str(reports), "run_fresh": True}
+        command = [str(Path(sys.executable).parent / "ansible-playbook"), PLAYBOOKS[playbook], "-e", json.dumps(inputs)]
+        began = time.monotonic()
+        done = subprocess.run(
+            command,
+            cwd=self.root,
+            env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(self.root / ".collections"), "ANSIBLE_NOCOLOR": "1"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        log = self.root / "build" / "sabotage" / "last.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text(done.stdout + done.stderr, encoding="utf-8")
+        if not latest.exists() or latest.resolve() == before:
+            raise SandboxError("sabotage", f"{PLAYBOOKS[playbook]} recorded nothing", remedy=f"read {log}")
+        document = json.loads((latest / "results.json").read_text())
+        if document["run"]["closed"] is None:
+            raise SandboxError("sabotage", f"{PLAYBOOKS[playbook]} did not come to its end", remedy=f"read {log}")
+        states = {entry["id"]: entry["state"] for entry in document["controls"]}
+        return Judged(states, document["gate"]["decision"], time.monotonic() - began)

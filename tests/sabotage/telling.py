@@ -1,0 +1,53 @@
+# What a fault did, as a row, and the last line that counts them.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sandbox.faults.fault import Fault
+from tests.sabotage.judging import Judged
+
+
+@dataclass(frozen=True)
+class Bite:
+    """What one fault turned red.
+
+    :param missed: controls that it declares and that stayed as they were; :param collateral: others that turned red.
+    """
+
+    name: str
+    turns_red: tuple[str, ...]
+    missed: tuple[str, ...]
+    collateral: tuple[str, ...]
+    gate: str
+    wanted_gate: str
+    seconds: float
+
+    @classmethod
+    def of(cls, fault: Fault, judged: Judged) -> Bite:
+        """Compare what was declared with what was recorded."""
+        missed = tuple(sorted(set(fault.turns_red) - judged.red))
+        collateral = tuple(sorted(judged.red - set(fault.turns_red)))
+        wanted = "shut" if fault.shuts else "open"
+        return cls(fault.name, fault.turns_red, missed, collateral, judged.gate, wanted, round(judged.seconds, 1))
+
+    @property
+    def bitten(self) -> bool:
+        """Whether all that it declares is red, and the gate says what it must."""
+        return not self.missed and self.gate == self.wanted_gate
+
+
+def row(bite: Bite) -> str:
+    """One fault as one line."""
+    said = "bitten" if bite.bitten else f"NOT BITTEN ({', '.join(bite.missed) or f'the gate is {bite.gate}'})"
+    more = f"  COLLATERAL: {', '.join(bite.collateral)}" if bite.collateral else ""
+    return f"{bite.name:<30} {said:<8} {bite.seconds:6.1f} s  {', '.join(bite.turns_red)}{more}"
+
+
+def last_line(bites: Sequence[Bite]) -> str:
+    """How many were bitten of how many, and how many others turned red."""
+    bitten = sum(bite.bitten for bite in bites)
+    return f"bitten {bitten} of {len(bites)}, collateral {sum(len(bite.collateral) for bite in bites)}"
