@@ -275,7 +275,7 @@ def _plan(given: Mapping[str, Any], wanted: list[str], http: Http) -> Plan:
 
 
 def _endpoints(given: Mapping[str, Any], http: Http) -> Iterator[Endpoint]:
-    default = {"path": given["live_path"], "status": 200, "jmespath": "status == 'ok' && version && pid"}
+    default = {"path": given["live_path"], "status": 200, "jmespath": "status && timestamp && version && pid"}
     for item in given["endpoints"] or [default]:
         expression = item.get("jmespath") or ""
         problem = expression_problem(expression)
