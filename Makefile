@@ -11,7 +11,7 @@ FAULT = $(addprefix -e @,$(wildcard .sandbox/faults/variables.json))
 export ANSIBLE_HOME ?= $(CURDIR)/.ansible
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: help demo verify gate fault heal sabotage test test-unit test-integration lint sanity dist sandbox-up sandbox-down sandbox-status sandbox-reset clean
+.PHONY: help demo verify gate fault heal sabotage test test-unit test-integration test-sabotage lint sanity dist sandbox-up sandbox-down sandbox-status sandbox-reset clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,14 +34,17 @@ sabotage: sandbox-up ## put in every fault, one by one, and see that it turns it
 gate: $(VENV)/.ready $(LINK) ## decide the gate of the sandbox's last run again: 0 open, 2 shut, 3 not assessed
 	@$(PY) scripts/gate sandbox $(if $(STAGE),--stage $(STAGE))
 
-test: $(VENV)/.ready $(LINK) ## everything: lint, sanity, unit and integration tests
-	@$(PY) scripts/stages.py lint sanity test-unit sandbox-up test-integration
+test: $(VENV)/.ready $(LINK) ## everything: lint, sanity, unit and integration tests, one fault for each section
+	@$(PY) scripts/stages.py lint sanity test-unit sandbox-up test-integration test-sabotage
 
 test-unit: $(VENV)/.ready $(LINK) ## unit tests: no root, no cluster, under a minute
 	@$(PY) -m pytest tests/unit
 
 test-integration: $(VENV)/.ready $(LINK) ## playbooks against the sandbox, which must be up
 	@$(PY) -m pytest tests/integration
+
+test-sabotage: $(VENV)/.ready $(LINK) ## one fault for each section, in the sandbox, which must be up
+	@$(PY) -m tests.sabotage --smoke --fresh
 
 lint: $(VENV)/.ready $(LINK) ## ruff, mypy, yamllint, ansible-lint, licences, changelog
 	@scripts/lint

@@ -11,7 +11,7 @@ from pathlib import Path
 from sandbox.errors import SandboxError
 from sandbox.faults import FAULTS, Faults
 from sandbox.settings import load
-from tests.sabotage.judging import Judge
+from tests.sabotage.judging import Judge, Judged
 from tests.sabotage.keeping import Kept
 from tests.sabotage.telling import Bite, last_line, row
 
@@ -35,11 +35,11 @@ def main(arguments: list[str] | None = None) -> int:
     kept = Kept(ROOT, fresh=given.fresh)
     try:
         faults.heal()
-        if red := judge("deploy", {}).red:
+        if red := judge("deploy", {}, "first").red:
             print(f"The healthy sandbox is red: {', '.join(sorted(red))}. Mend it first.", file=sys.stderr)
             return 2
         bites = [_bite(name.name, faults, judge, kept) for name in chosen]
-        last = judge("deploy", {})
+        last = judge("deploy", {}, "last")
     except SandboxError as error:
         print(f"failed: {error}", file=sys.stderr)
         return 2
@@ -55,13 +55,17 @@ def _bite(name: str, faults: Faults, judge: Judge, kept: Kept) -> Bite:
     if (known := kept.bite(name)) is not None:
         print(f"{row(known)}  (kept)", flush=True)
         return known
+    fault = FAULTS[name]
     try:
-        fault = faults.put(name)
-        judged = judge(fault.playbook, faults.variables())
+        faults.put(name)
+        judged = judge(fault.playbook, faults.variables(), name)
+    except SandboxError as error:  # the others are tried all the same
+        print(f"{name}: {error}", file=sys.stderr, flush=True)
+        judged = Judged({}, "not_assessed", 0.0)
     finally:
         faults.heal()
     if fault.playbook == "deploy":
-        judge("deploy", {})  # what it deployed is put right before the next one
+        judge("deploy", {}, "healed")  # what it deployed is put right before the next one
     bite = Bite.of(fault, judged)
     kept.keep(bite)
     print(row(bite), flush=True)

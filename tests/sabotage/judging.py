@@ -43,8 +43,10 @@ class Judge:
 
     root: Path
 
-    def __call__(self, playbook: str, variables: Mapping[str, Any]) -> Judged:
+    def __call__(self, playbook: str, variables: Mapping[str, Any], name: str) -> Judged:
         """Judge.
+
+        :param name: of the log that is kept below ``build/sabotage``.
 
         :raises SandboxError: the playbook wrote no record.
         """
@@ -63,7 +65,7 @@ class Judge:
             text=True,
             check=False,
         )
-        log = self.root / "build" / "sabotage" / "last.log"
+        log = self.root / "build" / "sabotage" / f"{name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_text(done.stdout + done.stderr, encoding="utf-8")
         if not latest.exists() or latest.resolve() == before:

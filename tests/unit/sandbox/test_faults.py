@@ -1,0 +1,112 @@
+# The registry of faults: it is what the catalogue names, each declares what it turns red, and no check knows of it.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.bytebot.production.plugins.plugin_utils import catalogue
+from ansible_collections.bytebot.production.plugins.plugin_utils.record import assess
+from sandbox import faults as registry
+from sandbox.errors import SandboxError
+from sandbox.faults.fault import LAYERS, Fault, Hands
+from sandbox.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[3]
+CATALOGUE = catalogue.load()
+
+
+def test_every_fault_of_every_settled_control_is_there() -> None:
+    wanted = {(name, id_) for id_ in assess.settled() for name in CATALOGUE.controls[id_].faults}
+    there = {(fault.name, id_) for fault in registry.FAULTS.values() for id_ in fault.turns_red}
+    assert sorted(wanted - there) == []
+
+
+def test_every_settled_control_has_a_fault() -> None:
+    assert [id_ for id_ in sorted(assess.settled()) if not CATALOGUE.controls[id_].faults] == []
+
+
+@pytest.mark.parametrize("fault", registry.FAULTS.values(), ids=str)
+def test_a_fault_declares_what_a_check_can_turn_red(fault: Fault) -> None:
+    assert fault.turns_red
+    assert set(fault.turns_red) <= assess.settled()
+    assert fault.layer in LAYERS
+    assert fault.playbook in {"deploy", "verify"}
+    assert not fault.says.endswith(".")
+
+
+@pytest.mark.parametrize("fault", registry.FAULTS.values(), ids=str)
+def test_nothing_that_it_turns_red_rests_on_another_that_it_turns_red(fault: Fault) -> None:
+    """Such a control is blocked, and not red."""
+    assert not [id_ for id_ in fault.turns_red if CATALOGUE.rests_on(id_) & set(fault.turns_red)]
+
+
+def test_no_part_of_the_collection_knows_a_fault_or_the_sandbox() -> None:
+    names = re.compile("|".join([*registry.FAULTS, "SANDBOX_FAULT", r"bytebot\.test", r"registry\.sandbox"]))
+    # Cause codes and catalogue words may be the same words as faults; only these two files define them.
+    allowed = {"crash_loop"}
+    found = {
+        f"{path.relative_to(ROOT)}: {match}"
+        for folder in ("plugins", "roles", "playbooks")
+        for path in (ROOT / folder).rglob("*")
+        if path.suffix in {".py", ".yml", ".j2"}
+        for match in names.findall(path.read_text(encoding="utf-8"))
+        if match not in allowed
+    }
+    assert sorted(found) == []
+
+
+@pytest.fixture
+def faults(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> registry.Faults:
+    def told(what: str) -> Any:
+        return lambda _: told_of.append(what)
+
+    told_of: list[str] = []
+    one = Fault(
+        name="one", says="it is wrong", layer="cluster", turns_red=("a.b.c",), put=told("put"), heal=told("healed"),
+        variables=lambda hands: {"x": str(hands.folder.name)},
+    )  # fmt: skip
+    monkeypatch.setattr(registry, "FAULTS", {"one": one, "two": one})
+    made = registry.Faults(settings)
+    made.told = told_of  # type: ignore[attr-defined]
+    return made
+
+
+def test_it_is_marked_before_it_is_put_in_and_gone_after_healing(faults: registry.Faults, settings: Settings) -> None:
+    faults.put("one")
+    assert faults.active() == ["one"]
+    assert json.loads((settings.state / "faults" / "variables.json").read_text()) == {"x": "faults"}
+    assert faults.heal() == ["one"]
+    assert faults.active() == []
+    assert faults.variables() == {}
+    assert faults.told == ["put", "healed"]  # type: ignore[attr-defined]
+
+
+def test_only_one_is_in_at_a_time(faults: registry.Faults) -> None:
+    faults.put("one")
+    with pytest.raises(SandboxError, match="one is in already"):
+        faults.put("two")
+
+
+def test_an_unknown_one_is_refused(faults: registry.Faults) -> None:
+    with pytest.raises(SandboxError, match="there is no fault 'three'"):
+        faults.put("three")
+    assert faults.active() == []
+
+
+def test_healing_what_is_healthy_does_nothing(faults: registry.Faults) -> None:
+    assert faults.heal() == []
+
+
+def test_an_edited_chart_is_a_copy(settings: Settings) -> None:
+    for fault in registry.charts.FAULTS:
+        variables = fault.variables(Hands(settings, None, None))  # type: ignore[arg-type]
+        if chart := variables.get("bytebot_chart"):
+            assert Path(chart).is_relative_to(settings.state)
+            assert (Path(chart) / "Chart.yaml").is_file()

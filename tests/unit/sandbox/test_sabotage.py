@@ -1,0 +1,73 @@
+# How faults are counted: bitten, missed, collateral; and what a broken-off call goes on with.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sandbox.faults.fault import Fault
+from tests.sabotage.judging import Judged
+from tests.sabotage.keeping import Kept
+from tests.sabotage.telling import Bite, last_line, row
+
+FAULT = Fault(name="one", says="it is wrong", layer="cluster", turns_red=("a.b.c",))
+ADVICE = Fault(name="two", says="it is not good", layer="cluster", turns_red=("a.b.c",), shuts=False)
+
+
+@pytest.mark.parametrize(
+    ("fault", "states", "gate", "bitten", "collateral"),
+    [
+        (FAULT, {"a.b.c": "fail", "d.e.f": "pass"}, "shut", True, 0),
+        (FAULT, {"a.b.c": "error", "d.e.f": "pending"}, "shut", True, 0),
+        (FAULT, {"a.b.c": "pass"}, "open", False, 0),
+        (FAULT, {"a.b.c": "inconclusive"}, "shut", False, 0),
+        (FAULT, {"a.b.c": "fail"}, "open", False, 0),
+        (FAULT, {"a.b.c": "fail", "d.e.f": "fail"}, "shut", True, 1),
+        (FAULT, {"a.b.c": "pass", "d.e.f": "fail"}, "shut", False, 1),
+        (FAULT, {}, "not_assessed", False, 0),
+        (ADVICE, {"a.b.c": "fail"}, "open", True, 0),
+        (ADVICE, {"a.b.c": "fail"}, "shut", False, 0),
+    ],
+)
+def test_what_counts(fault: Fault, states: dict[str, str], gate: str, bitten: bool, collateral: int) -> None:
+    bite = Bite.of(fault, Judged(states, gate, 1.0))
+    assert (bite.bitten, len(bite.collateral)) == (bitten, collateral)
+    assert ("NOT BITTEN" in row(bite)) is not bitten
+    assert ("COLLATERAL" in row(bite)) is bool(collateral)
+
+
+def test_the_last_line_counts() -> None:
+    good = Bite.of(FAULT, Judged({"a.b.c": "fail"}, "shut", 1.0))
+    bad = Bite.of(FAULT, Judged({"d.e.f": "fail", "g.h.i": "fail"}, "shut", 1.0))
+    assert last_line([good, good, bad]) == "bitten 2 of 3, collateral 2"
+
+
+def tree(root: Path, text: str = "x") -> Path:
+    (root / "plugins").mkdir(exist_ok=True)
+    (root / "plugins" / "a.py").write_text(text)
+    return root
+
+
+def test_what_was_bitten_is_kept_until_the_sources_change(tmp_path: Path) -> None:
+    bite = Bite.of(FAULT, Judged({"a.b.c": "fail"}, "shut", 1.0))
+    Kept(tree(tmp_path), fresh=False).keep(bite)
+    assert Kept(tmp_path, fresh=False).bite("one") == bite
+    assert Kept(tmp_path, fresh=True).bite("one") is None
+    assert Kept(tree(tmp_path, "y"), fresh=False).bite("one") is None
+
+
+@pytest.mark.parametrize("states", [{"a.b.c": "pass"}, {"a.b.c": "fail", "d.e.f": "fail"}])
+def test_what_was_not_right_is_judged_again(tmp_path: Path, states: dict[str, str]) -> None:
+    kept = Kept(tree(tmp_path), fresh=False)
+    kept.keep(Bite.of(FAULT, Judged(states, "shut", 1.0)))
+    assert kept.bite("one") is None
+
+
+def test_a_damaged_file_is_as_none(tmp_path: Path) -> None:
+    kept = Kept(tree(tmp_path), fresh=False)
+    kept.keep(Bite.of(FAULT, Judged({"a.b.c": "fail"}, "shut", 1.0)))
+    (tmp_path / "build" / "sabotage" / "kept.json").write_text("{")
+    assert Kept(tmp_path, fresh=False).bite("one") is None
