@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError
 from ansible_collections.bytebot.production.plugins.plugin_utils.catalogue import Control
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.binding import (
+    Binding,
     Environment,
     Facts,
     binding_of,
@@ -127,3 +128,31 @@ def test_a_run_goes_on_where_the_release_was_not_known_yet() -> None:
     assert unknown.continues(BINDING)
     for part in ("release", "environment", "organization", "catalogue"):
         assert not BINDING.continues(replace(BINDING, **{part: "another"}))
+
+
+def test_what_was_judged_before_the_very_chart_and_values_ran_holds() -> None:
+    planned = binding_of(ENVIRONMENT, replace(FACTS, image_digests=()), KNOWN)
+    assert (planned.release, planned.plan) == ("", BINDING.plan)
+    control = bound("release")
+    assert why_stale(control, kept(result(control.id), binding=planned)[control.id], BINDING, NOW) == ""
+    other = binding_of(ENVIRONMENT, replace(FACTS, values_digest="x", image_digests=()), KNOWN)
+    assert "before the release was known" in why_stale(
+        control, kept(result(control.id), binding=other)[control.id], BINDING, NOW
+    )
+
+
+def test_a_run_goes_on_under_the_same_plan_only() -> None:
+    planned = binding_of(ENVIRONMENT, replace(FACTS, image_digests=()), KNOWN)
+    other = binding_of(ENVIRONMENT, replace(FACTS, values_digest="x", image_digests=()), KNOWN)
+    assert planned.continues(BINDING)
+    assert not other.continues(BINDING)
+
+
+def test_a_binding_of_before_plans_were_kept_is_read() -> None:
+    old = {key: value for key, value in BINDING.to_dict().items() if key != "plan"}
+    assert Binding.of(old).plan == ""
+
+
+def test_images_without_a_chart_are_refused() -> None:
+    with pytest.raises(InputError, match="give all of"):
+        Facts.of({"image_digests": ["a"]})

@@ -13,6 +13,8 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.release 
     CHECKS,
     Reach,
     ReleaseFacts,
+    not_rolled_out,
+    running_digests,
     settled,
     youngest_s,
 )
@@ -592,3 +594,21 @@ def test_what_is_not_rolled_out_is_not_waited_for() -> None:
     cluster = shop(started=utc_now())
     cluster.objects = [deployment(2, 1) if one["kind"] == "Deployment" else one for one in cluster.objects]
     assert CHECKS.judge(looked(cluster), [PODS])[0].verdict.state == State.FAIL
+
+
+def test_a_failed_roll_out_is_red_with_its_causes() -> None:
+    seen = {"causes": [{"cause": "image_missing", "remedy": "Push it."}], "waiting": ["Deployment shop/api"]}
+    result = not_rolled_out("Image not found.", seen)
+    assert (result.control, result.verdict.state) == ("deployment.execution.pods", State.FAIL)
+    assert (result.verdict.summary, result.verdict.remedy) == ("Image not found.", "Push it.")
+    assert result.verdict.evidence[0].observed == seen
+    assert not_rolled_out("It is slow.", {}).verdict.remedy
+
+
+def test_the_digests_that_run_are_each_told_once_and_only_of_what_is_rolled_out() -> None:
+    ids = ["reg/a@sha256:1", "reg/b@sha256:2", "reg/a@sha256:1", "", "no-digest"]
+    pods = tuple(with_status({**running(LONG_AGO), "imageID": id_}, name=f"api-{n}") for n, id_ in enumerate(ids))
+    done = ReleaseFacts(SHOP, ("api",), Status((), ()), pods)
+    assert running_digests(done) == ("sha256:1", "sha256:2")
+    assert running_digests(replace(done, status=Status(("Deployment api",), ()))) == ()
+    assert running_digests(replace(done, pods=())) == ()
