@@ -59,7 +59,7 @@ def _without_jobs(hands: Hands) -> None:
 
 
 def _as_shipped(hands: Hands) -> None:
-    hands.cluster.apply("deployer", deployer.ROLES.read_text(encoding="utf-8"))
+    hands.cluster.apply("deployer", deployer.roles())
 
 
 def _all_powerful(hands: Hands) -> None:
@@ -83,7 +83,7 @@ def _cordon(unschedulable: bool) -> Act:
 
 
 def _hog(hands: Hands) -> None:
-    """A pod that asks for all memory but 200 MiB of what no other pod asks for."""
+    """A pod that asks for all memory but 80 MiB of what no other pod asks for."""
     node = hands.cluster.items("/api/v1/nodes")[0]
     pods = hands.cluster.items("/api/v1/pods")
     asked = sum(
@@ -91,7 +91,7 @@ def _hog(hands: Hands) -> None:
         for pod in pods
         for container in pod["spec"]["containers"]
     )
-    left = int(_mebibytes(node["status"]["allocatable"]["memory"]) - asked - 200)
+    left = int(_mebibytes(node["status"]["allocatable"]["memory"]) - asked - 80)
     api = hands.cluster.get(f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/bytebot-api") or {}
     image = api["spec"]["template"]["spec"]["containers"][0]["image"]
     one = {"name": "hog", "image": image, "command": ["sleep", "86400"]}

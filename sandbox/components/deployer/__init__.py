@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from http.client import HTTPException
 from pathlib import Path
 
+import yaml
+
 from sandbox.cluster import ApiError
 from sandbox.component import Context, Workload
 from sandbox.pki import Certificate
@@ -22,8 +24,13 @@ GIVEN = (
 )
 
 
+def roles() -> str:
+    """The shipped roles, one document each."""
+    return yaml.safe_dump_all(yaml.safe_load(ROLES.read_text(encoding="utf-8"))["items"])
+
+
 def values(_: Context) -> Mapping[str, str]:
-    return {"roles": ROLES.read_text(encoding="utf-8")}
+    return {"roles": roles()}
 
 
 def answers(ctx: Context) -> bool:

@@ -50,7 +50,7 @@ def wanted(scope: str) -> set[Grant]:
 
 
 def roles() -> dict[str, list[dict[str, Any]]]:
-    documents = [one for one in yaml.safe_load_all(SHIPPED.read_text(encoding="utf-8")) if one]
+    documents = yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))["items"]
     assert {(one["apiVersion"], one["kind"]) for one in documents} == {("rbac.authorization.k8s.io/v1", "ClusterRole")}
     return {one["metadata"]["name"]: one["rules"] for one in documents}
 
