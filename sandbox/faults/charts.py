@@ -138,7 +138,10 @@ FAULTS = (
     ),
     Fault(
         name="resources_missing", says="the containers have no limits", layer="values",
-        turns_red=("deployment.validation.resources",), variables=values({"resources": {"api": {"limits": None}}}),
+        turns_red=("deployment.validation.resources",), variables=edited(
+            "templates/_helpers.tpl", "resources: {{- toYaml .Values.resources.api | nindent 2 }}",
+            "resources: {requests: {cpu: 50m, memory: 128Mi}}",
+        ),
     ),
     Fault(
         name="container_privileged", says="a container asks to be privileged", layer="values",

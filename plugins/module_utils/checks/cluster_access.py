@@ -101,9 +101,11 @@ LISTED = ("statefulsets", "daemonsets")  # listed by workload_check where the re
 # What a chart of the application has, where no chart is given.
 USUAL_KINDS = (
     Served("", "configmaps", True),
+    Served("", "persistentvolumeclaims", True),
     Served("", "serviceaccounts", True),
     Served("", "services", True),
     Served("apps", "deployments", True),
+    Served("batch", "jobs", True, hook=True),
     Served("networking.k8s.io", "ingresses", True),
     Served("networking.k8s.io", "networkpolicies", True),
     Served("policy", "poddisruptionbudgets", True),
