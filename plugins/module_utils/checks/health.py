@@ -150,6 +150,7 @@ CHECKS: Checks[Facts] = Checks()
 
 @CHECKS.settles("deployment.health.live")
 def live(facts: Facts) -> Verdict:
+    """The live route answers 200 in time, and its body says ok with the promised fields and a time of now."""
     probe = facts.probes["live"]
     said = _document(probe.answer)
     good = f"It says ok, version {_quoted(said.get('version'))}, up for {_quoted(said.get('uptime'))} s"
@@ -158,6 +159,7 @@ def live(facts: Facts) -> Verdict:
 
 @CHECKS.settles("deployment.health.ready")
 def ready(facts: Facts) -> Verdict:
+    """The ready route answers 200 in time, says ok, and so does each dependency that must be named."""
     probe = facts.probes["ready"]
     good = f"It says ok, and so does each of {', '.join(map(_name, sorted(_table(probe.answer, 'checks'))))}"
     return _verdict(probe, ready_problems(probe.answer, facts.policy), good)
@@ -165,6 +167,7 @@ def ready(facts: Facts) -> Verdict:
 
 @CHECKS.settles("deployment.health.startup")
 def startup(facts: Facts) -> Verdict:
+    """The startup route answers 200 in time, says ok, and every step of the initialization is finished."""
     probe = facts.probes["startup"]
     steps = sorted(_table(probe.answer, "initialization").items())
     good = f"It says ok; {', '.join(f'{_name(name)} {_quoted(value)}' for name, value in steps)}"
@@ -173,6 +176,7 @@ def startup(facts: Facts) -> Verdict:
 
 @CHECKS.settles("deployment.health.metrics")
 def metrics(facts: Facts) -> Verdict:
+    """The metrics parse as an exposition of the right type, hold the wanted families, and move with requests made here."""
     probe, policy, moved = facts.probes["metrics"], facts.policy, facts.movement
     page = scrape(probe.answer, policy.moving_metric)
     seen = Evidence(
@@ -195,6 +199,7 @@ def metrics(facts: Facts) -> Verdict:
 
 @CHECKS.settles("deployment.execution.endpoints")
 def endpoints(facts: Facts) -> Verdict:
+    """Each public address answers by name over verified TLS, and it is the expected application that answers."""
     problems = [item for one, probe in facts.endpoints for item in endpoint_problems(probe.answer, one, facts.policy)]
     evidence = [_seen(probe) for _one, probe in facts.endpoints]
     if problems:
