@@ -75,7 +75,7 @@ def fault_words() -> Mapping[str, str]:
         if isinstance(exc, ModuleNotFoundError) and exc.name != _FAULTS:
             raise
         return {}
-    return {str(name): str(text) for name, text in described().items()}
+    return {str(name): f"{text[:1].upper()}{text[1:]}" for name, text in described().items()}
 
 
 def _section(

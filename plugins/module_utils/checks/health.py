@@ -176,7 +176,7 @@ def startup(facts: Facts) -> Verdict:
 
 @CHECKS.settles("deployment.health.metrics")
 def metrics(facts: Facts) -> Verdict:
-    """The metrics parse as an exposition of the right type, hold the wanted families, and move with requests made here."""
+    """The metrics parse, are served as metrics, hold the wanted families, and move with the requests made here."""
     probe, policy, moved = facts.probes["metrics"], facts.policy, facts.movement
     page = scrape(probe.answer, policy.moving_metric)
     seen = Evidence(

@@ -107,8 +107,8 @@ CHECKS: Checks[IngressFacts] = Checks()
 
 @CHECKS.settles("deployment.execution.ingress")
 def ingress(facts: IngressFacts) -> Verdict:
-    """Each host is published with TLS by an Ingress of a class that exists, leads to Services and ports that exist, and no
-    other Ingress takes its paths.
+    """Each host is published with TLS by an Ingress of a class that exists, and leads to Services and ports that exist;
+    no other Ingress takes its paths.
     """
     found, evidence = faults(facts), _seen(facts)
     if found:
