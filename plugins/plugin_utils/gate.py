@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
@@ -116,7 +117,7 @@ def decide(document: Mapping[str, Any], stage: str, policy: Policy) -> Decision:
     shutting: list[tuple[int, str]] = []
     notes: list[str] = []
     judged = False
-    left: dict[str, list[str]] = {}
+    left: dict[str, Counter[str]] = {}
     for entry in document["controls"]:
         policy.until(entry["stage"])
         if entry["stage"] not in due:
@@ -124,7 +125,7 @@ def decide(document: Mapping[str, Any], stage: str, policy: Policy) -> Decision:
         judged = judged or (entry["stage"] == stage and entry["state"] != "pending")
         objection = _objection(entry, kind, now)
         if objection and kind == SANDBOX and entry["state"] == "pending" and (key := policy.leaves_out(entry["id"])):
-            left.setdefault(key, []).append(str(entry["id"]))
+            left.setdefault(policy.leave_out[key], Counter())[key] += 1
         elif objection:
             if entry["level"] == "should":
                 notes.append(objection)
@@ -132,7 +133,7 @@ def decide(document: Mapping[str, Any], stage: str, policy: Policy) -> Decision:
                 shutting.append((_rank(entry), objection))
         elif entry.get("weaker"):
             notes.append(_line(entry, f"weaker than the document: {'; '.join(entry['weaker'])}"))
-    notes += [_left(key, ids, policy.leave_out[key]) for key, ids in left.items()]
+    notes += [_left(reason, keys) for reason, keys in left.items()]
     if not judged:
         broken = [line for rank, line in sorted(shutting, key=lambda item: item[0]) if rank < _ORDER.index("stale")]
         return Decision(NOT_ASSESSED, stage, (f"No control of the stage {stage} has been judged.", *broken))
@@ -185,10 +186,10 @@ def _left_out(given: Any) -> dict[str, str]:
     return {str(key): " ".join(reason.split()) for key, reason in given.items()}
 
 
-def _left(key: str, ids: Sequence[str], reason: str) -> str:
-    """What the policy lets be pending, as one line."""
-    named = "" if list(ids) == [key] else f" ({', '.join(ids)})"
-    return f"left out by the policy, {len(ids)} pending: {key}{named}: {reason}"
+def _left(reason: str, keys: Counter[str]) -> str:
+    """What the policy lets be pending for one reason, as one line."""
+    named = ", ".join(f"{key} ({number})" if number > 1 else key for key, number in keys.items())
+    return f"left out by the policy, {keys.total()} pending, {reason}: {named}"
 
 
 def _unexpired(entry: Entry, now: datetime) -> bool:

@@ -290,7 +290,8 @@ LEFT = Policy(leave_out={"a.validate": "not automated yet", "c": "later"})
 
 
 def left_out(state: str, kind: str = "sandbox") -> Any:
-    controls = (entry(id="a.b.c"), entry(state, id="a.validate.x"), entry("pending", id="c.d.e"))
+    controls = (entry(id="a.b.c"), entry(state, id="a.validate.x"))
+    controls = (*controls, entry("pending", id="c.d.e"), entry("pending", id="c.d.f"))
     return decide(document(*controls, kind=kind), "deploy", LEFT)
 
 
@@ -298,8 +299,8 @@ def test_what_is_left_out_may_be_pending_and_is_told() -> None:
     decision = left_out("pending")
     assert decision.decision == "open"
     assert decision.notes == (
-        "left out by the policy, 1 pending: a.validate (a.validate.x): not automated yet",
-        "left out by the policy, 1 pending: c (c.d.e): later",
+        "left out by the policy, 1 pending, not automated yet: a.validate",
+        "left out by the policy, 2 pending, later: c (2)",
     )
 
 
@@ -312,7 +313,7 @@ def test_what_is_left_out_is_never_red(state: str) -> None:
 
 def test_what_is_left_out_counts_outside_a_sandbox() -> None:
     decision = left_out("pending", "production")
-    assert [line.split()[0] for line in decision.reasons] == ["a.validate.x", "c.d.e"]
+    assert [line.split()[0] for line in decision.reasons] == ["a.validate.x", "c.d.e", "c.d.f"]
 
 
 @pytest.mark.parametrize(
