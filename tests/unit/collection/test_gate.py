@@ -160,7 +160,8 @@ def test_making_a_control_worse_never_opens_a_gate(controls: list[Any], index: i
     if index < len(worse):
         worse[index]["state"] = state
     before, after = (decide(document(*each), "operations", Policy()).decision for each in (controls, worse))
-    assert before == "open" or after != "open"
+    # Where nothing of the stage was judged, a red piece of advice is the first thing known, and shuts nothing.
+    assert before != "shut" or after != "open"
 
 
 @settings(deadline=None)
