@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
+from ansible_collections.bytebot.production.plugins.module_utils.checks.bodies import scrape
 from ansible_collections.bytebot.production.plugins.module_utils.checks.health import (
     Endpoint,
     Facts,
@@ -22,7 +23,6 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.health i
     metrics_problems,
     movement_problem,
     ready_problems,
-    scrape,
     startup_problems,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.clients.http import Answer, Http

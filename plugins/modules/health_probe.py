@@ -188,11 +188,11 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.bytebot.production.plugins.module_utils.argspec import HTTP_ARGS, ONLY_ARGS, http_of
+from ansible_collections.bytebot.production.plugins.module_utils.checks.bodies import expression_problem
 from ansible_collections.bytebot.production.plugins.module_utils.checks.health import (
     CHECKS,
     Endpoint,
     Policy,
-    expression_problem,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.clients.http import Http
 from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError

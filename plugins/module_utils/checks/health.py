@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import ipaddress
 import itertools
-import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -14,8 +13,18 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from ansible_collections.bytebot.production.plugins.module_utils.checks.bodies import (
+    PROCESS,
+    SHOWN,
+    Scrape,
+    holds,
+    is_exposition,
+    json_object,
+    quoted,
+    scrape,
+    table,
+)
 from ansible_collections.bytebot.production.plugins.module_utils.clients.http import REDIRECTS, Answer, shown_url
-from ansible_collections.bytebot.production.plugins.module_utils.errors import LibraryMissing
 from ansible_collections.bytebot.production.plugins.module_utils.judge import Checks
 from ansible_collections.bytebot.production.plugins.module_utils.model import (
     Evidence,
@@ -27,9 +36,6 @@ from ansible_collections.bytebot.production.plugins.module_utils.model import (
 
 DONE = frozenset({"completed", "listening", "connected"})  # what a finished initialization step says
 MIGRATIONS = "database_migrations"
-PROCESS = "process_start_time_seconds"  # tells the processes behind one address apart
-TEXT_VERSIONS = frozenset({"", "0.0.4", "1.0.0"})  # without a version the newest text format is meant
-_SHOWN = 60  # a longer value is described and not quoted: half of a secret could not be recognized
 _DEFAULT_PAGES = {
     "404 page not found": "the ingress's own page for an unknown host or path (Traefik, Go)",
     "default backend - 404": "the ingress's default backend (nginx)",
@@ -99,22 +105,6 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
-class Scrape:
-    """What one metrics page holds.
-
-    :param families: the names of its families and of their series.
-    :param process: which process answered; empty where the page does not tell.
-    :param value: the moving counter, summed over its labels; None where it has no series.
-    :param problem: why the page is no exposition; empty where it is one.
-    """
-
-    families: frozenset[str] = frozenset()
-    process: str = ""
-    value: float | None = None
-    problem: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Movement:
     """Counter values as (process, value), scraped before and after a known number of requests."""
 
@@ -152,8 +142,8 @@ CHECKS: Checks[Facts] = Checks()
 def live(facts: Facts) -> Verdict:
     """The live route answers 200 in time, and its body says ok with the promised fields and a time of now."""
     probe = facts.probes["live"]
-    said = _document(probe.answer)
-    good = f"It says ok, version {_quoted(said.get('version'))}, up for {_quoted(said.get('uptime'))} s"
+    said = json_object(probe.answer)
+    good = f"It says ok, version {quoted(said.get('version'))}, up for {quoted(said.get('uptime'))} s"
     return _verdict(probe, live_problems(probe.answer, facts.policy), good)
 
 
@@ -161,7 +151,7 @@ def live(facts: Facts) -> Verdict:
 def ready(facts: Facts) -> Verdict:
     """The ready route answers 200 in time, says ok, and so does each dependency that must be named."""
     probe = facts.probes["ready"]
-    good = f"It says ok, and so does each of {', '.join(map(_name, sorted(_table(probe.answer, 'checks'))))}"
+    good = f"It says ok, and so does each of {', '.join(map(_name, sorted(table(probe.answer, 'checks'))))}"
     return _verdict(probe, ready_problems(probe.answer, facts.policy), good)
 
 
@@ -169,8 +159,8 @@ def ready(facts: Facts) -> Verdict:
 def startup(facts: Facts) -> Verdict:
     """The startup route answers 200 in time, says ok, and every step of the initialization is finished."""
     probe = facts.probes["startup"]
-    steps = sorted(_table(probe.answer, "initialization").items())
-    good = f"It says ok; {', '.join(f'{_name(name)} {_quoted(value)}' for name, value in steps)}"
+    steps = sorted(table(probe.answer, "initialization").items())
+    good = f"It says ok; {', '.join(f'{_name(name)} {quoted(value)}' for name, value in steps)}"
     return _verdict(probe, startup_problems(probe.answer, facts.policy), good)
 
 
@@ -216,7 +206,7 @@ def live_problems(answer: Answer, policy: Policy) -> list[Problem]:
     problems = document_problems(answer, policy)
     if problems:
         return problems
-    said = _document(answer)
+    said = json_object(answer)
     if not _number(said.get("uptime")) or said["uptime"] < 0:
         problems.append(_unlike(answer, "uptime", said, "a number of seconds"))
     if not _whole(said.get("pid")) or said["pid"] < 1:
@@ -229,7 +219,7 @@ def _version_problems(answer: Answer, said: Mapping[str, Any], wanted: str) -> l
     if not isinstance(version, str) or not version:
         return [_unlike(answer, "version", said, "a text")]
     if wanted and version != wanted:
-        what = f"{shown_url(answer.url)} is answered by version {_quoted(version)}, and {_quoted(wanted)} is wanted."
+        what = f"{shown_url(answer.url)} is answered by version {quoted(version)}, and {quoted(wanted)} is wanted."
         return [Problem(what, "Check which image runs and that no older release or cache answers for this host.")]
     return []
 
@@ -237,7 +227,7 @@ def _version_problems(answer: Answer, said: Mapping[str, Any], wanted: str) -> l
 def ready_problems(answer: Answer, policy: Policy) -> list[Problem]:
     """Contract, health: status, timestamp, and every dependency ok, those that must be there and any other."""
     problems = document_problems(answer, policy)
-    checks, url = _table(answer, "checks"), shown_url(answer.url)
+    checks, url = table(answer, "checks"), shown_url(answer.url)
     if problems:
         return problems + _named_causes(checks)
     for name in sorted({*policy.dependencies, *checks}):
@@ -247,7 +237,7 @@ def ready_problems(answer: Answer, policy: Policy) -> list[Problem]:
             what = f"{url} does not name the dependency {_name(name)}."
             problems.append(Problem(what, "The readiness route must test it and report it; or correct dependencies."))
         elif state != "ok":
-            what = f"{url} says ready although its dependency {_name(name)} has status {_quoted(state)}."
+            what = f"{url} says ready although its dependency {_name(name)} has status {quoted(state)}."
             problems.append(Problem(what, f"Repair {_name(name)}; and the route must answer 503 while it is down."))
     return problems
 
@@ -265,13 +255,13 @@ def startup_problems(answer: Answer, policy: Policy) -> list[Problem]:
     problems = document_problems(answer, policy)
     if problems:
         return problems
-    steps, url = _table(answer, "initialization"), shown_url(answer.url)
+    steps, url = table(answer, "initialization"), shown_url(answer.url)
     if steps.get(MIGRATIONS) != "completed":
-        what = f"{url} says {MIGRATIONS} is {_quoted(steps.get(MIGRATIONS))}, and not completed."
+        what = f"{url} says {MIGRATIONS} is {quoted(steps.get(MIGRATIONS))}, and not completed."
         problems.append(Problem(what, "Look at the migration Job and the application's log; run the migrations."))
     for name, state in sorted(steps.items()):
         if name != MIGRATIONS and not (isinstance(state, str) and state in DONE):
-            what = f"{url} says the step {_name(name)} is {_quoted(state)}; {', '.join(sorted(DONE))} would be done."
+            what = f"{url} says the step {_name(name)} is {quoted(state)}; {', '.join(sorted(DONE))} would be done."
             problems.append(Problem(what, "Look at the application's log for why this step does not finish."))
     return problems
 
@@ -282,8 +272,8 @@ def metrics_problems(answer: Answer, page: Scrape, policy: Policy) -> list[Probl
     if problems:
         return problems
     url, kind = shown_url(answer.url), answer.headers.get("content-type", "")
-    if not _exposition(kind):
-        what = f"{url} answered with content type {_quoted(kind)}, which is no exposition format."
+    if not is_exposition(kind):
+        what = f"{url} answered with content type {quoted(kind)}, which is no exposition format."
         return [Problem(what, "Serve text/plain; version=0.0.4 or application/openmetrics-text; check the path.")]
     if page.problem:
         what = f"{url} cannot be read as metrics: {page.problem}."
@@ -306,9 +296,9 @@ def endpoint_problems(answer: Answer, wanted: Endpoint, policy: Policy) -> list[
     if problems:
         return problems
     if wanted.contains and wanted.contains not in answer.body:
-        what = f"{url} answered {answer.status} without the expected text {_quoted(wanted.contains)}{_whose(answer)}."
+        what = f"{url} answered {answer.status} without the expected text {quoted(wanted.contains)}{_whose(answer)}."
         problems.append(Problem(what, "Another application answers for this host: check the Ingress's backends."))
-    if wanted.jmespath and not _holds(wanted.jmespath, answer):
+    if wanted.jmespath and not holds(wanted.jmespath, answer):
         what = f"{url} answered {answer.status}, but {wanted.jmespath} does not hold in its body{_whose(answer)}."
         problems.append(Problem(what, "Another application or state answers: check the Ingress's backends."))
     return problems
@@ -319,12 +309,12 @@ def document_problems(answer: Answer, policy: Policy) -> list[Problem]:
     problems = answer_problems(answer, policy)
     if problems:
         return problems
-    url, said = shown_url(answer.url), _document(answer)
+    url, said = shown_url(answer.url), json_object(answer)
     if not said:
         what = f"{url} answered {answer.status}, but its body is not the promised JSON object{_whose(answer)}."
         return [Problem(what, "Check the path and which application answers for this host.")]
     if said.get("status") != "ok":
-        what = f"{url} answered {answer.status}, but its body says status {_quoted(said.get('status'))}."
+        what = f"{url} answered {answer.status}, but its body says status {quoted(said.get('status'))}."
         return [Problem(what, "Healthy is code and body: look at the application's log, and let it answer 503 then.")]
     return _timestamp_problems(answer, said.get("timestamp"), policy.max_skew)
 
@@ -380,90 +370,6 @@ def _never_falls(values: list[float]) -> bool:
     return all(earlier <= later for earlier, later in itertools.pairwise(values))
 
 
-# ---------------------------------------------------------------------- reading bodies
-
-
-def scrape(answer: Answer, moving: str) -> Scrape:
-    """Read a metrics page with the Prometheus project's own parser."""
-    parse = _parser(answer.headers.get("content-type", ""))
-    try:
-        families = list(parse(answer.body))
-        samples = [sample for family in families for sample in family.samples]
-        values = [float(sample.value) for sample in samples if sample.name == moving]
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, AssertionError) as exc:
-        return Scrape(problem=f"the parser says {_quoted(str(exc))}")
-    if not families:
-        return Scrape(problem="it holds no metric")
-    names = {family.name for family in families} | {sample.name for sample in samples}
-    names |= {f"{family.name}_total" for family in families if family.type == "counter"}  # the parser cuts it off
-    return Scrape(frozenset(names), _process(samples), math.fsum(values) if values else None)
-
-
-def _process(samples: list[Any]) -> str:
-    """What tells one process from another: its start, and when its first counter was made; empty where it says none.
-
-    The start alone is not enough: replicas that start within the same clock tick (10 ms) export the same number.
-    """
-    starts = [repr(sample.value) for sample in samples if sample.name == PROCESS]
-    created = [sample.value for sample in samples if sample.name.endswith("_created")]
-    return "/".join([*starts[:1], *([repr(min(created))] if created else [])]) if starts else ""
-
-
-def _parser(kind: str) -> Any:
-    try:
-        from prometheus_client import parser
-        from prometheus_client.openmetrics import parser as openmetrics
-    except ImportError as exc:
-        raise LibraryMissing("prometheus-client", str(exc)) from exc
-    strict = kind.partition(";")[0].strip().lower() == "application/openmetrics-text"
-    return openmetrics.text_string_to_metric_families if strict else parser.text_string_to_metric_families
-
-
-def _exposition(kind: str) -> bool:
-    media, *parameters = (part.strip().lower() for part in kind.split(";"))
-    versions = {part.partition("=")[2].strip('"') for part in parameters if part.startswith("version=")} or {""}
-    return media == "application/openmetrics-text" or (media == "text/plain" and versions <= TEXT_VERSIONS)
-
-
-def _document(answer: Answer) -> dict[str, Any]:
-    """The body as a JSON object; empty where it is none."""
-    try:
-        parsed = json.loads(answer.body)
-    except (ValueError, RecursionError):
-        return {}
-    return parsed if isinstance(parsed, dict) else {}
-
-
-def _table(answer: Answer, key: str) -> dict[str, Any]:
-    found = _document(answer).get(key)
-    return found if isinstance(found, dict) else {}
-
-
-def expression_problem(expression: str) -> str:
-    """Why a text is no JMESPath expression; empty where it is one."""
-    try:
-        _jmespath().compile(expression or "@")
-    except ValueError as exc:
-        return " ".join(str(exc).split())[:200].rstrip(".")
-    return ""
-
-
-def _holds(expression: str, answer: Answer) -> bool:
-    try:
-        found = _jmespath().search(expression, json.loads(answer.body))
-    except (ValueError, RecursionError):  # JMESPath's own errors are ValueErrors too
-        return False
-    return found is not None and found is not False and found not in ("", [], {})
-
-
-def _jmespath() -> Any:
-    try:
-        import jmespath
-    except ImportError as exc:
-        raise LibraryMissing("jmespath", str(exc)) from exc
-    return jmespath
-
-
 def _timestamp_problems(answer: Answer, stamp: Any, skew: float) -> list[Problem]:
     url = shown_url(answer.url)
     try:
@@ -471,7 +377,7 @@ def _timestamp_problems(answer: Answer, stamp: Any, skew: float) -> list[Problem
     except (ValueError, TypeError):
         at = None
     if at is None or at.tzinfo is None:
-        what = f"{url} has the timestamp {_quoted(stamp)}, which is no time with a zone (RFC 3339)."
+        what = f"{url} has the timestamp {quoted(stamp)}, which is no time with a zone (RFC 3339)."
         return [Problem(what, "Let the route give the time of the answer in RFC 3339.")]
     age = answer.at - at.timestamp()
     if abs(age) > skew:
@@ -514,7 +420,7 @@ def _time(answer: Answer) -> str:
 
 
 def _unlike(answer: Answer, key: str, said: Mapping[str, Any], wanted: str) -> Problem:
-    what = f"{shown_url(answer.url)} has {key} {_quoted(said.get(key))}, and {wanted} is promised."
+    what = f"{shown_url(answer.url)} has {key} {quoted(said.get(key))}, and {wanted} is promised."
     return Problem(what, "Let the route give all that its contract names; check which application answers.")
 
 
@@ -532,18 +438,8 @@ def _whose(answer: Answer) -> str:
     return f": {found} answers" if found else ""
 
 
-def _quoted(value: Any) -> str:
-    """A value for a sentence; a long one is described."""
-    if value is None:
-        return "nothing"
-    if isinstance(value, (dict, list)):
-        return f"a JSON {'object' if isinstance(value, dict) else 'list'} of {len(value)}"
-    text = repr(value) if isinstance(value, str) else json.dumps(value)
-    return text if len(text) <= _SHOWN else f"a value of {len(text)} characters"
-
-
 def _name(text: str) -> str:
-    return text if text.isprintable() and 0 < len(text) <= _SHOWN else _quoted(text)
+    return text if text.isprintable() and 0 < len(text) <= SHOWN else quoted(text)
 
 
 def _number(value: Any) -> bool:

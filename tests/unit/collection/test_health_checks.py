@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.bytebot.production.plugins.module_utils.checks import health
+from ansible_collections.bytebot.production.plugins.module_utils.checks import bodies, health
 from ansible_collections.bytebot.production.plugins.module_utils.checks.health import (
     Endpoint,
     Facts,
@@ -244,12 +244,12 @@ def test_a_family_without_samples_counts() -> None:
 def test_processes_of_the_same_start_are_told_apart_by_their_first_counter() -> None:
     made = ["# TYPE a_created gauge\na_created 7.25\n", "# TYPE a_created gauge\na_created 7.5\n"]
     kind = {"content-type": "text/plain; version=0.0.4"}
-    first, second = (health.scrape(answer(page() + more, headers=kind), "http_requests_total") for more in made)
+    first, second = (bodies.scrape(answer(page() + more, headers=kind), "http_requests_total") for more in made)
     assert first.process != second.process
 
 
 def test_the_moving_counter_is_summed_over_labels() -> None:
-    read = health.scrape(answer(page(5, 100.25), headers={"content-type": TEXT}), "http_requests_total")
+    read = bodies.scrape(answer(page(5, 100.25), headers={"content-type": TEXT}), "http_requests_total")
     assert (read.value, read.process, read.problem) == (6.0, "100.25", "")
 
 
@@ -333,8 +333,8 @@ def test_a_query_is_not_shown() -> None:
 
 
 def test_expressions_are_checked() -> None:
-    assert health.expression_problem("status == 'ok'") == health.expression_problem("") == ""
-    assert health.expression_problem("status ==")
+    assert bodies.expression_problem("status == 'ok'") == bodies.expression_problem("") == ""
+    assert bodies.expression_problem("status ==")
 
 
 # ---------------------------------------------------------------------- asking until right
