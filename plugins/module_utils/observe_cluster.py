@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from ansible_collections.bytebot.production.plugins.module_utils.checks import cluster_access, cluster_storage
@@ -46,6 +46,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.scratch_claim i
 Object = dict[str, Any]
 Read = TypeVar("Read")
 AT_ONCE = 8  # access reviews under way at the same time
+UNTIL_THERE = "default"  # where a scratch claim is made while the release's namespace is not there
 WATCHING = 4  # the major version of helm that waits by watching
 (VERSION, ACCESS, HELM, RESOURCES, STORAGE) = (
     f"infrastructure.cluster.{item}" for item in ("version", "access", "helm", "resources", "storage")
@@ -250,4 +251,7 @@ def _tried(
     needed = cluster_storage.needed(classes, cluster_storage.claims_of((*release.objects, *release.hooks)))
     if scope.probe is None or needed.problem or release.problem:
         return ()
-    return tuple(try_class(cluster, item, scope.probe) for item in needed.classes)
+    probe = scope.probe
+    if probe.namespace == scope.namespace and not _exists(cluster, scope.namespace):
+        probe = replace(probe, namespace=UNTIL_THERE)
+    return tuple(try_class(cluster, item, probe) for item in needed.classes)

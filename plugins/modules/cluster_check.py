@@ -72,7 +72,9 @@ options:
       - Where it is not set, C(infrastructure.cluster.storage) is V(pending).
     type: str
   probe_namespace:
-    description: Namespace of the scratch claim, which must be there. That of the release where it is not set.
+    description:
+      - Namespace of the scratch claim, which must be there. Where it is not set, that of the release, or V(default)
+        while that is not there yet.
     type: str
   probe_timeout:
     description: Seconds for each storage class to bind, write, read and expand. A certain failure ends it earlier.

@@ -17,8 +17,6 @@ from tests.integration.conftest import AS_ADMIN, ROOT, SANDBOX, Played, Player
 Kubectl = Callable[..., str]
 NAMESPACE = "bytebot-production"
 JUDGED = 17  # controls of the two sections that this version judges
-# Before the first deployment there is no namespace of the release in which a scratch claim could be made.
-FROM_NOTHING = {**AS_ADMIN, "infrastructure_probe_namespace": "default"}
 
 
 @pytest.fixture(scope="module")
@@ -31,10 +29,10 @@ def deployed(kubectl: Kubectl) -> str:
     kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found")
     psql = ("psql", "-q", "-h", "/run/postgresql", "-U", "postgres", "bytebot_production")
     kubectl("-n", "database", "exec", "postgres-0", "--", *psql, "-c", "DROP OWNED BY bytebot_user CASCADE")
-    foretold = Player()("deploy.yml", "--check", "--diff", variables=FROM_NOTHING)
+    foretold = Player()("deploy.yml", "--check", "--diff", variables=AS_ADMIN)
     assert foretold.code == 0, foretold.output[-4000:]
     assert NAMESPACE not in kubectl("get", "namespaces", "-o", "name"), "check mode made the namespace"
-    played = Player()("deploy.yml", "--diff", variables=FROM_NOTHING)
+    played = Player()("deploy.yml", "--diff", variables=AS_ADMIN)
     assert played.code == 0, played.output[-6000:]
     assert played.changed == foretold.changed, "check mode foretold another number of changes"
     command = [sys.executable, "-m", "sandbox", "up", "--progress", "plain"]
