@@ -12,7 +12,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.bytebot.production.plugins.module_utils.errors import CollectionError, InputError
-from ansible_collections.bytebot.production.plugins.module_utils.model import RED
+from ansible_collections.bytebot.production.plugins.module_utils.model import MUST, RED
 from ansible_collections.bytebot.production.plugins.plugin_utils import catalogue, gate
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.document import Document, read
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.results import STATES
@@ -65,9 +65,11 @@ def _report(args: Mapping[str, Any]) -> dict[str, Any]:
         raise InputError("facts: give names and values.")
     shown = [(str(name), str(value)) for name, value in facts.items()]
     parts = [terminal.facts(shown), terminal.table(known, sections, results), terminal.counts(known, sections, results)]
-    last = {str(result["control"]): result["state"] for result in results}
-    red = [control for control, state in last.items() if state in RED]
-    return {"msg": "\n\n".join(part for part in parts if part), "failed_controls": red}
+    last = {str(result["control"]): result for result in results}
+    red = [control for control, result in last.items() if result["state"] in RED]
+    musts = [id_ for id_ in red if MUST == known.controls[id_].level == (last[id_].get("level") or MUST)]
+    text = "\n\n".join(part for part in parts if part)
+    return {"msg": text, "failed_controls": red, "failed_must_controls": musts}
 
 
 def _checked_sections(given: Any, known: catalogue.Catalogue) -> list[str]:

@@ -72,4 +72,9 @@ failed_controls:
   returned: success
   type: list
   elements: str
+failed_must_controls:
+  description: Those among them that are no advice, neither by the catalogue nor by the result.
+  returned: success
+  type: list
+  elements: str
 """

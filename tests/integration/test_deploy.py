@@ -50,7 +50,7 @@ def again(deployed: str) -> Played:
 
 
 def test_an_administrator_is_told_to_use_an_account_of_its_own(deployed: str) -> None:
-    assert f"{JUDGED} of 44 controls judged: {JUDGED - 1} pass, 1 fail" in deployed
+    assert f"{JUDGED} of 44 controls judged: 1 fail, {JUDGED - 1} pass" in deployed
     assert "this account may do everything everywhere (cluster-admin)" in deployed
 
 

@@ -120,6 +120,12 @@ def test_what_is_red_is_what_the_table_shows_as_red() -> None:
     assert act(results=[result(LINT, "pass"), result(LINT, "fail")], sections=SECTION)["failed_controls"] == [LINT]
 
 
+def test_advice_is_red_and_no_failed_must() -> None:
+    advice = {**result(PODS, "fail"), "level": "should"}
+    out = act(results=[result(LINT, "fail"), advice], sections=SECTION)
+    assert (out["failed_controls"], out["failed_must_controls"]) == ([LINT, PODS], [LINT])
+
+
 def test_without_sections_all_are_shown() -> None:
     assert all(control.title in act(results=[])["msg"] for control in KNOWN.controls.values())
 
