@@ -14,7 +14,7 @@ from ansible.utils.display import Display
 from ansible_collections.bytebot.production.plugins.module_utils.errors import CollectionError, InputError
 from ansible_collections.bytebot.production.plugins.module_utils.model import MUST, RED
 from ansible_collections.bytebot.production.plugins.plugin_utils import catalogue, gate
-from ansible_collections.bytebot.production.plugins.plugin_utils.record.document import Document, read
+from ansible_collections.bytebot.production.plugins.plugin_utils.record.document import BLOCKED, Document, read
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.results import STATES
 from ansible_collections.bytebot.production.plugins.plugin_utils.render import terminal, write
 
@@ -52,7 +52,7 @@ def _written(folder: Path) -> tuple[Document, dict[str, str]]:
 def _recorded(document: Document) -> list[dict[str, Any]]:
     """What the record says of every control about which it says anything; what was judged in an earlier play too."""
     shown = (entry for entry in document["controls"] if entry["state"] != "pending" or entry["evidence"])
-    blocked = (entry for entry in document["controls"] if entry["summary"].startswith("blocked by "))
+    blocked = (entry for entry in document["controls"] if entry["summary"].startswith(BLOCKED))
     return [{**entry, "control": entry["id"]} for entry in (*shown, *blocked)]
 
 

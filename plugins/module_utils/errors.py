@@ -56,6 +56,10 @@ class Refused(CollectionError):
     """The system understood and refused the request (validation, admission, conflict)."""
 
 
+class RecordUnreadable(Refused):
+    """What Helm keeps of a release is there, and cannot be decoded."""
+
+
 class CommandFailed(CollectionError):
     """A command-line program ended with an error."""
 

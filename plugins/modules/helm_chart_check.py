@@ -171,15 +171,16 @@ def judge_chart(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
     inline = take(module, "values")
     given["values"] = redactor.data(inline)
     chart, values = str(chart_path(given["chart"])), Values.checked(given["values_files"], inline)
+    cluster, target = Cluster(connection, module.tmpdir), target_of(connection, given["namespace"], module.tmpdir)
     try:
-        helm = HelmCli(find_helm(given["binary_path"] or ""), target_of(connection, given["namespace"], module.tmpdir))
+        helm = HelmCli(find_helm(given["binary_path"] or ""), target)
         require_supported(parse_version(helm.call("version", "--short").stdout))
     except (ProgramMissing, CommandFailed, InputError) as exc:  # a finding of cluster_check; here nothing is known
         results = CHECKS.pending(exc.sentence, "Install a helm that is supported.", given["only"])
         nothing = {"chart": chart_digest(chart), "values": ""}
         return {"changed": False, "images": [], "digests": nothing, **results_of(results, redactor)}
     facts = observe(
-        Cluster(connection, module.tmpdir),
+        cluster,
         helm,
         redactor,
         name=given["name"],

@@ -59,8 +59,8 @@ requirements:
   - "cryptography >= 43 (Python package)"
 notes:
   - Needs the verbs list on Ingresses, Services and EndpointSlices and get on the TLS Secrets in the namespace,
-    and list on IngressClasses. Listing the Ingresses of all namespaces is used where permitted; the summary says
-    where it is not.
+    and list on IngressClasses and on the Ingresses of all namespaces. What may not be read makes the state V(error),
+    and the summary names it.
 seealso:
   - module: bytebot.production.health_probe
 """

@@ -125,7 +125,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.argspec import 
 )
 from ansible_collections.bytebot.production.plugins.module_utils.checks.release import CHECKS, running_digests
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
-from ansible_collections.bytebot.production.plugins.module_utils.errors import Refused
+from ansible_collections.bytebot.production.plugins.module_utils.errors import RecordUnreadable
 from ansible_collections.bytebot.production.plugins.module_utils.judge import known_only, results_of
 from ansible_collections.bytebot.production.plugins.module_utils.module import run_module
 from ansible_collections.bytebot.production.plugins.module_utils.observe_release import Scope, observe
@@ -163,7 +163,7 @@ def judge_release(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
     )
     try:
         facts = observe(cluster, scope, redactor, probe=not module.check_mode, tell=Progress.given(redactor))
-    except Refused as exc:  # helm's record cannot be read: what belongs to the release is not known
+    except RecordUnreadable as exc:  # what belongs to the release is not known
         results = CHECKS.pending(exc.sentence, "Put helm's record right first.", given["only"])
         said = results_of(results, redactor)
         return {"changed": False, "api_requests": cluster.requests, "image_digests": [], **said}

@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,10 @@ class Judged:
     states: Mapping[str, str]
     gate: str
     seconds: float
+
+    def unproven(self, controls: Iterable[str]) -> list[str]:
+        """Those among the controls that do not pass, with their states."""
+        return [f"{one} {self.states.get(one)}" for one in sorted(controls) if self.states.get(one) != "pass"]
 
     @property
     def red(self) -> frozenset[str]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from ansible_collections.bytebot.production.plugins.module_utils import manifest
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
-from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError, Refused
+from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError, RecordUnreadable
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
 
 Object = dict[str, Any]
@@ -104,7 +104,7 @@ def decode(stored: str, *, encoded_twice: bool = True) -> Release:
             data = gzip.decompress(data)
         return Release.from_helm(json.loads(data))
     except (ValueError, KeyError, TypeError, AttributeError, OSError, EOFError, zlib.error) as exc:
-        raise Refused(
+        raise RecordUnreadable(
             f"Helm's record of the release cannot be read ({type(exc).__name__}: {exc}). "
             "Look at the Secrets labelled owner=helm in the namespace."
         ) from exc

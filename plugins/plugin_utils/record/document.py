@@ -28,6 +28,7 @@ from ansible_collections.bytebot.production.plugins.plugin_utils.record.results 
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.store import Header
 
 Document = dict[str, Any]
+BLOCKED = "blocked by "  # how the summary of a control begins whose cause is another one
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +162,7 @@ class _Entries:
         """State, summary and remedy."""
         if cause := self._cause(control):
             own = f"; judged by itself it was {result['state']}: {result['summary']}" if result else ""
-            return "pending", f"blocked by {cause}{own}", f"Put {cause} right first."
+            return "pending", f"{BLOCKED}{cause}{own}", f"Put {cause} right first."
         if result is None:
             return ("pending", *self._why_pending(control))
         if reason := self.stale.get(control.id):

@@ -14,7 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.bytebot.production.plugins.module_utils.errors import CollectionError, InputError, Refused
+from ansible_collections.bytebot.production.plugins.module_utils.errors import (
+    CollectionError,
+    InputError,
+    RecordUnreadable,
+)
 from ansible_collections.bytebot.production.plugins.module_utils.helm.release import (
     Release,
     decode,
@@ -144,7 +148,7 @@ def test_a_store_that_cannot_be_read_is_refused() -> None:
 
 @pytest.mark.parametrize("data", [None, {}, {"release": None}])
 def test_a_labelled_secret_without_a_release_is_one_sentence(data: Any) -> None:
-    with pytest.raises(Refused, match="record of the release cannot be read"):
+    with pytest.raises(RecordUnreadable, match="record of the release cannot be read"):
         history(HeldCluster({**stored(FULL), "data": data}), "bytebot", SHOP)  # type: ignore[arg-type]
 
 

@@ -30,6 +30,7 @@ class Kubernetes:
         self.denied: set[str] = set()
         self.not_allowed: set[tuple[str, str]] = set()
         self.asked: list[Mapping[str, str]] = []
+        self.made_in: set[str] = set()
         self.listed: list[str] = []
         self.is_ready = (True, "[+]ping ok")
         self.pod_status: Object = {"phase": "Succeeded"}
@@ -91,6 +92,7 @@ class Kubernetes:
         return name.rpartition("-")[2] if self.log is None else self.log
 
     def _made(self, obj: Object, status: Object) -> Object:
+        self.made_in.add(obj["metadata"]["namespace"])
         made = {**obj, "metadata": {**obj["metadata"], "uid": obj["kind"]}, "status": status}
         if obj["kind"] == "PersistentVolumeClaim":
             made["spec"] = {**obj["spec"], "volumeName": "pv-1"}
@@ -308,3 +310,13 @@ def test_only_what_is_judged_is_looked_at() -> None:
     scope = replace(SCOPE, only=("infrastructure.cluster.version",), probe=PROBE)
     assert states(cluster, scope, cli.cli) == {"version": "pass"}
     assert (cluster.listed, cluster.asked, cli.calls) == (["Node"], [], [])
+
+
+@pytest.mark.parametrize(
+    ("place", "there", "made_in"), [(SHOP, True, SHOP), (SHOP, False, "default"), ("trials", False, "trials")]
+)
+def test_where_the_scratch_claim_is_made(place: str, there: bool, made_in: str) -> None:
+    cluster = whole()
+    cluster.objects = [one for one in cluster.objects if there or one["kind"] != "Namespace"]
+    assert states(cluster, replace(SCOPE, probe=replace(PROBE, namespace=place)))["storage"] == "pass"
+    assert cluster.made_in == {made_in}

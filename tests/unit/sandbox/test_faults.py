@@ -49,8 +49,7 @@ def test_nothing_that_it_turns_red_rests_on_another_that_it_turns_red(fault: Fau
 
 def test_no_part_of_the_collection_knows_a_fault_or_the_sandbox() -> None:
     names = re.compile("|".join([*registry.FAULTS, "SANDBOX_FAULT", r"bytebot\.test", r"registry\.sandbox"]))
-    # Cause codes and catalogue words may be the same words as faults; only these two files define them.
-    allowed = {"crash_loop"}
+    allowed = {"crash_loop"}  # the cause of a roll-out that fails has the same name
     found = {
         f"{path.relative_to(ROOT)}: {match}"
         for folder in ("plugins", "roles", "playbooks")

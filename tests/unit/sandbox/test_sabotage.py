@@ -39,6 +39,12 @@ def test_what_counts(fault: Fault, states: dict[str, str], gate: str, bitten: bo
     assert ("COLLATERAL" in row(bite)) is bool(collateral)
 
 
+def test_only_a_pass_is_green() -> None:
+    judged = Judged({"a.b.c": "pass", "d.e.f": "inconclusive"}, "shut", 1.0)
+    assert judged.unproven(["a.b.c"]) == []
+    assert judged.unproven(["g.h.i", "d.e.f", "a.b.c"]) == ["d.e.f inconclusive", "g.h.i None"]
+
+
 def test_the_last_line_counts() -> None:
     good = Bite.of(FAULT, Judged({"a.b.c": "fail"}, "shut", 1.0))
     bad = Bite.of(FAULT, Judged({"d.e.f": "fail", "g.h.i": "fail"}, "shut", 1.0))

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -48,7 +49,7 @@ class Faulty:
         await self._app(scope, receive, changed)
 
 
-def _says(path: str, change: Callable[[dict[str, object]], dict[str, object]]) -> tuple[str, Change]:
+def _says(path: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> tuple[str, Change]:
     return path, lambda _headers, body: json.dumps(change(json.loads(body))).encode()
 
 
@@ -58,7 +59,7 @@ def _live_error() -> tuple[str, Change]:
 
 def _down_yet_200() -> tuple[str, Change]:
     down = {"status": "error", "responseTime": "2000ms"}
-    return _says("/health/ready", lambda said: {**said, "checks": {**dict(said["checks"]), "database": down}})  # type: ignore[call-overload]
+    return _says("/health/ready", lambda said: {**said, "checks": {**said["checks"], "database": down}})
 
 
 def _never_started() -> tuple[str, Change]:
