@@ -65,6 +65,13 @@ def digest(objects: Iterable[Mapping[str, Any]]) -> str:
     return sha256("---\n".join(texts).encode()).hexdigest()
 
 
+def digests(objects: Iterable[Mapping[str, Any]], namespace: str) -> dict[str, str]:
+    """SHA-256 of each object by its identity in words. Of a Secret only the keys count: a digest of a poor password
+    could be guessed.
+    """
+    return {str(identity(obj, namespace)): digest([masked(obj)]) for obj in objects}
+
+
 def masked(obj: Mapping[str, Any], other: Mapping[str, Any] | None = None) -> Object:
     """A copy whose Secret data is hidden; keys whose value is not the same in ``other`` are marked as changed."""
     copy = {key: value for key, value in obj.items() if key != "stringData"}

@@ -5,10 +5,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ansible_collections.bytebot.production.plugins.module_utils.checks.chart import ChartFacts, LintMessage
+from ansible_collections.bytebot.production.plugins.module_utils.checks.chart_facts import (
+    ChartFacts,
+    LintMessage,
+    ValueFacts,
+    Wanted,
+)
+from ansible_collections.bytebot.production.plugins.module_utils.checks.value_use import (
+    Path,
+    changed_at,
+    defaults_of,
+    doubtful,
+    merged,
+    uses,
+)
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
 from ansible_collections.bytebot.production.plugins.module_utils.drift import differences
 from ansible_collections.bytebot.production.plugins.module_utils.errors import (
@@ -17,10 +31,11 @@ from ansible_collections.bytebot.production.plugins.module_utils.errors import (
     NotThere,
     Refused,
 )
+from ansible_collections.bytebot.production.plugins.module_utils.helm.chart_source import read_chart
 from ansible_collections.bytebot.production.plugins.module_utils.helm.cli import HelmCli
 from ansible_collections.bytebot.production.plugins.module_utils.helm.release import Release, learn_secrets
 from ansible_collections.bytebot.production.plugins.module_utils.helm.values import Values
-from ansible_collections.bytebot.production.plugins.module_utils.manifest import identity
+from ansible_collections.bytebot.production.plugins.module_utils.manifest import digest, identity
 from ansible_collections.bytebot.production.plugins.module_utils.podspec import pod_template
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
 
@@ -29,16 +44,33 @@ _LINT_LINE = re.compile(r"^\[(INFO|WARNING|ERROR)\]\s*(.*)$")
 _MANAGER = "helm"
 
 
-def observe(
-    cluster: Cluster, helm: HelmCli, redactor: Redactor, *, name: str, namespace: str, chart: str, values: Values
-) -> ChartFacts:
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which chart is looked at, with which values, and what it is judged by.
+
+    :param chart: folder or archive of the chart; :param judges_values: whether the values' own controls are asked for.
+    :param others: values of other environments, by name.
+    """
+
+    name: str
+    namespace: str
+    chart: str
+    values: Values
+    wanted: Wanted = field(default_factory=Wanted)
+    others: Mapping[str, Values] = field(default_factory=dict)
+    judges_values: bool = True
+
+
+def observe(cluster: Cluster, helm: HelmCli, redactor: Redactor, scope: Scope) -> ChartFacts:
     """Lint the chart, render it on the server, and ask admission about every object and a pod of each template."""
+    chart, values, namespace = scope.chart, scope.values, scope.namespace
     values.teach(redactor)
     done = helm.attempt("lint", chart, "--strict", "--with-subcharts", *values.arguments(), stdin=values.stdin())
-    release, problem = _rendered(helm, name, chart, values)
+    release, problem = _rendered(helm, scope.name, chart, values)
     objects, hooks = (release.objects, release.operating_hooks) if release else ((), ())
     learn_secrets(redactor, (*objects, *(release.hooks if release else ())))
     refusals, not_asked, asked = _admission(cluster, objects, hooks, namespace)
+    about, wanted = _values(helm, scope, release) if scope.judges_values else (ValueFacts(), scope.wanted)
     return ChartFacts(
         chart=chart,
         values=values.files,
@@ -52,7 +84,59 @@ def observe(
         not_asked=tuple(not_asked),
         asked=asked,
         values_digest=release.values_digest if release else "",
+        value_facts=about,
+        wanted=wanted,
     )
+
+
+# ---------------------------------------------------------------------------- values
+
+
+def _values(helm: HelmCli, scope: Scope, release: Release | None) -> tuple[ValueFacts, Wanted]:
+    """What the chart's own files say of the values, and what each doubtful one does when it is another."""
+    source = read_chart(scope.chart)
+    defaults, given = defaults_of(source), scope.values.merged()
+    doubts = doubtful(given, defaults, uses(source))
+    idle, undecided = _without_effect(helm, scope, release, (*doubts.unread, *doubts.undecided))
+    others = {name: merged(defaults, other.merged()) for name, other in scope.others.items()}
+    about = ValueFacts(
+        merged=merged(defaults, given),
+        given=given,
+        schema=source.schema,
+        unread=tuple(path for path in doubts.unread if path in (*idle, *undecided)),
+        without_effect=tuple(path for path in doubts.undecided if path in idle),
+        undecided=tuple(path for path in doubts.undecided if path in undecided),
+    )
+    return about, replace(scope.wanted, others=others)
+
+
+def _without_effect(
+    helm: HelmCli, scope: Scope, release: Release | None, paths: tuple[Path, ...]
+) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+    """Those values whose change leaves all that is rendered as it is, and those of which that cannot be seen.
+
+    A value that a schema or a template refuses when it is another is read by it. Where two renderings of the same
+    values differ (random values), nothing can be seen.
+    """
+    if not paths:
+        return (), ()
+    if release is None:
+        return (), paths
+
+    def same(changed: tuple[Path, ...]) -> bool:
+        changes = changed_at(scope.values.merged(), changed)
+        found, _problem = _rendered(helm, scope.name, scope.chart, scope.values.over(changes))
+        return found is not None and _content(found) == _content(release)
+
+    if not same(()):
+        return (), paths
+    if same(paths):
+        return paths, ()
+    return tuple(path for path in paths if same((path,))), ()
+
+
+def _content(release: Release) -> str:
+    return digest((*release.objects, *release.hooks))
 
 
 def parse_lint(text: str) -> Iterator[LintMessage]:

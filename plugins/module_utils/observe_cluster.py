@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -18,7 +18,9 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.cluster_
     Served,
     Situation,
 )
+from ansible_collections.bytebot.production.plugins.module_utils.checks.cluster_capacity import unusable
 from ansible_collections.bytebot.production.plugins.module_utils.checks.cluster_facts import (
+    NAMESPACE_LABELS,
     ClusterFacts,
     HelmFacts,
     Rendered,
@@ -51,6 +53,7 @@ WATCHING = 4  # the major version of helm that waits by watching
 (VERSION, ACCESS, HELM, RESOURCES, STORAGE) = (
     f"infrastructure.cluster.{item}" for item in ("version", "access", "helm", "resources", "storage")
 )
+(PLACE, ROOM, CLASSES) = (f"deployment.preparation.{item}" for item in ("namespace", "resources", "storage"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ class Scope:
 
     :param chart: folder or archive of the chart; empty where none is given.
     :param probe: how a scratch claim is made; None where none may be, for the reason in ``no_probe``.
+    :param namespace_labels: the labels that the namespace must have; :param check_mode: whether nothing may be made.
     :param only: the controls that are judged; empty for all.
     """
 
@@ -71,6 +75,8 @@ class Scope:
     minimum_memory: str = "32G"
     probe: Probe | None = None
     no_probe: str = ""
+    namespace_labels: Mapping[str, str] = field(default_factory=lambda: dict(NAMESPACE_LABELS))
+    check_mode: bool = False
     only: Collection[str] = ()
 
     def judges(self, *controls: str) -> bool:
@@ -86,13 +92,15 @@ def observe(cluster: Cluster, find_helm: Callable[[], HelmCli], scope: Scope, re
     look = _Look(cluster)
     server_version = cluster.version()
     ready, readyz = look.permitted("readyz", cluster.ready, (True, "")) if scope.judges(VERSION) else (True, "")
-    nodes = look.list("v1", "Node") if scope.judges(VERSION, RESOURCES) else ()
-    pods = look.list("v1", "Pod") if scope.judges(RESOURCES) and scope.chart else ()
-    classes = look.list("storage.k8s.io/v1", "StorageClass") if scope.judges(STORAGE) else ()
-    helm, cli = _helm(cluster, find_helm, scope) if scope.judges(ACCESS, HELM, RESOURCES, STORAGE) else (None, None)
+    nodes = look.list("v1", "Node") if scope.judges(VERSION, RESOURCES, STORAGE, ROOM, CLASSES) else ()
+    pods = look.list("v1", "Pod") if scope.judges(RESOURCES, ROOM) and scope.chart else ()
+    classes = look.list("storage.k8s.io/v1", "StorageClass") if scope.judges(STORAGE, CLASSES) else ()
+    place = _look_at_namespace(look, scope)
+    renders = scope.judges(ACCESS, HELM, RESOURCES, STORAGE, ROOM, CLASSES)
+    helm, cli = _helm(cluster, find_helm, scope) if renders else (None, None)
     rendered = _rendered(cli, scope, redactor) if helm and scope.chart else None
     asked, missing, wildcard = _access(look, scope, helm, rendered) if helm and scope.judges(ACCESS) else (0, (), False)
-    tried = _tried(cluster, scope, classes, rendered) if scope.judges(STORAGE) and not look.denied.get(_CLASS) else ()
+    tried = _tried(look, scope, classes, rendered, nodes) if scope.judges(STORAGE) else ()
     return ClusterFacts(
         namespace=scope.namespace,
         server_version=server_version,
@@ -109,13 +117,41 @@ def observe(cluster: Cluster, find_helm: Callable[[], HelmCli], scope: Scope, re
         rendered=rendered,
         tried=tried,
         no_probe="" if scope.probe else scope.no_probe,
+        namespace_object=place.namespace,
+        namespace_labels=scope.namespace_labels,
+        quotas=place.quotas,
+        limit_ranges=place.limit_ranges,
+        claims=place.claims,
+        check_mode=scope.check_mode,
         minimum_version=scope.minimum_version,
         minimum_cpu=scope.minimum_cpu,
         minimum_memory=scope.minimum_memory,
     )
 
 
-_CLASS = "StorageClass"
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What is known of the release's namespace."""
+
+    namespace: Object | None = None
+    quotas: tuple[Object, ...] = ()
+    limit_ranges: tuple[Object, ...] = ()
+    claims: tuple[Object, ...] = ()
+
+
+def _look_at_namespace(look: _Look, scope: Scope) -> _Place:
+    def some(kind: str, *controls: str) -> tuple[Object, ...]:
+        return look.list("v1", kind, scope.namespace) if scope.judges(*controls) else ()
+
+    def read() -> Object | None:
+        return look.cluster.get("v1", "Namespace", scope.namespace)
+
+    return _Place(
+        namespace=look.permitted("Namespace", read, None) if scope.judges(PLACE) else None,
+        quotas=some("ResourceQuota", PLACE, ROOM),
+        limit_ranges=some("LimitRange", ROOM),
+        claims=some("PersistentVolumeClaim", CLASSES),
+    )
 
 
 class _Look:
@@ -125,8 +161,8 @@ class _Look:
         self.cluster = cluster
         self.denied: dict[str, str] = {}
 
-    def list(self, api_version: str, kind: str) -> tuple[Object, ...]:
-        return self.permitted(kind, lambda: tuple(self.cluster.list(api_version, kind)), ())
+    def list(self, api_version: str, kind: str, namespace: str = "") -> tuple[Object, ...]:
+        return self.permitted(kind, lambda: tuple(self.cluster.list(api_version, kind, namespace)), ())
 
     def permitted(self, what: str, read: Callable[[], Read], otherwise: Read) -> Read:
         try:
@@ -244,10 +280,15 @@ def _served(cluster: Cluster, rendered: Rendered | None) -> tuple[Served, ...]:
 
 
 def _tried(
-    cluster: Cluster, scope: Scope, classes: tuple[Object, ...], rendered: Rendered | None
+    look: _Look, scope: Scope, classes: tuple[Object, ...], rendered: Rendered | None, nodes: tuple[Object, ...]
 ) -> tuple[cluster_storage.Tried, ...]:
-    """A trial of each class that is needed, where a probe may be made and nothing is wrong with the classes as such."""
-    release = rendered or Rendered()
+    """A trial of each class that is needed, where a probe may be made and nothing is wrong with the classes as such.
+
+    Where no node takes pods, nothing could be learned of the storage by waiting.
+    """
+    cluster, release = look.cluster, rendered or Rendered()
+    if "StorageClass" in look.denied or not ("Node" in look.denied or any(not unusable(node, ()) for node in nodes)):
+        return ()
     needed = cluster_storage.needed(classes, cluster_storage.claims_of((*release.objects, *release.hooks)))
     if scope.probe is None or needed.problem or release.problem:
         return ()

@@ -26,7 +26,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.errors import (
     Refused,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.helm.release import history, learn_secrets
-from ansible_collections.bytebot.production.plugins.module_utils.manifest import Identity, identity
+from ansible_collections.bytebot.production.plugins.module_utils.manifest import Identity, digests, identity
 from ansible_collections.bytebot.production.plugins.module_utils.model import utc_now
 from ansible_collections.bytebot.production.plugins.module_utils.progress import Tell, nobody
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
@@ -53,6 +53,7 @@ class Scope:
     settle_s: float = 5.0
     max_restarts: int = 3
     expected_digests: Mapping[str, str] = field(default_factory=dict)
+    expected_objects: Mapping[str, str] = field(default_factory=dict)
 
 
 def observe(
@@ -68,7 +69,8 @@ def observe(
 
     Where a container is younger than the quiet period, the rest of that period is waited for and restarts are compared.
     """
-    workloads, services, missing = _members(cluster, scope, redactor)
+    members = _members(cluster, scope, redactor)
+    workloads = members.workloads
     watch = RolloutWatch(cluster, scope.namespace, Patience())
     watch.look(workloads)
     facts = ReleaseFacts(
@@ -76,11 +78,14 @@ def observe(
         workloads=tuple(str(item) for item in workloads),
         status=watch.status,
         pods=_pods(watch),
-        services=tuple(services),
-        missing_services=tuple(missing),
+        services=members.services,
+        missing_services=members.missing_services,
         quiet_s=scope.quiet_s,
         max_restarts=scope.max_restarts,
         expected_digests=scope.expected_digests,
+        expected_objects=scope.expected_objects,
+        deployed_objects=members.objects,
+        revision=members.revision,
         probed=probe,
     )
     facts = _with_services(cluster, facts, scope.settle_s, pause)
@@ -127,23 +132,41 @@ def _after_quiet_period(
     )
 
 
-def _members(cluster: Cluster, scope: Scope, redactor: Redactor) -> tuple[list[Identity], list[Object], list[str]]:
-    """The release's workloads, its Services as they are, and the names of those that are not there."""
+@dataclass(frozen=True, slots=True)
+class _Members:
+    """What belongs to the release: its workloads, its Services as they are, and the names of those that are not there.
+
+    :param objects: digests of what helm deployed, by identity; :param revision: helm's number of it.
+    """
+
+    workloads: list[Identity] = field(default_factory=list)
+    services: tuple[Object, ...] = ()
+    missing_services: tuple[str, ...] = ()
+    objects: Mapping[str, str] = field(default_factory=dict)
+    revision: int = 0
+
+
+def _members(cluster: Cluster, scope: Scope, redactor: Redactor) -> _Members:
     if not scope.release:
-        return *_selected(cluster, scope), []
+        workloads, services = _selected(cluster, scope)
+        return _Members(workloads, tuple(services))
     known = history(cluster, scope.release, scope.namespace, os.environ.get("HELM_DRIVER", ""))
     if not known:
-        return [], [], []
+        return _Members()
     objects = known[0].objects
     learn_secrets(redactor, (*objects, *known[0].hooks))
-    workloads = [identity(obj, scope.namespace) for obj in objects if obj["kind"] in WATCHED]
     wanted = {
         identity(obj, scope.namespace) for obj in _with_selector(obj for obj in objects if obj["kind"] == "Service")
     }
     namespaces = sorted({item.namespace for item in wanted})
     live = {identity(one): one for namespace in namespaces for one in cluster.list("v1", "Service", namespace)}
-    missing = sorted(item.name for item in wanted - live.keys())
-    return workloads, [live[item] for item in sorted(wanted & live.keys())], missing
+    return _Members(
+        workloads=[identity(obj, scope.namespace) for obj in objects if obj["kind"] in WATCHED],
+        services=tuple(live[item] for item in sorted(wanted & live.keys())),
+        missing_services=tuple(sorted(item.name for item in wanted - live.keys())),
+        objects=digests(objects, scope.namespace),
+        revision=known[0].revision,
+    )
 
 
 def _selected(cluster: Cluster, scope: Scope) -> tuple[list[Identity], list[Object]]:

@@ -1,5 +1,5 @@
 #!/usr/bin/python
-# Judges a cluster before anything is deployed: version, access, Helm, resources, storage.
+# Judges a cluster and a namespace before anything is deployed: version, access, Helm, resources, storage.
 # SPDX-FileCopyrightText: The bytebot.production authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
@@ -16,7 +16,8 @@ description:
   - Looks at a cluster once and judges its version and nodes, this account's permissions, Helm, the room that is left,
     and its storage classes.
   - Settles C(infrastructure.cluster.version), C(infrastructure.cluster.access), C(infrastructure.cluster.helm),
-    C(infrastructure.cluster.resources) and C(infrastructure.cluster.storage).
+    C(infrastructure.cluster.resources) and C(infrastructure.cluster.storage), and of the release's namespace
+    C(deployment.preparation.namespace), C(deployment.preparation.resources) and C(deployment.preparation.storage).
   - Where a chart is given, the rendered release says which permissions, how much room and which storage classes are
     needed. Without one, the usual kinds, the minimum and the default storage class are judged.
   - Nodes count that are Ready, not cordoned, and without a taint that keeps pods away, unless all pods of the release
@@ -24,6 +25,10 @@ description:
   - For storage, a scratch claim of each class needed is bound, written and read by a short-lived pod, expanded where
     the class allows it, and removed. The objects bear the label C(bytebot.production/scratch=storage); whatever bears
     it in that namespace from an earlier run is removed first.
+  - The namespace must be Active, have its labels, and enforce a Pod Security Standard. A namespace without a
+    ResourceQuota is red as advice (level V(should)).
+  - The room is that of now, without the minimum that the cluster must offer, and within the namespace's ResourceQuotas
+    and LimitRanges.
   - A control that does not hold is a result, not a failure of the module. So is a helm that is missing.
 extends_documentation_fragment:
   - bytebot.production.cluster
@@ -52,6 +57,10 @@ options:
   binary_path:
     description: The helm program, 3.14 or newer, or 4. The first one on E(PATH) where it is not set.
     type: path
+  namespace_labels:
+    description: Labels that the namespace must have, with their values.
+    type: dict
+    default: {environment: production}
   minimum_version:
     description: The oldest Kubernetes version that is accepted. Older than V(1.25) is told as weaker than the document.
     type: str
@@ -83,7 +92,7 @@ options:
 attributes:
   check_mode:
     description: In check mode no scratch claim is made, so C(infrastructure.cluster.storage) is V(pending) unless a
-      class is unknown.
+      class is unknown. So is C(deployment.preparation.namespace) while the namespace is not there.
     support: full
   diff_mode:
     description: Nothing stays changed, so there is no difference to show.
@@ -106,6 +115,18 @@ EXAMPLES = r"""
     probe_image: docker.io/library/busybox:1.37
     probe_namespace: default
   register: cluster
+
+- name: Judge what the deployment finds prepared
+  bytebot.production.cluster_check:
+    namespace: bytebot-production
+    release: bytebot
+    chart: ./helm-chart
+    values_files:
+      - values-production.yaml
+    only:
+      - deployment.preparation.namespace
+      - deployment.preparation.resources
+      - deployment.preparation.storage
 
 - name: Judge version and access only
   bytebot.production.cluster_check:
@@ -172,6 +193,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.argspec import 
     connection_of,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.checks.cluster import CHECKS
+from ansible_collections.bytebot.production.plugins.module_utils.checks.cluster_facts import NAMESPACE_LABELS
 from ansible_collections.bytebot.production.plugins.module_utils.checks.cluster_version import minor_of
 from ansible_collections.bytebot.production.plugins.module_utils.checks.workload import quantity
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster, Connection
@@ -196,6 +218,7 @@ ARGUMENTS: dict[str, Any] = {
     "values_files": {"type": "list", "elements": "path", "default": []},
     "values": {"type": "dict", "default": {}, "no_log": True},  # there may be secrets inside; the rest is put back
     "binary_path": {"type": "path"},
+    "namespace_labels": {"type": "dict", "default": dict(NAMESPACE_LABELS)},
     "minimum_version": {"type": "str", "default": "1.25"},
     "minimum_cpu": {"type": "str", "default": "16"},
     "minimum_memory": {"type": "str", "default": "32G"},
@@ -245,6 +268,8 @@ def _scope(module: AnsibleModule, inline: dict[str, Any]) -> Scope:
         minimum_memory=given["minimum_memory"],
         probe=Probe(place, image, given["probe_timeout"]) if image and not module.check_mode else None,
         no_probe="it needs a probe, and check mode sends none." if module.check_mode else missing,
+        namespace_labels={str(key): str(value) for key, value in given["namespace_labels"].items()},
+        check_mode=module.check_mode,
         only=tuple(given["only"]),
     )
 

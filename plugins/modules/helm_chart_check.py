@@ -16,8 +16,10 @@ description:
   - Lints the chart strictly with the real values and all subcharts, renders it on the cluster's own API, and judges the
     rendered workloads.
   - Asks admission, by a server-side dry run, about every object and about a pod from each template. Nothing is stored.
-  - Settles C(deployment.validation.lint), C(deployment.validation.resources) and
-    C(deployment.validation.security_context).
+  - Reads the chart's templates for the values that they read. Of a given value that may have no effect, the chart is
+    rendered with another one in its place; where nothing changes, the value is named.
+  - Settles C(deployment.validation.lint), C(deployment.validation.values), C(deployment.validation.resources),
+    C(deployment.validation.environment) and C(deployment.validation.security_context).
   - A control that does not hold is a result, not a failure of the module.
 extends_documentation_fragment:
   - bytebot.production.cluster
@@ -47,6 +49,50 @@ options:
   binary_path:
     description: The helm program, 3.14 or newer, or 4. The first one on E(PATH) where it is not set.
     type: path
+  environment:
+    description: Name of the environment. Variables and values named for it must say so.
+    type: str
+    default: production
+  hosts:
+    description: Host names that the release's Ingresses must serve, all of them and no other. Not judged where empty.
+    type: list
+    elements: str
+    default: []
+  minimum_replicas:
+    description: Replicas that each Deployment and StatefulSet behind a Service must have, so that one may go.
+    type: int
+    default: 2
+  required_values:
+    description: Dotted paths of values that must be set, beside those that the chart itself requires.
+    type: list
+    elements: str
+    default: []
+  other_environments:
+    description: Other environments, whose values this one's are compared with.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: Name of the other environment.
+        type: str
+        required: true
+      values_files:
+        description: Its values files in their order.
+        type: list
+        elements: path
+        required: true
+  must_differ:
+    description: Dotted paths of values that may not be the same in another environment.
+    type: list
+    elements: str
+    default: [global.domain]
+  foreign_words:
+    description: Words that name other environments in host names, addresses and names. Those in O(environment) do not
+      count, nor do those in the domains of O(hosts).
+    type: list
+    elements: str
+    default: [dev, development, preprod, qa, stage, staging, test, testing, uat]
 attributes:
   check_mode:
     description: Nothing is ever changed, so check mode does the same.
@@ -71,6 +117,22 @@ EXAMPLES = r"""
     values_files:
       - values-production.yaml
   register: chart
+
+- name: Judge whether the values are those of production, and none of staging's
+  bytebot.production.helm_chart_check:
+    name: bytebot
+    namespace: bytebot-production
+    chart: ./helm-chart
+    values_files:
+      - values-production.yaml
+    hosts:
+      - api.bytebot.com
+    other_environments:
+      - name: staging
+        values_files: [values-staging.yaml]
+    must_differ:
+      - global.domain
+      - redis.keyPrefix
 
 - name: Stop where anything is red
   ansible.builtin.assert:
@@ -105,6 +167,11 @@ failed_controls:
   returned: always
   type: list
   elements: str
+objects:
+  description: SHA-256 of each rendered object, by kind, namespace and name; of a Secret only the keys count.
+  returned: always
+  type: dict
+  sample: {"Deployment bytebot-production/bytebot-api": "5f1c…"}
 digests:
   description: SHA-256 over the chart's files and the merged values; the latter empty where it does not render.
   returned: always
@@ -127,6 +194,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.argspec import 
     connection_of,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.checks.chart import CHECKS
+from ansible_collections.bytebot.production.plugins.module_utils.checks.chart_facts import FOREIGN, Wanted
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
 from ansible_collections.bytebot.production.plugins.module_utils.errors import (
     CommandFailed,
@@ -144,8 +212,9 @@ from ansible_collections.bytebot.production.plugins.module_utils.helm.cli import
 from ansible_collections.bytebot.production.plugins.module_utils.helm.values import Values
 from ansible_collections.bytebot.production.plugins.module_utils.judge import known_only, results_of
 from ansible_collections.bytebot.production.plugins.module_utils.kubeconfig import target_of
+from ansible_collections.bytebot.production.plugins.module_utils.manifest import digests
 from ansible_collections.bytebot.production.plugins.module_utils.module import run_module
-from ansible_collections.bytebot.production.plugins.module_utils.observe_chart import observe
+from ansible_collections.bytebot.production.plugins.module_utils.observe_chart import Scope, observe
 from ansible_collections.bytebot.production.plugins.module_utils.podspec import images
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
 from ansible_collections.bytebot.production.plugins.module_utils.secret.hide import take
@@ -159,6 +228,21 @@ ARGUMENTS: dict[str, Any] = {
     "values_files": {"type": "list", "elements": "path", "default": []},
     "values": {"type": "dict", "default": {}, "no_log": True},  # there may be secrets inside; the rest is put back
     "binary_path": {"type": "path"},
+    "environment": {"type": "str", "default": "production"},
+    "hosts": {"type": "list", "elements": "str", "default": []},
+    "minimum_replicas": {"type": "int", "default": 2},
+    "required_values": {"type": "list", "elements": "str", "default": []},
+    "other_environments": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "name": {"type": "str", "required": True},
+            "values_files": {"type": "list", "elements": "path", "required": True},
+        },
+    },
+    "must_differ": {"type": "list", "elements": "str", "default": ["global.domain"]},
+    "foreign_words": {"type": "list", "elements": "str", "default": list(FOREIGN)},
 }
 
 
@@ -178,22 +262,39 @@ def judge_chart(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
     except (ProgramMissing, CommandFailed, InputError) as exc:  # a finding of cluster_check; here nothing is known
         results = CHECKS.pending(exc.sentence, "Install a helm that is supported.", given["only"])
         nothing = {"chart": chart_digest(chart), "values": ""}
-        return {"changed": False, "images": [], "digests": nothing, **results_of(results, redactor)}
-    facts = observe(
-        cluster,
-        helm,
-        redactor,
+        return {"changed": False, "images": [], "objects": {}, "digests": nothing, **results_of(results, redactor)}
+    facts = observe(cluster, helm, redactor, _scope(given, chart, values))
+    return {
+        "changed": False,
+        "images": images(facts.objects),
+        "objects": digests(facts.objects, facts.namespace),
+        "digests": {"chart": chart_digest(facts.chart), "values": facts.values_digest},
+        **results_of(CHECKS.judge(facts, given["only"]), redactor),
+    }
+
+
+def _scope(given: dict[str, Any], chart: str, values: Values) -> Scope:
+    if given["minimum_replicas"] < 0:
+        raise InputError(f"minimum_replicas {given['minimum_replicas']} is negative; give 2, or 0 to leave it open.")
+    wanted = Wanted(
+        environment=given["environment"],
+        hosts=tuple(given["hosts"]),
+        minimum_replicas=given["minimum_replicas"],
+        required_values=tuple(given["required_values"]),
+        must_differ=tuple(given["must_differ"]),
+        foreign=tuple(word.lower() for word in given["foreign_words"]),
+    )
+    others = {one["name"]: Values.checked(one["values_files"], None) for one in given["other_environments"]}
+    about_values = {"deployment.validation.values", "deployment.validation.environment"}
+    return Scope(
         name=given["name"],
         namespace=given["namespace"],
         chart=chart,
         values=values,
+        wanted=wanted,
+        others=others,
+        judges_values=not given["only"] or bool(about_values & set(given["only"])),
     )
-    return {
-        "changed": False,
-        "images": images(facts.objects),
-        "digests": {"chart": chart_digest(facts.chart), "values": facts.values_digest},
-        **results_of(CHECKS.judge(facts, given["only"]), redactor),
-    }
 
 
 def main() -> None:

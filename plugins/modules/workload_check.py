@@ -49,6 +49,13 @@ options:
     description: Image references and the digests that must run. A digest in the reference itself needs no entry.
     type: dict
     default: {}
+  expected_objects:
+    description:
+      - Digests of the objects as chart and values render now, as M(bytebot.production.helm_chart_check) returns them in
+        C(objects).
+      - Where they are given, a deployed revision of other objects is red in C(deployment.execution.pods).
+    type: dict
+    default: {}
 attributes:
   check_mode:
     description: Nothing is ever changed. In check mode no connection through a Service is tried, so
@@ -68,6 +75,12 @@ EXAMPLES = r"""
     namespace: bytebot-production
     release: bytebot
   register: workload
+
+- name: Judge whether what runs is what chart and values say
+  bytebot.production.workload_check:
+    namespace: bytebot-production
+    release: bytebot
+    expected_objects: "{{ chart.objects }}"  # registered from bytebot.production.helm_chart_check
 
 - name: Show what is red
   ansible.builtin.debug:
@@ -142,6 +155,7 @@ ARGUMENTS: dict[str, Any] = {
     "settle_timeout": {"type": "float", "default": 5.0},
     "max_restarts": {"type": "int", "default": 3},
     "expected_digests": {"type": "dict", "default": {}},
+    "expected_objects": {"type": "dict", "default": {}},
 }
 
 
@@ -160,6 +174,7 @@ def judge_release(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
         settle_s=given["settle_timeout"],
         max_restarts=given["max_restarts"],
         expected_digests=given["expected_digests"],
+        expected_objects=given["expected_objects"],
     )
     try:
         facts = observe(cluster, scope, redactor, probe=not module.check_mode, tell=Progress.given(redactor))

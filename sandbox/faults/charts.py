@@ -17,6 +17,8 @@ DEPLOYMENT = "templates/deployment.yaml"
 Variables = Callable[[Hands], Mapping[str, Any]]
 # Short waits: what cannot succeed is to be seen soon; the cause must come before the time-out all the same.
 SOON = {"deployment_crash_restarts": 1, "deployment_timeout": 120}
+# What a check before the roll-out finds is deployed all the same where the roll-out's own judgement is wanted.
+DESPITE = {"deployment_despite_red": True}
 
 
 def values(given: Mapping[str, Any], **more: Any) -> Variables:
@@ -75,12 +77,14 @@ MOUNTED = """\
 """
 PENDING_CLASS = "/apis/storage.k8s.io/v1/storageclasses/sandbox-nowhere"
 PODS, LINT = "deployment.execution.pods", "deployment.validation.lint"
-STORAGE = "infrastructure.cluster.storage"
+VALUES, ENVIRONMENT = "deployment.validation.values", "deployment.validation.environment"
+STORAGE, CLASSES = "infrastructure.cluster.storage", "deployment.preparation.storage"
+RESOURCES, ROOM = "infrastructure.cluster.resources", "deployment.preparation.resources"
 QUOTA = "/api/v1/namespaces/bytebot-production/resourcequotas/sandbox-short"
 
 
 def _claimed(hands: Hands) -> Mapping[str, Any]:
-    variables = edited(DEPLOYMENT, "        - name: tmp\n", MOUNTED, **SOON)(hands)
+    variables = edited(DEPLOYMENT, "        - name: tmp\n", MOUNTED, **SOON, **DESPITE)(hands)
     (Path(variables["bytebot_chart"]) / "templates" / "claim.yaml").write_text(
         CLAIM.replace("CLASS", "sandbox-nowhere")
     )
@@ -121,11 +125,11 @@ NO_PROBE = {"healthCheck": {"readinessProbe": {"path": "/nowhere"}}}
 FAULTS = (
     Fault(
         name="pod_larger_than_any_node", says="a pod asks for more memory than any node has", layer="values",
-        turns_red=("infrastructure.cluster.resources",), variables=values(HUGE),
+        turns_red=(RESOURCES, ROOM, PODS), variables=values(HUGE),
     ),
     Fault(
         name="storage_class_unknown", says="a claim of the release names a storage class that is not there",
-        layer="values", turns_red=(STORAGE,),
+        layer="values", turns_red=(STORAGE, CLASSES, PODS),
         variables=edited("templates/claim.yaml", "", CLAIM.replace("CLASS", "no-such-class")),
     ),
     Fault(
@@ -137,15 +141,36 @@ FAULTS = (
         variables=values({"replicas": {"api": "two"}}),
     ),
     Fault(
+        name="value_placeholder", says="a value is the document's example", layer="values", turns_red=(VALUES, PODS),
+        variables=values({"security": {"cors": {"origins": ["https://app.example.com"]}}}),
+    ),
+    Fault(
+        name="value_ignored", says="global.imageTag is given, and image.tag wins over it", layer="values",
+        turns_red=(VALUES,), variables=values({"global": {"imageTag": "1.0.0"}, "image": {"tag": "1.0.0"}}),
+    ),
+    Fault(
+        name="value_missing", says="a value that the environment requires is not set", layer="inputs",
+        turns_red=(VALUES,), variables=lambda _: {"deployment_required_values": ["imagePullSecrets"]},
+    ),
+    Fault(
+        name="image_tag_latest", says="the image is named by the tag latest", layer="values",
+        turns_red=(ENVIRONMENT, PODS),
+        variables=edited("templates/_helpers.tpl", ':{{ include "bytebot.version" . }}{{ end }}', ":latest{{ end }}"),
+    ),
+    Fault(
+        name="staging_host", says="a variable points to staging", layer="values", turns_red=(ENVIRONMENT, PODS),
+        variables=values({"env": {"BYTEBOT_ANALYTICS_ENDPOINT": "https://analytics-staging.bytebot.com"}}),
+    ),
+    Fault(
         name="resources_missing", says="the containers have no limits", layer="values",
-        turns_red=("deployment.validation.resources",), variables=edited(
+        turns_red=("deployment.validation.resources", PODS), variables=edited(
             "templates/_helpers.tpl", "resources: {{- toYaml .Values.resources.api | nindent 2 }}",
             "resources: {requests: {cpu: 50m, memory: 128Mi}}",
         ),
     ),
     Fault(
         name="container_privileged", says="a container asks to be privileged", layer="values",
-        turns_red=("deployment.validation.security_context",),
+        turns_red=("deployment.validation.security_context", PODS),
         variables=edited(
             "templates/_helpers.tpl",
             "securityContext: {{- toYaml .Values.containerSecurityContext | nindent 2 }}",
@@ -192,8 +217,8 @@ FAULTS = (
     ),
     Fault(
         name="quota_short", says="the namespace's quota lets fewer pods be than the release has", layer="cluster",
-        turns_red=(PODS,), playbook="deploy", put=_short, heal=lambda hands: hands.delete(QUOTA),
-        variables=values({"replicas": {"api": 6}}, **SOON, deployment_grace={"create_refused": 5}),
+        turns_red=(ROOM, PODS), playbook="deploy", put=_short, heal=lambda hands: hands.delete(QUOTA),
+        variables=values({"replicas": {"api": 6}}, **SOON, **DESPITE, deployment_grace={"create_refused": 5}),
     ),
     Fault(
         name="probe_failing", says="the readiness probe asks a path that is not there", layer="values",

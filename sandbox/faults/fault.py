@@ -114,7 +114,8 @@ class Fault:
 
     :param says: what is wrong, in one short sentence without a full stop.
     :param turns_red: the controls that it must turn red; what rests on them is blocked, all others stay as they are.
-    :param playbook: ``verify`` judges what runs; ``deploy`` is needed where the fault shows while deploying.
+    :param playbook: ``verify`` judges what runs; ``deploy`` is needed where the fault shows while deploying;
+        ``prepare`` judges the preparation of another namespace only.
     :param shuts: whether the gate shuts; what is advice only leaves it open.
     :param variables: inputs that go with it: values of the chart, or what the environment says.
     """

@@ -15,6 +15,7 @@ from sandbox.files import put
 VERSION, ACCESS = "infrastructure.cluster.version", "infrastructure.cluster.access"
 HELM, RESOURCES = "infrastructure.cluster.helm", "infrastructure.cluster.resources"
 STORAGE = "infrastructure.cluster.storage"
+PLACE, ROOM, CLASSES = (f"deployment.preparation.{item}" for item in ("namespace", "resources", "storage"))
 GUEST = "/api/v1/nodes/sandbox-guest"
 HOG = "/apis/apps/v1/namespaces/default/deployments/sandbox-hog"
 CLASS = "/apis/storage.k8s.io/v1/storageclasses/local-path"
@@ -144,6 +145,31 @@ def _helm_2(hands: Hands) -> Mapping[str, Any]:
     return {"bytebot_helm": str(program)}
 
 
+def _labelled(text: str | None) -> Act:
+    labels = {"environment": text}
+    return lambda hands: hands.patch(f"/api/v1/namespaces/{NAMESPACE}", {"metadata": {"labels": labels}})
+
+
+LEAVING = "sandbox-leaving"
+HOLDING = f"/api/v1/namespaces/{LEAVING}/configmaps/holding"
+
+
+def _ending(hands: Hands) -> None:
+    """A namespace of its own that does not go, for something in it has a finalizer that nobody serves."""
+    meta = {"name": "holding", "namespace": LEAVING, "finalizers": ["bytebot.test/hold"]}
+    hands.apply(
+        f"/api/v1/namespaces/{LEAVING}", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": LEAVING}}
+    )
+    hands.apply(HOLDING, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta})
+    hands.cluster.call("DELETE", f"/api/v1/namespaces/{LEAVING}")
+
+
+def _ended(hands: Hands) -> None:
+    if hands.cluster.get(HOLDING):
+        hands.patch(HOLDING, {"metadata": {"finalizers": None}})
+    hands.delete(f"/api/v1/namespaces/{LEAVING}")
+
+
 def _refuses(hands: Hands) -> None:
     name = {"name": "sandbox-refuses"}
     matches = {
@@ -205,12 +231,12 @@ FAULTS = (
         turns_red=(HELM,), put=_broken_record, heal=_gone(RECORD),
     ),
     Fault(
-        name="node_cordoned", says="no node takes pods", layer="cluster", turns_red=(RESOURCES, STORAGE),
-        put=_cordon(True), heal=_cordon(False), variables=lambda _: SHORT,
+        name="node_cordoned", says="no node takes pods", layer="cluster", turns_red=(RESOURCES, ROOM),
+        put=_cordon(True), heal=_cordon(False),
     ),
     Fault(
         name="requests_hog", says="another workload asks for nearly all memory", layer="cluster",
-        turns_red=(RESOURCES,), put=_hog, heal=_no_hog,
+        turns_red=(RESOURCES, ROOM), put=_hog, heal=_no_hog,
     ),
     Fault(
         name="provisioner_stopped", says="the provisioner of the storage class does not run", layer="cluster",
@@ -218,7 +244,16 @@ FAULTS = (
     ),
     Fault(
         name="storage_class_no_default", says="no storage class is the default", layer="cluster",
-        turns_red=(STORAGE,), put=_default("false"), heal=_default("true"),
+        turns_red=(STORAGE, CLASSES), put=_default("false"), heal=_default("true"),
+    ),
+    Fault(
+        name="namespace_label_missing", says="the namespace has lost its label of the environment", layer="cluster",
+        turns_red=(PLACE,), put=_labelled(None), heal=_labelled("production"),
+    ),
+    Fault(
+        name="namespace_terminating", says="the namespace is being removed, and something holds it", layer="cluster",
+        turns_red=(PLACE,), playbook="prepare", put=_ending, heal=_ended,
+        variables=lambda _: {"bytebot_namespace": LEAVING},
     ),
     Fault(
         name="admission_refuses", says="an admission policy refuses the release's workloads", layer="cluster",

@@ -16,7 +16,7 @@ from typing import Any
 
 from sandbox.errors import SandboxError
 
-PLAYBOOKS = {"deploy": "deploy.yml", "verify": "playbooks/verify.yml"}
+PLAYBOOKS = {"deploy": "deploy.yml", "verify": "playbooks/verify.yml", "prepare": "tests/sabotage/prepare.yml"}
 RED = frozenset({"fail", "error"})
 
 

@@ -1,10 +1,11 @@
-# Judges a cluster before anything is deployed: version, access, Helm, resources, storage.
+# Judges a cluster and a namespace before anything is deployed: version, access, Helm, resources, storage.
 # SPDX-FileCopyrightText: The bytebot.production authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 from __future__ import annotations
 
 from ansible_collections.bytebot.production.plugins.module_utils.checks import cluster_storage as storage
+from ansible_collections.bytebot.production.plugins.module_utils.checks import preparation
 from ansible_collections.bytebot.production.plugins.module_utils.checks.cluster_facts import (
     DOCUMENT_VERSION,
     GRANT,
@@ -13,6 +14,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.cluster_
     not_listed,
     some,
 )
+from ansible_collections.bytebot.production.plugins.module_utils.checks.cluster_room import Counted
 from ansible_collections.bytebot.production.plugins.module_utils.checks.cluster_room import resources as room
 from ansible_collections.bytebot.production.plugins.module_utils.checks.cluster_version import (
     conditions_of,
@@ -235,8 +237,20 @@ def storage_classes(facts: ClusterFacts) -> Verdict:
         )
     if not names:
         return passed("The release claims only volumes that are made by hand; no storage class is needed.", seen)
+    return _tried(facts, names, seen)
+
+
+def _tried(facts: ClusterFacts, names: list[str], seen: Evidence) -> Verdict:
+    """What scratch claims showed, or why none was made."""
+    there = f"{_classes(names)} {_are(names)} there"
+    if facts.nodes and not Counted(facts).nodes:
+        return inconclusive(
+            f"{there}, but no node takes pods, so none could be tried.",
+            "Mend the nodes first; see infrastructure.cluster.resources.",
+            seen,
+        )
     if facts.no_probe:
-        return pending(f"{_classes(names)} {_are(names)} there; {facts.no_probe}", _GIVE_IMAGE, seen)
+        return pending(f"{there}; {facts.no_probe}", _GIVE_IMAGE, seen)
     return _of_trials(facts.tried, names, seen)
 
 
@@ -266,3 +280,11 @@ def _classes(names: list[str]) -> str:
 
 def _are(names: list[str]) -> str:
     return "are" if len(names) > 1 else "is"
+
+
+# ---------------------------------------------------------------------------- the deployment's own preparation
+
+
+CHECKS.settles("deployment.preparation.namespace")(preparation.namespace)
+CHECKS.settles("deployment.preparation.resources")(preparation.resources)
+CHECKS.settles("deployment.preparation.storage")(preparation.storage_classes)

@@ -86,6 +86,7 @@ MODULES: tuple[Row, ...] = (
     ("discovery.k8s.io", "endpointslices", "list", NAMESPACE, "workload_check"),
     ("networking.k8s.io", "ingresses", "list", NAMESPACE, "ingress_check"),
     ("networking.k8s.io", "ingressclasses ingresses", "list", CLUSTER, "ingress_check"),
+    ("", "limitranges persistentvolumeclaims resourcequotas", "list", NAMESPACE, "cluster_check"),
     ("", "nodes pods", "list", CLUSTER, "cluster_check"),
     ("storage.k8s.io", "storageclasses", "list", CLUSTER, "cluster_check"),
 )

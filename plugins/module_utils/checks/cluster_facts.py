@@ -24,6 +24,7 @@ Object = dict[str, Any]
 DOCUMENT_VERSION = (1, 25)
 DOCUMENT_CPU = Decimal(16)
 DOCUMENT_MEMORY = Decimal(32 * 10**9)
+NAMESPACE_LABELS = {"environment": "production"}
 SHOWN = 5  # findings named in a summary; all stand in the evidence
 GRANT = "Grant that verb to this account, or let an account that has it judge this control."
 
@@ -70,6 +71,9 @@ class ClusterFacts:
     :param wildcard: whether this account may do everything everywhere.
     :param rendered: the release, where a chart was given.
     :param tried: what scratch claims showed; :param no_probe: why none was made.
+    :param namespace_object: the release's namespace, None where it is not there; :param namespace_labels: those wanted.
+    :param quotas: its ResourceQuotas; :param limit_ranges: its LimitRanges; :param claims: its claims.
+    :param check_mode: whether nothing may be made now.
     """
 
     namespace: str
@@ -87,6 +91,12 @@ class ClusterFacts:
     rendered: Rendered | None = None
     tried: tuple[Tried, ...] = ()
     no_probe: str = ""
+    namespace_object: Object | None = None
+    namespace_labels: Mapping[str, str] = field(default_factory=lambda: dict(NAMESPACE_LABELS))
+    quotas: tuple[Object, ...] = ()
+    limit_ranges: tuple[Object, ...] = ()
+    claims: tuple[Object, ...] = ()
+    check_mode: bool = False
     minimum_version: str = "1.25"
     minimum_cpu: str = "16"
     minimum_memory: str = "32G"

@@ -37,7 +37,7 @@ def resources(facts: ClusterFacts) -> Verdict:
     Free is what scheduled pods of others have not requested: the release's own pods make room for its new ones. Hooks
     run one after the other, so each only has to fit.
     """
-    counted = _Counted(facts)
+    counted = Counted(facts)
     seen = counted.evidence()
     weaker = _weaker_resources(facts)
     if unknown := not_listed(facts, seen, "Node"):
@@ -47,7 +47,7 @@ def resources(facts: ClusterFacts) -> Verdict:
     return _release_has_room(counted, seen, weaker)
 
 
-def _release_has_room(counted: _Counted, seen: Evidence, weaker: tuple[str, ...]) -> Verdict:
+def _release_has_room(counted: Counted, seen: Evidence, weaker: tuple[str, ...]) -> Verdict:
     facts = counted.facts
     minimum = f"{len(counted.nodes)} of {len(facts.nodes)} nodes take pods and offer {_words(counted.whole)}"
     if facts.rendered and facts.rendered.problem:
@@ -64,25 +64,21 @@ def _release_has_room(counted: _Counted, seen: Evidence, weaker: tuple[str, ...]
         return failed(
             problem, "Add nodes, free some of what others request, or ask less in the values.", seen, weaker=weaker
         )
-    return passed(
-        f"{minimum}; free are {_words(counted.free_total)}, the release asks {_words(counted.asked)}.",
-        seen,
-        weaker=weaker,
-    )
+    return passed(f"{minimum}; {counted.room()}", seen, weaker=weaker)
 
 
-class _Counted:
-    """The sums behind the judgement of resources."""
+class Counted:
+    """The sums behind the judgements of resources: what nodes offer, what others leave free, what the release asks."""
 
     def __init__(self, facts: ClusterFacts) -> None:
         release = facts.rendered or Rendered()
-        everything = (*release.objects, *release.hooks)
+        self.everything = (*release.objects, *release.hooks)
         specs = [one.spec for one in capacity.demands(release.objects, release.hooks, facts.namespace, 0)]
         self.facts = facts
         self.why = {node["metadata"]["name"]: capacity.unusable(node, specs) for node in facts.nodes}
         self.nodes = [node for node in facts.nodes if not self.why[node["metadata"]["name"]]]
         self.whole = capacity.add(*(capacity.allocatable(node) for node in self.nodes))
-        self.left = capacity.free(self.nodes, capacity.others(facts.pods, everything, facts.namespace))
+        self.left = capacity.free(self.nodes, capacity.others(facts.pods, self.everything, facts.namespace))
         self.free_total = capacity.add(*self.left.values())
         self.demands = capacity.demands(release.objects, release.hooks, facts.namespace, len(self.nodes))
         self.asked = capacity.add(*(one.total for one in self.demands if not one.hook))
@@ -115,6 +111,10 @@ class _Counted:
                 f"too little {' and '.join(short)}."
             )
         return ""
+
+    def room(self) -> str:
+        """What is free and what is asked, as a sentence's end."""
+        return f"free are {_words(self.free_total)}, the release asks {_words(self.asked)}."
 
     def evidence(self) -> Evidence:
         return Evidence(

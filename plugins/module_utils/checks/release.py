@@ -51,6 +51,8 @@ class ReleaseFacts:
     :param quiet_s: seconds without restart that are asked for; :param watched_s: seconds that were watched.
     :param max_restarts: restarts per container that are accepted.
     :param expected_digests: image reference to digest; a digest in the reference itself needs no entry.
+    :param expected_objects: digest of each object as it is rendered now, by its identity; empty where nobody asks.
+    :param deployed_objects: the same of the revision that is deployed; :param revision: its number.
     """
 
     namespace: str
@@ -67,6 +69,9 @@ class ReleaseFacts:
     restarts_before: Mapping[str, int] = field(default_factory=dict)
     max_restarts: int = 3
     expected_digests: Mapping[str, str] = field(default_factory=dict)
+    expected_objects: Mapping[str, str] = field(default_factory=dict)
+    deployed_objects: Mapping[str, str] = field(default_factory=dict)
+    revision: int = 0
     observed_at: str = field(default_factory=utc_now)
 
 
@@ -75,9 +80,9 @@ CHECKS: Checks[ReleaseFacts] = Checks()
 
 @CHECKS.settles("deployment.execution.pods")
 def rolled_out(facts: ReleaseFacts) -> Verdict:
-    """Every workload is rolled out, and no container restarted during the quiet period."""
+    """Every workload of what is wanted is rolled out, and no container restarted during the quiet period."""
     seen = _workload_evidence(facts)
-    if problem := _unfinished(facts):
+    if problem := _unfinished(facts) or _another_release(facts):
         return failed(*problem, seen)
     restarted = sorted(
         name
@@ -134,6 +139,22 @@ def _unfinished(facts: ReleaseFacts) -> tuple[str, str] | None:
             "Check replicas, node selectors and tolerations in the values.",
         )
     return None
+
+
+def _another_release(facts: ReleaseFacts) -> tuple[str, str] | None:
+    """How the deployed revision differs from what chart and values say now, and what to do."""
+    wanted, there = facts.expected_objects, facts.deployed_objects
+    if not wanted or wanted == there:
+        return None
+    differing = [f"{name} differs" for name in wanted.keys() & there.keys() if wanted[name] != there[name]]
+    differing += [f"{name} is missing" for name in wanted.keys() - there.keys()]
+    differing += [f"{name} is too many" for name in there.keys() - wanted.keys()]
+    shown = sorted(differing)
+    more = f" (and {len(shown) - 1} more)" if len(shown) > 1 else ""
+    return (
+        f"What runs is not what chart and values say now: {shown[0]}{more} in revision {facts.revision}.",
+        "Deploy, or correct the inventory. A chart that renders random values differs at every rendering.",
+    )
 
 
 @CHECKS.settles("deployment.health.pods")

@@ -18,15 +18,23 @@ def chart_digest(chart: str) -> str:
     :param chart: a folder, or an archive as ``helm package`` makes it.
     :raises InputError: it cannot be read.
     """
-    path = Path(chart)
-    try:
-        found = dict(_of_folder(path) if path.is_dir() else _of_archive(path))
-    except (OSError, EOFError, tarfile.TarError) as exc:
-        raise InputError(f"The chart {path} cannot be read ({exc}).") from exc
+    found = chart_files(chart)
     total = hashlib.sha256()
     for name in sorted(found):
         total.update(f"{name}\0{hashlib.sha256(found[name]).hexdigest()}\n".encode())
     return total.hexdigest()
+
+
+def chart_files(chart: str) -> dict[str, bytes]:
+    """The contents of a chart's files, by their path within the chart.
+
+    :raises InputError: it cannot be read.
+    """
+    path = Path(chart)
+    try:
+        return dict(_of_folder(path) if path.is_dir() else _of_archive(path))
+    except (OSError, EOFError, tarfile.TarError) as exc:
+        raise InputError(f"The chart {path} cannot be read ({exc}).") from exc
 
 
 def _of_folder(folder: Path) -> Iterator[tuple[str, bytes]]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +45,28 @@ class Values:
         """The same for ``helm upgrade``, which without values would silently keep those of the last revision."""
         return ["--reset-values", *self.arguments()]
 
+    def merged(self) -> dict[str, Any]:
+        """All given values in one, as helm merges them; a key that is null stays, for it takes the chart's own away."""
+        result: dict[str, Any] = {}
+        for layer in (*self.contents, self.inline):
+            result = _laid(result, layer or {})
+        return result
+
+    def over(self, changes: Mapping[str, Any]) -> Values:
+        """The same with some changes over all."""
+        return replace(self, inline=_laid(self.inline or {}, changes) or None)
+
     def stdin(self) -> str | None:
         """Inline values as JSON for standard input."""
         return json.dumps(self.inline) if self.inline else None
+
+
+def _laid(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    result = dict(below)
+    for key, value in above.items():
+        under = result.get(key)
+        result[key] = _laid(under, value) if isinstance(under, Mapping) and isinstance(value, Mapping) else value
+    return result
 
 
 def _checked_file(name: str) -> tuple[str, Any]:

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.bytebot.production.plugins.module_utils.checks.chart import CHECKS, ChartFacts, LintMessage
+from ansible_collections.bytebot.production.plugins.module_utils.checks.chart import CHECKS
+from ansible_collections.bytebot.production.plugins.module_utils.checks.chart_facts import ChartFacts, LintMessage
 from ansible_collections.bytebot.production.plugins.module_utils.errors import (
     CommandFailed,
     NotPermitted,
@@ -23,7 +24,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.helm.cli import
 from ansible_collections.bytebot.production.plugins.module_utils.helm.values import Values
 from ansible_collections.bytebot.production.plugins.module_utils.judge import results_of
 from ansible_collections.bytebot.production.plugins.module_utils.model import State, Verdict
-from ansible_collections.bytebot.production.plugins.module_utils.observe_chart import observe, parse_lint
+from ansible_collections.bytebot.production.plugins.module_utils.observe_chart import Scope, observe, parse_lint
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
 from tests.unit.collection.helm_fakes import SHOP, FakeHelm, HeldCluster, Object, prints, rendered
 from tests.unit.collection.test_workload_checks import GOOD_POD, with_container, with_context, workload
@@ -45,11 +46,11 @@ def hook(pod: dict[str, Any], events: str = "pre-upgrade") -> Object:
 
 def test_the_controls() -> None:
     assert CHECKS.controls == tuple(
-        f"deployment.validation.{name}" for name in ("lint", "resources", "security_context")
+        f"deployment.validation.{name}" for name in ("lint", "values", "resources", "environment", "security_context")
     )
 
 
-@pytest.mark.parametrize("control", ["lint", "resources", "security_context"])
+@pytest.mark.parametrize("control", ["lint", "values", "resources", "environment", "security_context"])
 def test_a_good_chart_passes_with_evidence(control: str) -> None:
     found = verdict(control, FACTS)
     assert found.state == State.PASS
@@ -160,10 +161,7 @@ def learn(
         cluster,  # type: ignore[arg-type]
         helm.cli(),
         redactor or Redactor(),
-        name="bytebot",
-        namespace=SHOP,
-        chart="./chart",
-        values=values or Values(inline={"a": 1}),
+        Scope("bytebot", SHOP, "./chart", values or Values(inline={"a": 1}), judges_values=False),
     )
 
 

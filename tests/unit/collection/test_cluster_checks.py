@@ -98,7 +98,11 @@ def verdict(item: str, **changes: Any) -> Verdict:
 
 def test_the_controls() -> None:
     items = ("version", "access", "helm", "resources", "storage")
-    assert CHECKS.controls == tuple(f"infrastructure.cluster.{item}" for item in items)
+    prepared = ("namespace", "resources", "storage")
+    assert CHECKS.controls == (
+        *(f"infrastructure.cluster.{item}" for item in items),
+        *(f"deployment.preparation.{item}" for item in prepared),
+    )
 
 
 @pytest.mark.parametrize("item", ["version", "access", "helm", "resources", "storage"])
@@ -353,7 +357,7 @@ def test_each_permission_is_asked_once_and_names_who_needs_it() -> None:
 def test_what_decides_the_permissions() -> None:
     assert "create" not in verbs(HERE, "namespaces", "cluster")
     assert "create" in verbs(replace(HERE, namespace_exists=False), "namespaces", "cluster")
-    assert not verbs(replace(HERE, kinds=(Served("", "configmaps", True),)), "persistentvolumeclaims")
+    assert verbs(replace(HERE, kinds=(Served("", "configmaps", True),)), "persistentvolumeclaims") == {"list"}
     assert verbs(replace(HERE, probe=True), "persistentvolumeclaims") == {"get", "list", "create", "patch", "delete"}
     assert "watch" not in verbs(HERE, "deployments")
     assert "watch" in verbs(replace(HERE, watches=True), "deployments")

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.bytebot.production.plugins.module_utils.checks.cluster import CHECKS
+from ansible_collections.bytebot.production.plugins.module_utils.checks.preparation import ENFORCE
 from ansible_collections.bytebot.production.plugins.module_utils.errors import NotPermitted, ProgramMissing, Refused
 from ansible_collections.bytebot.production.plugins.module_utils.helm.cli import Completed, HelmCli
 from ansible_collections.bytebot.production.plugins.module_utils.observe_cluster import Scope, observe
@@ -54,6 +55,8 @@ class Kubernetes:
 
     def get(self, _api_version: str, kind: str, name: str, _namespace: str = "") -> Object | None:
         self.before_read()
+        if kind in self.denied:
+            raise NotPermitted(f"Not permitted to get {kind}: forbidden.")
         found = [one for one in self.objects if (one["kind"], one["metadata"]["name"]) == (kind, name)]
         return found[0] if found else None
 
@@ -228,7 +231,12 @@ def whole() -> Kubernetes:
     return Kubernetes(
         {"kind": "Node", **node()},
         {"kind": "StorageClass", **storage_class()},
-        {"kind": "Namespace", "metadata": {"name": SHOP}},
+        {
+            "kind": "Namespace",
+            "metadata": {"name": SHOP, "labels": {"environment": "production", ENFORCE: "restricted"}},
+            "status": {"phase": "Active"},
+        },
+        {"kind": "ResourceQuota", "metadata": {"name": "bounds"}, "spec": {"hard": {"pods": "20"}}},
         stored(rendered(revision=1)),
     )
 
@@ -239,13 +247,22 @@ def helm() -> FakeHelm:
 
 def states(cluster: Kubernetes, scope: Scope = SCOPE, cli: Callable[[], HelmCli] | None = None) -> dict[str, str]:
     facts = observe(cluster, cli or helm().cli, scope, Redactor())  # type: ignore[arg-type]
-    return {one.control.rpartition(".")[2]: one.verdict.state for one in CHECKS.judge(facts, scope.only)}
+    return {_short(one.control): one.verdict.state for one in CHECKS.judge(facts, scope.only)}
+
+
+def _short(control: str) -> str:
+    """The item, and before it the group where it is not the cluster's own."""
+    return control.removeprefix("infrastructure.cluster.").removeprefix("deployment.")
 
 
 def test_all_is_settled_by_one_look() -> None:
     cluster = whole()
     assert states(cluster, replace(SCOPE, probe=PROBE)) == dict.fromkeys(
-        ("version", "access", "helm", "resources", "storage"), "pass"
+        (
+            *("version", "access", "helm", "resources", "storage"),
+            *("preparation.namespace", "preparation.resources", "preparation.storage"),
+        ),
+        "pass",
     )
     assert [kind for kind in cluster.listed if kind in ("Node", "StorageClass", "Secret")] == [
         "Node",
@@ -257,18 +274,40 @@ def test_all_is_settled_by_one_look() -> None:
 def test_without_a_probe_storage_is_pending_and_nothing_is_made() -> None:
     cluster = whole()
     assert states(cluster)["storage"] == "pending"
-    assert "PersistentVolumeClaim" not in cluster.listed
+    assert not cluster.made_in
 
 
 @pytest.mark.parametrize(
     ("kind", "pending"),
-    [("Node", {"version", "resources"}), ("Pod", {"resources"}), ("StorageClass", {"storage"})],
+    [
+        ("Node", {"version", "resources", "preparation.resources", "preparation.storage"}),
+        ("Pod", {"resources", "preparation.resources"}),
+        ("StorageClass", {"storage", "preparation.storage"}),
+        ("Namespace", {"preparation.namespace"}),
+        ("ResourceQuota", {"preparation.namespace", "preparation.resources"}),
+        ("LimitRange", {"preparation.resources"}),
+        ("PersistentVolumeClaim", {"preparation.storage"}),
+    ],
 )
 def test_what_may_not_be_listed_leaves_its_own_controls_pending(kind: str, pending: set[str]) -> None:
     cluster = whole()
     cluster.denied = {kind}
     found = states(cluster)
     assert {item for item, state in found.items() if state == "pending"} == pending | {"storage"}
+
+
+def test_where_no_node_takes_pods_no_storage_is_tried() -> None:
+    cluster = whole()
+    cluster.objects[0] = {"kind": "Node", **node(spec={"unschedulable": True})}
+    assert states(cluster, replace(SCOPE, probe=PROBE))["storage"] == "inconclusive"
+    assert not cluster.made_in
+
+
+def test_only_what_is_asked_for_is_read() -> None:
+    cluster = whole()
+    found = states(cluster, replace(SCOPE, only=("deployment.preparation.namespace",)))
+    assert found == {"preparation.namespace": "pass"}
+    assert set(cluster.listed) == {"ResourceQuota"}
 
 
 def test_an_unreadable_record_is_a_finding() -> None:

@@ -25,7 +25,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.errors import (
     NotThere,
     Unreachable,
 )
-from ansible_collections.bytebot.production.plugins.module_utils.manifest import Identity
+from ansible_collections.bytebot.production.plugins.module_utils.manifest import Identity, digests
 from ansible_collections.bytebot.production.plugins.module_utils.model import State, Verdict, utc_now
 from ansible_collections.bytebot.production.plugins.module_utils.observe_release import Scope, observe
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
@@ -612,3 +612,35 @@ def test_the_digests_that_run_are_each_told_once_and_only_of_what_is_rolled_out(
     assert running_digests(done) == ("sha256:1", "sha256:2")
     assert running_digests(replace(done, status=Status(("Deployment api",), ()))) == ()
     assert running_digests(replace(done, pods=())) == ()
+
+
+# ---------------------------------------------------------------------- what is wanted
+
+
+@pytest.mark.parametrize(
+    ("wanted", "there", "words"),
+    [
+        ({"Deployment shop/api": "1"}, {"Deployment shop/api": "2"}, "Deployment shop/api differs in revision 3"),
+        (
+            {"Deployment shop/api": "1", "Service shop/api": "1"},
+            {"Service shop/api": "1"},
+            "Deployment shop/api is missing",
+        ),
+        ({"Service shop/api": "1"}, {"Service shop/api": "1", "Job shop/old": "1"}, "Job shop/old is too many"),
+    ],
+)
+def test_another_release_than_what_is_wanted_is_red(wanted: Object, there: Object, words: str) -> None:
+    found = verdict(PODS, expected_objects=wanted, deployed_objects=there, revision=3)
+    assert (found.state, words in found.summary) == (State.FAIL, True), found.summary
+    assert verdict(PODS, expected_objects=there, deployed_objects=there).state == State.PASS
+    assert verdict(PODS, deployed_objects=there).state == State.PASS, "nobody asked"
+
+
+def test_what_helm_deployed_is_known_by_object_and_a_secret_by_its_keys_alone() -> None:
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "stringData": {"a": "one"}}
+    other = {**secret, "stringData": {"a": "two"}}
+    assert digests([secret], SHOP) == digests([other], SHOP)
+    assert digests([secret], SHOP) != digests([{**secret, "stringData": {"b": "one"}}], SHOP)
+    facts = looked(shop())
+    assert facts.revision
+    assert set(facts.deployed_objects) >= {"Deployment shop/api"}

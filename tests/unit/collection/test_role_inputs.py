@@ -28,7 +28,7 @@ def options(role: Path) -> dict[str, Any]:
 def tasks(role: Path) -> str:
     texts = [
         path.read_text(encoding="utf-8")
-        for folder in ("tasks", "templates", "handlers")
+        for folder in ("tasks", "templates", "handlers", "vars")
         for path in sorted((role / folder).rglob("*.*"))
     ]
     return "\n".join(texts)

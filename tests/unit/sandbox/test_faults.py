@@ -37,7 +37,7 @@ def test_a_fault_declares_what_a_check_can_turn_red(fault: Fault) -> None:
     assert fault.turns_red
     assert set(fault.turns_red) <= assess.settled()
     assert fault.layer in LAYERS
-    assert fault.playbook in {"deploy", "verify"}
+    assert fault.playbook in {"deploy", "prepare", "verify"}
     assert not fault.says.endswith(".")
 
 
