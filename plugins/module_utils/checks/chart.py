@@ -60,7 +60,7 @@ def resources(facts: ChartFacts) -> Verdict:
     return _by_findings(
         facts,
         resource_findings(facts.workloads, facts.namespace),
-        "have requests and limits for CPU and memory",
+        "has requests and limits for CPU and memory",
         "Set resources.requests and resources.limits for the containers named.",
     )
 
@@ -74,7 +74,7 @@ def security_context(facts: ChartFacts) -> Verdict:
     judged = _by_findings(
         facts,
         security_findings(facts.workloads, facts.namespace),
-        "fit the restricted Pod Security Standard",
+        "fits the restricted Pod Security Standard",
         "Set the pod's and the containers' securityContext as the restricted Pod Security Standard asks.",
     )
     seen = Evidence(
@@ -98,7 +98,7 @@ def security_context(facts: ChartFacts) -> Verdict:
             *evidence,
         )
     return passed(
-        f"{judged.summary[:-1]}, and admission accepts all {facts.asked} objects and pods asked about.", *evidence
+        f"{judged.summary[:-1]}, and admission accepts every object and pod asked about ({facts.asked}).", *evidence
     )
 
 
@@ -119,4 +119,4 @@ def _by_findings(facts: ChartFacts, findings: Sequence[Finding], holds: str, rem
     if findings:
         shown = "; ".join(str(finding) for finding in findings[:SHOWN])
         return failed(f"{shown}{more(len(findings), SHOWN)}.", remedy, seen)
-    return passed(f"All {len(names)} containers {holds}.", seen)
+    return passed(f"Every container ({len(names)}) {holds}.", seen)

@@ -152,7 +152,7 @@ def resources(facts: ClusterFacts) -> Verdict:
             "Ask less in the values, or let an administrator raise the quota or range.",
             seen,
         )
-    return passed(f"{len(counted.nodes)} nodes take pods: {counted.room()}", seen)
+    return passed(f"{len(counted.nodes)} of {len(facts.nodes)} nodes take pods: {counted.room()}", seen)
 
 
 def _own(facts: ClusterFacts, counted: Counted) -> list[Object]:
@@ -219,7 +219,7 @@ def storage_classes(facts: ClusterFacts) -> Verdict:
     if not claims:
         return passed(f"The release claims no volume; the default storage class {', '.join(names)} is there.", seen)
     what = f"the class {', '.join(names)} is there" if names else "they take volumes made by hand"
-    return passed(f"{len(claims)} claims of the release: {what}, and can bind where the pods may run.", seen)
+    return passed(f"Claims of the release: {len(claims)}; {what}, and they can bind where the pods may run.", seen)
 
 
 def _out_of_reach(storage_class: Object, counted: Counted) -> Iterator[str]:

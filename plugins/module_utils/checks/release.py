@@ -105,7 +105,7 @@ def rolled_out(facts: ReleaseFacts) -> Verdict:
         )
     idle = f" (no pod is wanted of {', '.join(facts.status.idle)})" if facts.status.idle else ""
     return passed(
-        f"All {len(facts.workloads)} workloads are rolled out{idle}; no restart within {facts.quiet_s:g} s.", seen
+        f"Every workload is rolled out ({len(facts.workloads)}){idle}; no restart within {facts.quiet_s:g} s.", seen
     )
 
 
@@ -171,7 +171,7 @@ def healthy(facts: ReleaseFacts) -> Verdict:
         return failed(f"{problems[0]}{more}.", "Look at the pod's events and logs (kubectl describe pod).", seen)
     most = max(restarts(facts.pods).values(), default=0)
     words = _image_words(facts)
-    return passed(f"All {len(standing)} pods are Ready, with at most {most} restarts; {words}.", seen)
+    return passed(f"Every pod is Ready ({len(standing)}), with at most {most} restarts; {words}.", seen)
 
 
 @CHECKS.settles("deployment.execution.services")
@@ -215,7 +215,7 @@ def services_lead_somewhere(facts: ReleaseFacts) -> Verdict:
             seen,
         )
     return passed(
-        f"All {len(facts.services)} Services have ready endpoints and answer on {len(facts.reaches)} ports.", seen
+        f"Every Service ({len(facts.services)}) has ready endpoints and answers on each port ({len(facts.reaches)}).", seen
     )
 
 

@@ -158,7 +158,7 @@ ZONED = {"allowedTopologies": [{"matchLabelExpressions": [{"key": "zone", "value
 @pytest.mark.parametrize(
     ("changes", "state", "words"),
     [
-        ({"rendered": Rendered((claim("fast"),))}, "pass", "1 claims of the release: the class fast is there"),
+        ({"rendered": Rendered((claim("fast"),))}, "pass", "1; the class fast is there"),
         ({"rendered": Rendered((claim("slow"),))}, "fail", "names the storage class slow"),
         ({"rendered": Rendered((claim(""),))}, "pass", "volumes made by hand"),
         ({"rendered": None}, "pending", "No chart was given"),

@@ -262,14 +262,14 @@ ROWS: list[tuple[str, str, dict[str, Any], State, str]] = [
         HEALTH,
         {"pods": (with_status(), {**JOB_POD, "status": {"phase": "Succeeded"}})},
         State.PASS,
-        "All 1 pods",
+        "Every pod is Ready (1)",
     ),
     (
         "a job's failed try beside it",
         HEALTH,
         {"pods": (with_status(), {**JOB_POD, "status": {"phase": "Failed"}})},
         State.PASS,
-        "All 1 pods",
+        "Every pod is Ready (1)",
     ),
     (
         "a failed pod of a Deployment",
@@ -343,7 +343,7 @@ ROWS: list[tuple[str, str, dict[str, Any], State, str]] = [
         SERVICES,
         {"slices": (endpoint_slice(ready=None),)},
         State.PASS,
-        "1 Services",
+        "Every Service (1)",
     ),
     (
         "endpoints of another Service",
