@@ -42,6 +42,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.redact import R
 Object = dict[str, Any]
 _LINT_LINE = re.compile(r"^\[(INFO|WARNING|ERROR)\]\s*(.*)$")
 _MANAGER = "helm"
+_QUOTA = re.compile(r"exceeded quota|failed quota")  # Kubernetes, ResourceQuota admission
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +186,9 @@ def _admission(
         except NotThere:
             not_asked.append(f"a pod of {identity(obj, namespace)}")
         except Refused as exc:
-            refusals.append(f"a pod of {identity(obj, namespace)}: {exc.sentence}")
+            # a quota speaks of how much there is already: deployment.preparation.resources judges that
+            found = not_asked if _QUOTA.search(exc.sentence) else refusals
+            found.append(f"a pod of {identity(obj, namespace)}: {exc.sentence}")
         except NotPermitted as exc:
             not_asked.append(f"a pod of {identity(obj, namespace)}: {exc.sentence}")
     return refusals, not_asked, asked

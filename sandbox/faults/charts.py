@@ -80,6 +80,7 @@ PODS, LINT = "deployment.execution.pods", "deployment.validation.lint"
 VALUES, ENVIRONMENT = "deployment.validation.values", "deployment.validation.environment"
 STORAGE, CLASSES = "infrastructure.cluster.storage", "deployment.preparation.storage"
 RESOURCES, ROOM = "infrastructure.cluster.resources", "deployment.preparation.resources"
+LEFT = "/api/v1/namespaces/bytebot-production/persistentvolumeclaims/bytebot-uploads"
 QUOTA = "/api/v1/namespaces/bytebot-production/resourcequotas/sandbox-short"
 
 
@@ -109,6 +110,8 @@ def _short(hands: Hands) -> None:
 
 def _unclaimed(hands: Hands) -> None:
     hands.delete(PENDING_CLASS)
+    if hands.cluster.get(LEFT):  # helm leaves what a failed revision has made; it goes when the pods let go of it
+        hands.cluster.call("DELETE", LEFT)
 
 
 NOBODY_NEAR = """\

@@ -215,7 +215,8 @@ def services_lead_somewhere(facts: ReleaseFacts) -> Verdict:
             seen,
         )
     return passed(
-        f"Every Service ({len(facts.services)}) has ready endpoints and answers on each port ({len(facts.reaches)}).", seen
+        f"Every Service ({len(facts.services)}) has ready endpoints and answers on each port ({len(facts.reaches)}).",
+        seen,
     )
 
 

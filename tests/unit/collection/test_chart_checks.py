@@ -202,6 +202,7 @@ def test_the_pod_asked_about_is_as_its_controller_would_make_it() -> None:
     [
         ("Pod", Refused("Admission refuses to POST: violates PodSecurity"), State.FAIL),
         ("Deployment", Refused("refused (422): invalid"), State.FAIL),
+        ("Pod", Refused("Admission refuses to POST: exceeded quota: bounds, requested: pods=1"), State.INCONCLUSIVE),
         ("Pod", NotThere("namespaces not found"), State.INCONCLUSIVE),
         ("Deployment", NotThere("namespaces not found"), State.INCONCLUSIVE),
         ("Pod", NotPermitted("Not permitted to POST: cannot create resource pods"), State.INCONCLUSIVE),
