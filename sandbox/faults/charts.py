@@ -166,7 +166,7 @@ FAULTS = (
     ),
     Fault(
         name="resources_missing", says="the containers have no limits", layer="values",
-        turns_red=("deployment.validation.resources", PODS), variables=edited(
+        turns_red=("deployment.validation.resources", ROOM, PODS), variables=edited(
             "templates/_helpers.tpl", "resources: {{- toYaml .Values.resources.api | nindent 2 }}",
             "resources: {requests: {cpu: 50m, memory: 128Mi}}",
         ),
