@@ -57,8 +57,16 @@ options:
         out, unless C(strip_newline) beside it is V(false); PEM and binary files are taken as they are.
       - C(environment) is the name of an environment variable of the module's process.
       - C(secret) copies from another Secret, given by C(name), C(namespace) and C(key).
-      - C(value) is a text that is not secret, such as a host or a user name. Do not use it for secrets, since they
-        would stand in the playbook. It is neither shown nor logged all the same.
+      - C(value) is a text of the playbook. Do not write secrets there, since they would stand in the playbook; what a
+        lookup fetches from another store may be given so. It is neither shown nor logged.
+      - C(dsn) composes a connection string of the parts C(scheme), C(username), C(password), C(host), C(port),
+        C(database) and C(query). Each is a text, or C(key) with the name of another listed key that holds it, as it
+        must be for C(password). User name, password and database are percent-encoded (RFC 3986). It follows its parts.
+      - C(htpasswd) makes a password file of bcrypt hashes. C(users) gives, by user name, the listed key that holds the
+        password; C(cost) is bcrypt's work factor (10 to 16, 10 where not set). It is made anew where a password is
+        another one. The Python package C(bcrypt) is needed.
+      - C(rotate) beside C(random) makes the value anew when it is older than C(max_age), and keeps the one before in
+        the key C(NAME.previous) for C(overlap). Both are spans such as V(P90D) or V(PT36H).
     type: dict
     default: {}
   key_pairs:
@@ -88,9 +96,109 @@ options:
         description: The key of the Secret that holds the public key.
         type: str
         required: true
+      rotate:
+        description:
+          - When the pair is made anew, and how long the public key before stays.
+          - The public key before stays in the key of O(key_pairs[].public_key) with V(.previous) at its end, so that
+            what was signed before can still be verified. The private key before is not kept.
+        type: dict
+        suboptions:
+          max_age:
+            description: The greatest age, a span such as V(P90D). A pair of which no time is known counts as old as
+              the Secret.
+            type: str
+          overlap:
+            description: How long the public key before stays, a span such as V(PT36H), shorter than
+              O(key_pairs[].rotate.max_age).
+            type: str
+  certificates:
+    description:
+      - Private keys with certificates that are made here, as PEM. For certificates of cert-manager see
+        O(certificate_request).
+      - An authority signs itself, is made once, and is renewed when it nears its end; its certificate before stays in
+        the key with V(.previous) at its end until then.
+      - A leaf is renewed, with a new key, when it nears its end, and when its names, usages or authority are others.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      authority:
+        description: Whether it is an authority, which signs leaves.
+        type: bool
+        default: false
+      private_key:
+        description: The key of the Secret that holds the private key; V(tls.key), or V(ca.key) of an authority, where
+          not set.
+        type: str
+      certificate:
+        description: The key of the Secret that holds the certificate; V(tls.crt), or V(ca.crt) of an authority, where
+          not set.
+        type: str
+      common_name:
+        description: The name of an authority. A leaf has none, since its names are alternative names (RFC 9525).
+        type: str
+      issuer:
+        description: Where the authority of a leaf is kept; in V(ca.crt) and V(ca.key) of this Secret where not set.
+        type: dict
+        suboptions:
+          name:
+            description: The Secret that holds it; this one where not set.
+            type: str
+          namespace:
+            description: Namespace of O(certificates[].issuer.name); O(namespace) where not set.
+            type: str
+          certificate:
+            description: The key that holds its certificate.
+            type: str
+            default: ca.crt
+          private_key:
+            description: The key that holds its private key.
+            type: str
+            default: ca.key
+      issuer_certificate:
+        description: A key that gets a copy of the authority's certificate, for those who verify the leaf.
+        type: str
+      dns_names:
+        description: The DNS names of a leaf. A C(*) may only be the whole first label.
+        type: list
+        elements: str
+        default: []
+      ip_addresses:
+        description: The IP addresses of a leaf.
+        type: list
+        elements: str
+        default: []
+      usages:
+        description: What a leaf is for; V(server) where not set.
+        type: list
+        elements: str
+        choices: [server, client]
+      days:
+        description: How long it holds, in days; V(90), or V(3650) for an authority, where not set.
+        type: int
+      renew_before_days:
+        description: With how many days left it is renewed; V(30), or V(365) for an authority, where not set.
+        type: int
+      algorithm:
+        description: Kind of the key.
+        type: str
+        choices: [rsa, ec, ed25519]
+        default: ec
+      bits:
+        description: Size of an RSA key, V(3072) where not set.
+        type: int
+        choices: [2048, 3072, 4096]
+      curve:
+        description: Curve of an EC key, V(secp256r1) where not set.
+        type: str
+        choices: [secp256r1, secp384r1, secp521r1]
   replace:
     description:
       - Generated keys that are made anew by this run, whatever they hold. Every run with it makes new values.
+      - Where C(rotate) gives an overlap, the value before stays for it, and one that stayed since an earlier rotation
+        goes now.
+      - An immutable Secret is deleted and made anew, since it cannot be changed. Until that is done, a second Secret
+        whose name ends in C(.being-replaced) holds the values.
       - A private key brings a new public key with it. A public key alone is made anew from its private key.
     type: list
     elements: str
@@ -217,13 +325,38 @@ from ansible_collections.bytebot.production.plugins.module_utils.secret.generate
 from ansible_collections.bytebot.production.plugins.module_utils.secret.hide import take
 from ansible_collections.bytebot.production.plugins.module_utils.secret.keep import Keeper
 from ansible_collections.bytebot.production.plugins.module_utils.secret.spec import parse, shown
+from ansible_collections.bytebot.production.plugins.module_utils.secret.x509 import USAGES
 
+ROTATE = {"max_age": {"type": "str"}, "overlap": {"type": "str"}}
 PAIR = {
     "algorithm": {"type": "str", "choices": ["rsa", "ec", "ed25519"], "default": "rsa"},
     "bits": {"type": "int", "choices": list(RSA_BITS)},
     "curve": {"type": "str", "choices": list(CURVES)},
     "private_key": {"type": "str", "required": True, "no_log": False},  # the name of a key, not its value
     "public_key": {"type": "str", "required": True, "no_log": False},
+    "rotate": {"type": "dict", "options": ROTATE},
+}
+ISSUER = {
+    "name": {"type": "str"},
+    "namespace": {"type": "str"},
+    "certificate": {"type": "str", "default": "ca.crt"},
+    "private_key": {"type": "str", "default": "ca.key", "no_log": False},
+}
+CERTIFICATE = {
+    "authority": {"type": "bool", "default": False},
+    "private_key": {"type": "str", "no_log": False},
+    "certificate": {"type": "str"},
+    "common_name": {"type": "str"},
+    "issuer": {"type": "dict", "options": ISSUER},
+    "issuer_certificate": {"type": "str"},
+    "dns_names": {"type": "list", "elements": "str", "default": []},
+    "ip_addresses": {"type": "list", "elements": "str", "default": []},
+    "usages": {"type": "list", "elements": "str", "choices": list(USAGES)},
+    "days": {"type": "int"},
+    "renew_before_days": {"type": "int"},
+    "algorithm": {"type": "str", "choices": ["rsa", "ec", "ed25519"], "default": "ec"},
+    "bits": {"type": "int", "choices": list(RSA_BITS)},
+    "curve": {"type": "str", "choices": list(CURVES)},
 }
 ARGUMENTS = {
     **CLUSTER_ARGS,
@@ -234,6 +367,7 @@ ARGUMENTS = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "data": {"type": "dict", "default": {}, "no_log": True},  # until keep() lets all but the values be seen
     "key_pairs": {"type": "list", "elements": "dict", "default": [], "options": PAIR, "no_log": False},
+    "certificates": {"type": "list", "elements": "dict", "default": [], "options": CERTIFICATE, "no_log": False},
     "replace": {"type": "list", "elements": "str", "default": []},
     "prune": {"type": "bool", "default": False},
     "immutable": {"type": "bool"},

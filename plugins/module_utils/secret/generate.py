@@ -19,6 +19,9 @@ LEAST_BYTES = 16  # 128 bits
 FEWEST_DISTINCT = 6  # by chance 32 hex digits have fewer in less than one of 10^12 cases; typed-in values often do
 ALPHANUMERIC = string.ascii_letters + string.digits
 BITS_PER_ALPHANUMERIC = math.log2(len(ALPHANUMERIC))
+# NIST SP 800-57 part 1, table 2: 112 bits of strength at least, and 128 or more for what is to hold beyond 2030. RSA of
+# 2048 bits has 112, of 3072 bits and P-256 128, P-384 192. The algorithms are those of RFC 7518 (RS256, ES256, ES384,
+# ES512) and RFC 8032 (Ed25519).
 CURVES = ("secp256r1", "secp384r1", "secp521r1")
 RSA_BITS = (2048, 3072, 4096)
 _LEFTOVER = re.compile(r"\s*(\$\(.*\)|\$\{.*\}|\{\{.*\}\}|<[A-Z][A-Z_ -]*>)\s*", re.DOTALL)
@@ -124,16 +127,16 @@ def public_pem(key: Any) -> bytes:
 
 def load_private(pem: bytes) -> Any:
     """The private key in a PEM text, or None where there is none to be had."""
-    return _loaded(lambda: _crypto().serialization.load_pem_private_key(pem, password=None))
+    return loaded(lambda: _crypto().serialization.load_pem_private_key(pem, password=None))
 
 
 def matches(private: Any, public: bytes) -> bool:
     """Whether a PEM text holds the public key of a private key, in whatever form it was written."""
     formats = _crypto().serialization
-    loaded = _loaded(lambda: formats.load_pem_public_key(public))
-    if loaded is None:
+    key = loaded(lambda: formats.load_pem_public_key(public))
+    if key is None:
         return False
-    again: bytes = loaded.public_bytes(formats.Encoding.PEM, formats.PublicFormat.SubjectPublicKeyInfo)
+    again: bytes = key.public_bytes(formats.Encoding.PEM, formats.PublicFormat.SubjectPublicKeyInfo)
     return again == public_pem(private)
 
 
@@ -154,7 +157,7 @@ def key_flaw(key: Any, algorithm: str, bits: int, curve: str) -> str:
     return ""
 
 
-def _loaded(load: Callable[[], Any]) -> Any:
+def loaded(load: Callable[[], Any]) -> Any:
     """What a loader of ``cryptography`` gives, or None for a text that it cannot load (or that needs a password)."""
     from cryptography.exceptions import UnsupportedAlgorithm
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 import os
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from ansible_collections.bytebot.production.plugins.module_utils.apply import (
@@ -17,24 +18,27 @@ from ansible_collections.bytebot.production.plugins.module_utils.apply import (
     refuse_deleting,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
-from ansible_collections.bytebot.production.plugins.module_utils.errors import NotThere, Refused
+from ansible_collections.bytebot.production.plugins.module_utils.errors import Refused
 from ansible_collections.bytebot.production.plugins.module_utils.manifest import Identity, Object
-from ansible_collections.bytebot.production.plugins.module_utils.model import utc_now
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
+from ansible_collections.bytebot.production.plugins.module_utils.secret.certificates import Certificate
 from ansible_collections.bytebot.production.plugins.module_utils.secret.hide import data_of, learn
 from ansible_collections.bytebot.production.plugins.module_utils.secret.outside import Outside
+from ansible_collections.bytebot.production.plugins.module_utils.secret.owner import owner_of
 from ansible_collections.bytebot.production.plugins.module_utils.secret.plan import (
     UNLISTED,
     Action,
     Plan,
     Step,
+    known_times,
     plan,
     stamps,
 )
+from ansible_collections.bytebot.production.plugins.module_utils.secret.rotation import Clock, parsed, stamp
 from ansible_collections.bytebot.production.plugins.module_utils.secret.spec import MANAGED_BY, Spec
+from ansible_collections.bytebot.production.plugins.module_utils.secret.write import Writer
 
 MADE_AT = "bytebot.production/made-at"
-_HELM_RELEASE = "meta.helm.sh/release-name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,23 +49,35 @@ class Keeper:
     redactor: Redactor
     spec: Spec
     check: bool
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
     def _identity(self) -> Identity:
         return Identity("Secret", self.spec.namespace, self.spec.name)
+
+    @property
+    def _writer(self) -> Writer:
+        return Writer(self.cluster, self._identity, self.check)
 
     def present(self, *, with_diff: bool) -> dict[str, Any]:
         """Make, update or leave the Secret. Every source is read before anything is written."""
         given = self._read_sources()
         live = self._live()
         self._check_live(live)
-        done = plan(self.spec, data_of(live or {}), given)
+        stand_in = self._stand_in(live)
+        base = live or stand_in
+        done = plan(self._bound(), data_of(base or {}), given, self._clock(base))
         self._check_immutable(live, done)
         values = done.complete()
         learn(self.redactor, values.values(), self.spec.names)
+        if live and stand_in:  # a run broke off before it deleted anything
+            self._writer.drop_stand_in()
+        after = self._writer.store(self._wanted(live, base, done, values), live, done.removed)
+        if stand_in and not live:
+            self._writer.drop_stand_in()
         tally = Tally()
-        tally.note(self._identity, live, self._write(live, done, values))
-        return self._result(tally, done.steps, with_diff)
+        tally.note(self._identity, live, after)
+        return {**self._result(tally, done.steps, with_diff), **_times_told(done, data_of(after))}
 
     def absent(self, *, with_diff: bool) -> dict[str, Any]:
         """Delete the Secret."""
@@ -69,7 +85,7 @@ class Keeper:
         tally = Tally()
         if live is None or live["metadata"].get("deletionTimestamp"):
             return self._result(tally, (), with_diff)
-        self._refuse_helms(live)
+        self._refuse_anothers(live)
         with naming(self._identity, "deleted"):
             self.cluster.delete("v1", "Secret", self.spec.name, self.spec.namespace, dry_run=self.check)
         tally.note(self._identity, live, None)
@@ -92,55 +108,71 @@ class Keeper:
         learn(self.redactor, data_of(live or {}).values(), self.spec.names)
         return live
 
+    def _stand_in(self, live: Object | None) -> Object | None:
+        """What holds the values of an immutable Secret that a broken-off run was making anew."""
+        if live and not live.get("immutable"):
+            return None
+        with naming(self._identity, "read"):
+            found = self._writer.stand_in()
+        learn(self.redactor, data_of(found or {}).values(), self.spec.names)
+        return found
+
     def _check_live(self, live: Object | None) -> None:
         if live is None:
             return
         refuse_deleting(self._identity, live)
-        self._refuse_helms(live)
+        self._refuse_anothers(live)
         if live.get("type", "Opaque") != self.spec.type:
             raise Refused(
                 f"{self.spec} is of type {live.get('type')}, which cannot be changed to {self.spec.type}. "
                 "Delete it first (state absent), or ask for the type it has."
             )
 
-    def _refuse_helms(self, live: Object) -> None:
-        """Leave a release's own Secret alone: Helm would take it back, or refuse its next upgrade."""
-        release = (live["metadata"].get("annotations") or {}).get(_HELM_RELEASE)
-        if release:
-            raise Refused(
-                f"{self.spec} belongs to the Helm release {release}. "
-                "Take another name, or take it out of the chart first."
-            )
+    def _refuse_anothers(self, live: Object) -> None:
+        """Leave a Secret alone that another tool or controller manages: it would take its values back."""
+        if owner := owner_of(live):
+            raise Refused(owner.refusal(str(self.spec)))
+
+    def _clock(self, live: Object | None) -> Clock:
+        metadata = (live or {}).get("metadata") or {}
+        recorded = known_times((metadata.get("annotations") or {}).get(MADE_AT, ""))
+        return Clock(self.now, recorded, parsed(metadata.get("creationTimestamp")))
+
+    def _bound(self) -> Spec:
+        """The specification with the authorities read that other Secrets hold."""
+        outside = Outside(self.cluster, os.environ)
+        made = [
+            source.bound(f"The authority of key {source.certificate} of {self.spec}", outside)
+            if isinstance(source, Certificate)
+            else source
+            for source in self.spec.made
+        ]
+        for source in made:
+            if isinstance(source, Certificate):
+                learn(self.redactor, source.borrowed or (), self.spec.names)
+        return replace(self.spec, made=tuple(made))
 
     def _check_immutable(self, live: Object | None, done: Plan) -> None:
         if not (live and live.get("immutable")):
             return
-        if done.touched or self.spec.immutable is False:
-            what = f"{', '.join(done.touched)} would change" if done.touched else "it cannot be made mutable again"
+        if self.spec.immutable is False:
             raise Refused(
-                f"{self.spec} is immutable and {what}. Delete it first (state absent), and have it made anew."
+                f"{self.spec} is immutable and it cannot be made mutable again. "
+                "Delete it first (state absent), and have it made anew."
+            )
+        if done.touched and not self.spec.replace:
+            raise Refused(
+                f"{self.spec} is immutable and {', '.join(done.touched)} would change. "
+                "Name a generated key in replace to have the Secret made anew, or delete it first (state absent)."
             )
 
     # ------------------------------------------------------------------ writing
 
-    def _write(self, live: Object | None, done: Plan, values: Mapping[str, bytes]) -> Object:
-        wanted = self._wanted(live, done, values)
-        try:
-            with naming(self._identity, "applied"):
-                after = self.cluster.apply(wanted, manager=MANAGER, dry_run=self.check)
-        except NotThere as exc:
-            if self.check:  # the namespace is made by an earlier task, which has not really run either
-                return wanted
-            raise NotThere(
-                f"{self.spec} cannot be made, for there is no namespace {self.spec.namespace}. "
-                "Make the namespace first."
-            ) from exc
-        return self._remove(after, done.removed)
-
-    def _wanted(self, live: Object | None, done: Plan, values: Mapping[str, bytes]) -> Object:
-        present = {**self._unlisted(live, done), **{key: _encoded(value) for key, value in values.items()}}
-        old = live["metadata"] if live else {}
-        made_at = stamps((old.get("annotations") or {}).get(MADE_AT, ""), done.steps, present, utc_now())
+    def _wanted(self, live: Object | None, base: Object | None, done: Plan, values: Mapping[str, bytes]) -> Object:
+        """The Secret to be. ``base`` has what is kept: the live one, or what stands in for it."""
+        present = {**self._unlisted(base, done), **{key: _encoded(value) for key, value in values.items()}}
+        old = base["metadata"] if base else {}
+        made_at = stamps((old.get("annotations") or {}).get(MADE_AT, ""), done.steps, present, stamp(self.now))
         metadata: Object = {
             "namespace": self.spec.namespace,
             "name": self.spec.name,
@@ -148,8 +180,8 @@ class Keeper:
             "annotations": {MADE_AT: made_at},
         }
         if live:  # the plan rests on this very version; a change in between is a conflict, not overwritten
-            metadata["resourceVersion"] = old["resourceVersion"]
-        immutable = (live or {}).get("immutable") if self.spec.immutable is None else self.spec.immutable
+            metadata["resourceVersion"] = live["metadata"]["resourceVersion"]
+        immutable = (base or {}).get("immutable") if self.spec.immutable is None else self.spec.immutable
         return {
             "apiVersion": "v1",
             "kind": "Secret",
@@ -159,26 +191,13 @@ class Keeper:
             **({} if immutable is None else {"immutable": immutable}),
         }
 
-    def _unlisted(self, live: Object | None, done: Plan) -> dict[str, str]:
+    def _unlisted(self, base: Object | None, done: Plan) -> dict[str, str]:
         """Unlisted values that stay though an earlier run wrote them: an apply without them would delete them."""
-        ours = _owned_keys(live or {}) - set(self.spec.keys) - set(done.removed)
-        return {key: value for key, value in ((live or {}).get("data") or {}).items() if key in ours}
-
-    def _remove(self, after: Object, keys: Sequence[str]) -> Object:
-        """Remove keys that others wrote; an apply removes its own only."""
-        left = [key for key in keys if key in (after.get("data") or {})]
-        if not left:
-            return after
-        if self.check:  # a dry run stores nothing that a second dry run could go on from
-            return {**after, "data": {key: value for key, value in after["data"].items() if key not in left}}
-        with naming(self._identity, "changed"):
-            return self.cluster.raw(
-                "PATCH",
-                f"/api/v1/namespaces/{self.spec.namespace}/secrets/{self.spec.name}",
-                body={"data": dict.fromkeys(left)},
-                query={"fieldManager": MANAGER},
-                content_type="application/merge-patch+json",
-            )
+        data = (base or {}).get("data") or {}
+        ours = (
+            set(data) if (base or {}).get("immutable") else _owned_keys(base or {})
+        )  # that one is made anew as a whole
+        return {key: value for key, value in data.items() if key in ours - set(self.spec.keys) - set(done.removed)}
 
     def _result(self, tally: Tally, steps: Sequence[Step], with_diff: bool) -> dict[str, Any]:
         shown = tally.result(with_diff=with_diff)
@@ -188,6 +207,12 @@ class Keeper:
             "keys": [step.to_dict() for step in steps],
             **({"diff": shown["diff"]} if "diff" in shown else {}),
         }
+
+
+def _times_told(done: Plan, values: Mapping[str, bytes]) -> dict[str, Any]:
+    """What was rotated and retired, and when what happens next by itself."""
+    due = [{"key": item.key, "at": stamp(item.at), "action": item.action} for item in done.due(values)]
+    return {"rotated": list(done.rotated), "retired": list(done.retired), "due": due}
 
 
 def _owned_keys(live: Object) -> set[str]:

@@ -11,14 +11,13 @@ from typing import Any
 
 from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError
 from ansible_collections.bytebot.production.plugins.module_utils.redact import MASK
-from ansible_collections.bytebot.production.plugins.module_utils.secret.sources import (
-    Given,
-    Made,
-    Source,
-    Value,
-    parse_pair,
-    parse_source,
-)
+from ansible_collections.bytebot.production.plugins.module_utils.secret import certificates, derived
+from ansible_collections.bytebot.production.plugins.module_utils.secret.base import Derived, Given, Made, Source
+from ansible_collections.bytebot.production.plugins.module_utils.secret.certificates import Certificate
+from ansible_collections.bytebot.production.plugins.module_utils.secret.given import Value
+from ansible_collections.bytebot.production.plugins.module_utils.secret.made import KeyPair
+from ansible_collections.bytebot.production.plugins.module_utils.secret.rotation import PREVIOUS
+from ansible_collections.bytebot.production.plugins.module_utils.secret.sources import parse_source
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
 _KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
@@ -36,6 +35,7 @@ class Spec:
     immutable: bool | None
     given: tuple[Given, ...]
     made: tuple[Made, ...]
+    derived: tuple[Derived, ...]
     replace: frozenset[str]
     prune: bool
 
@@ -44,7 +44,7 @@ class Spec:
 
     @property
     def sources(self) -> tuple[Source, ...]:
-        return (*self.given, *self.made)
+        return (*self.given, *self.made, *self.derived)
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -61,12 +61,25 @@ class Spec:
 
 def parse(params: Mapping[str, Any]) -> Spec:
     """The specification in a module's parameters."""
-    sources: list[Given | Made] = [parse_source(str(key), given) for key, given in (params.get("data") or {}).items()]
-    sources += [parse_pair(index, pair) for index, pair in enumerate(params.get("key_pairs") or [])]
+    sources: list[Source] = [parse_source(str(key), given) for key, given in (params.get("data") or {}).items()]
+    sources += [KeyPair.parse(index, pair) for index, pair in enumerate(params.get("key_pairs") or [])]
+    issued = [
+        Certificate.parse(index, given, params["namespace"])
+        for index, given in enumerate(params.get("certificates") or [])
+    ]
+    issued.sort(key=lambda one: one.issuer is not None)  # an authority before what it signs
+    sources += issued
     if params["state"] == "present" and not sources:
-        raise InputError("There is nothing to keep in the Secret, for data and key_pairs are empty.")
+        raise InputError("There is nothing to keep in the Secret, for data, key_pairs and certificates are empty.")
     _check_keys(key for source in sources for key in source.keys)
     made = tuple(source for source in sources if isinstance(source, Made))
+    composed = tuple(source for source in sources if isinstance(source, Derived))
+    listed = {key for source in sources if not isinstance(source, Derived) for key in source.keys}
+    certificates.check(issued, listed)
+    if lacking := derived.missing(composed, listed):
+        raise InputError(
+            f"data.{lacking[0]} is composed of the key {lacking[1]}, which is not listed, or is composed itself."
+        )
     return Spec(
         namespace=params["namespace"],
         name=params["name"],
@@ -75,6 +88,7 @@ def parse(params: Mapping[str, Any]) -> Spec:
         immutable=params.get("immutable"),
         given=tuple(source for source in sources if isinstance(source, Given)),
         made=made,
+        derived=composed,
         replace=_replace(params.get("replace") or [], made),
         prune=bool(params.get("prune")),
     )
@@ -96,8 +110,13 @@ def _check_keys(keys: Iterable[str]) -> None:
                 f"{key!r} cannot be a key of a Secret; a key has letters, digits, dots, hyphens, underscores."
             )
         if key in seen:
-            raise InputError(f"The key {key} is given twice in data and key_pairs.")
+            raise InputError(f"The key {key} is given twice in data, key_pairs and certificates.")
         seen.add(key)
+    for key in seen:
+        if key.endswith(PREVIOUS) and key.removesuffix(PREVIOUS) in seen:
+            raise InputError(
+                f"The key {key} is where the value of {key.removesuffix(PREVIOUS)} before its last one stays."
+            )
 
 
 def _labels(given: Mapping[str, Any]) -> dict[str, str]:

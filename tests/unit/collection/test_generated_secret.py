@@ -149,6 +149,23 @@ def test_a_change_in_between_is_not_overwritten(monkeypatch: pytest.MonkeyPatch)
     assert cluster.values("app") == {"host": b"by another run"}
 
 
+def test_two_runs_that_make_the_same_secret_leave_the_first_ones_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster, real = FakeCluster(), FakeCluster._post
+
+    def late(self: FakeCluster, *request: Any) -> Any:
+        monkeypatch.setattr(FakeCluster, "_post", real)
+        keep(self, data=PASSWORD)
+        first.append(self.values("app")["password"])
+        return real(self, *request)
+
+    first: list[bytes] = []
+    monkeypatch.setattr(FakeCluster, "_post", late)
+    with pytest.raises(Refused, match=r"Secret default/app cannot be applied: .* already exists"):
+        keep(cluster, data=PASSWORD)
+    assert cluster.values("app") == {"password": first[0]}
+    assert not keep(cluster, data=PASSWORD)["changed"]
+
+
 # ---------------------------------------------------------------------- sources that are read
 
 
@@ -257,13 +274,57 @@ def test_unlisted_keys_stay_and_are_pruned_on_demand() -> None:
 
 def test_immutable_is_kept_and_respected() -> None:
     cluster = FakeCluster()
-    keep(cluster, data=PASSWORD, immutable=True)
+    keep(cluster, data={**PASSWORD, "host": {"value": "one"}}, immutable=True)
     assert cluster.live("Secret", "app", "default")["immutable"] is True
-    assert not keep(cluster, data=PASSWORD)["changed"]
-    with pytest.raises(Refused, match=r"Secret default/app is immutable and password would change. Delete it first"):
-        keep(cluster, data=PASSWORD, replace=["password"])
+    assert not keep(cluster, data={**PASSWORD, "host": {"value": "one"}})["changed"]
+    with pytest.raises(Refused, match=r"Secret default/app is immutable and host would change. Name a generated key"):
+        keep(cluster, data={**PASSWORD, "host": {"value": "two"}})
     with pytest.raises(Refused, match="is immutable and it cannot be made mutable again"):
         keep(cluster, data=PASSWORD, immutable=False)
+
+
+def test_an_immutable_secret_is_made_anew_where_replace_asks_for_it() -> None:
+    cluster = FakeCluster()
+    options = {"data": {**PASSWORD, "other": {"random": {}}}, "immutable": True}
+    keep(cluster, **options)
+    before, version = cluster.values("app"), cluster.live("Secret", "app", "default")["metadata"]["resourceVersion"]
+    asked = keep(cluster, check=True, **options, replace=["password"])
+    assert cluster.values("app") == before
+    done = keep(cluster, **options, replace=["password"])
+    assert asked["keys"] == done["keys"]
+    after = cluster.values("app")
+    assert {key for key in after if after[key] != before[key]} == {"password"}
+    live = cluster.live("Secret", "app", "default")
+    assert live["immutable"] is True and live["metadata"]["resourceVersion"] != version
+    assert cluster.live("Secret", "app.being-replaced", "default") is None
+    assert not keep(cluster, **options)["changed"]
+
+
+@pytest.mark.parametrize("breaks", ["_delete", "_post"])
+def test_no_value_is_lost_where_a_run_breaks_off_while_it_makes_a_secret_anew(
+    breaks: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = FakeCluster()
+    options = {"data": {**PASSWORD, "kept": {"random": {}}}, "immutable": True}
+    keep(cluster, **options)
+    before = cluster.values("app")
+    real = getattr(FakeCluster, breaks)
+
+    def cut(self: FakeCluster, path: str, body: Any, query: Any, kind: str) -> Any:
+        if breaks == "_delete" or body["metadata"]["name"] == "app":
+            raise ConnectionError("the run is killed here")
+        return real(self, path, body, query, kind)
+
+    monkeypatch.setattr(FakeCluster, breaks, cut)
+    with pytest.raises(ConnectionError):
+        keep(cluster, **options, replace=["password"])
+    monkeypatch.setattr(FakeCluster, breaks, real)
+    healed = keep(cluster, **options)
+    assert healed["changed"] is (breaks == "_post")
+    assert cluster.values("app")["kept"] == before["kept"]
+    assert (cluster.values("app")["password"] == before["password"]) is (breaks == "_delete")
+    assert cluster.live("Secret", "app.being-replaced", "default") is None
+    assert not keep(cluster, **options)["changed"]
 
 
 def test_another_type_is_refused() -> None:
