@@ -16,7 +16,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.secret.base imp
 from ansible_collections.bytebot.production.plugins.module_utils.secret.certificates import Certificate
 from ansible_collections.bytebot.production.plugins.module_utils.secret.given import Value
 from ansible_collections.bytebot.production.plugins.module_utils.secret.made import KeyPair
-from ansible_collections.bytebot.production.plugins.module_utils.secret.rotation import PREVIOUS
+from ansible_collections.bytebot.production.plugins.module_utils.secret.rotation import NEVER, PREVIOUS
 from ansible_collections.bytebot.production.plugins.module_utils.secret.sources import parse_source
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
@@ -74,6 +74,8 @@ def parse(params: Mapping[str, Any]) -> Spec:
     _check_keys(key for source in sources for key in source.keys)
     made = tuple(source for source in sources if isinstance(source, Made))
     composed = tuple(source for source in sources if isinstance(source, Derived))
+    if params.get("immutable"):
+        _refuse_rotation(made)
     listed = {key for source in sources if not isinstance(source, Derived) for key in source.keys}
     certificates.check(issued, listed)
     if lacking := derived.missing(composed, listed):
@@ -114,8 +116,15 @@ def _check_keys(keys: Iterable[str]) -> None:
         seen.add(key)
     for key in seen:
         if key.endswith(PREVIOUS) and key.removesuffix(PREVIOUS) in seen:
+            raise InputError(f"The key {key} is kept for the value that {key.removesuffix(PREVIOUS)} had before.")
+
+
+def _refuse_rotation(made: Iterable[Made]) -> None:
+    """What time changes does not go with a Secret that never changes."""
+    for source in made:
+        if source.rotation != NEVER:
             raise InputError(
-                f"The key {key} is where the value of {key.removesuffix(PREVIOUS)} before its last one stays."
+                f"{source.keys[0]} cannot be rotated in an immutable Secret. Leave rotate out; use replace when due."
             )
 
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from ansible_collections.bytebot.production.plugins.module_utils.errors import CollectionError, InputError, Refused
 from ansible_collections.bytebot.production.plugins.module_utils.secret import generate
-from ansible_collections.bytebot.production.plugins.module_utils.secret.plan import Plan, plan, stamps
 from ansible_collections.bytebot.production.plugins.module_utils.secret.made import KeyPair
+from ansible_collections.bytebot.production.plugins.module_utils.secret.plan import Plan, plan, stamps
 from ansible_collections.bytebot.production.plugins.module_utils.secret.spec import Spec, parse
 
 EC_A, EC_B = (generate.new_private_key("ec", 0, "secp256r1") for _ in range(2))
