@@ -22,7 +22,10 @@ description:
   - A public key that is missing is made from its private key.
   - All sources are read before anything is written. No value is returned, shown or logged.
   - Written by server-side apply with the field manager C(bytebot.production). The annotation
-    C(bytebot.production/made-at) records when each key got its value.
+    C(bytebot.production/made-at) records when each key got its value. What another run wrote in between is never
+    overwritten.
+  - A Secret that belongs to a controller or another tool (External Secrets, Sealed Secrets, cert-manager, Vault, the
+    Secrets Store CSI driver, Helm, or whatever its label or owner says) is left alone, and the module says whose it is.
 extends_documentation_fragment:
   - bytebot.production.cluster
 options:
@@ -212,6 +215,79 @@ options:
       - Whether Kubernetes is to refuse any later change of the values. This cannot be taken back.
       - Where it is not set, it stays as it is.
     type: bool
+  certificate_request:
+    description:
+      - Asks cert-manager to fill and renew the Secret, by a Certificate of the same name, in place of O(data),
+        O(key_pairs) and O(certificates). Nothing is waited for; RV(certificate) tells what cert-manager says by now.
+      - Where the cluster does not serve C(cert-manager.io/v1), the module fails and says so.
+    type: dict
+    suboptions:
+      issuer:
+        description: Who issues it.
+        type: dict
+        required: true
+        suboptions:
+          name:
+            description: Name of the issuer.
+            type: str
+            required: true
+          kind:
+            description: Its kind, for example V(ClusterIssuer).
+            type: str
+            default: Issuer
+          group:
+            description: Its API group.
+            type: str
+            default: cert-manager.io
+      dns_names:
+        description: The DNS names. A C(*) may only be the whole first label.
+        type: list
+        elements: str
+        default: []
+      ip_addresses:
+        description: The IP addresses.
+        type: list
+        elements: str
+        default: []
+      usages:
+        description: What it is for; V(server) where not set.
+        type: list
+        elements: str
+        choices: [server, client]
+      days:
+        description: How long it is to hold, in days; V(90) where not set. The issuer may give less.
+        type: int
+      renew_before_days:
+        description: With how many days left cert-manager renews it; V(30) where not set.
+        type: int
+      algorithm:
+        description: Kind of the key.
+        type: str
+        choices: [rsa, ec, ed25519]
+        default: ec
+      bits:
+        description: Size of an RSA key, V(3072) where not set.
+        type: int
+        choices: [2048, 3072, 4096]
+      curve:
+        description: Curve of an EC key, V(secp256r1) where not set.
+        type: str
+        choices: [secp256r1, secp384r1, secp521r1]
+  restart_workloads:
+    description:
+      - Whether Deployments, StatefulSets and DaemonSets of O(namespace) that read the Secret are restarted when values
+        that they read have changed, and watched until they run with them.
+      - Restarted is what reads by environment variables or by a mount with a sub path, which a running container never
+        sees change. A volume that is mounted as a whole follows by itself within about a minute; whether the program
+        reads it again is its own matter.
+      - The annotation C(secret.bytebot.production/NAME) of the pod template tells the time of the values. A run that
+        broke off before it had restarted all is made good by the next one.
+    type: bool
+    default: false
+  restart_timeout:
+    description: Seconds to wait for restarted workloads. What certainly fails ends earlier, with its cause.
+    type: int
+    default: 900
 attributes:
   check_mode:
     description: The API server is asked by a dry run. Where the namespace does not exist, the Secret counts as to be
@@ -260,7 +336,56 @@ EXAMPLES = r"""
       username: {value: admin@example.com}
       password: {random: {bytes: 32, encoding: base64url}}
 
-- name: Replace that password
+- name: Compose what the application reads, and rotate the password every 90 days
+  bytebot.production.generated_secret:
+    kubeconfig: "{{ bytebot_kubeconfig }}"
+    namespace: bytebot-production
+    name: bytebot-secrets
+    data:
+      username: {value: bytebot_user}
+      password: {random: {bytes: 32}, rotate: {max_age: P90D, overlap: PT1H}}
+      encryption-key: {random: {bytes: 32, encoding: hex}}
+      database-url:
+        dsn:
+          scheme: postgresql
+          username: {key: username}
+          password: {key: password}
+          host: postgres.database.svc.cluster.local
+          port: 5432
+          database: bytebot_production
+          query: {sslmode: verify-full}
+      auth: {htpasswd: {users: {admin: password}}}
+    restart_workloads: true
+
+- name: Make an authority, in a Secret that no workload reads
+  bytebot.production.generated_secret:
+    kubeconfig: "{{ bytebot_kubeconfig }}"
+    namespace: bytebot-production
+    name: bytebot-authority
+    certificates:
+      - {authority: true, common_name: Bytebot internal}
+
+- name: Have it sign what the ingress shows
+  bytebot.production.generated_secret:
+    kubeconfig: "{{ bytebot_kubeconfig }}"
+    namespace: bytebot-production
+    name: bytebot-tls-secret
+    type: kubernetes.io/tls
+    certificates:
+      - dns_names: [api.bytebot.example]
+        issuer: {name: bytebot-authority}
+        issuer_certificate: ca.crt
+
+- name: Have cert-manager do it instead
+  bytebot.production.generated_secret:
+    kubeconfig: "{{ bytebot_kubeconfig }}"
+    namespace: bytebot-production
+    name: bytebot-tls-secret
+    certificate_request:
+      issuer: {name: letsencrypt-prod, kind: ClusterIssuer}
+      dns_names: [api.bytebot.example]
+
+- name: Replace the administrator's password
   bytebot.production.generated_secret:
     kubeconfig: "{{ bytebot_kubeconfig }}"
     namespace: bytebot-production
@@ -300,17 +425,123 @@ keys:
       type: str
       sample: password
     source:
-      description: Where its value comes from, V(random), V(key_pair), V(file), V(environment), V(secret) or V(value),
-        or V(none) for a key that is removed.
+      description: Where its value comes from, V(random), V(key_pair), V(certificate), V(dsn), V(htpasswd), V(file),
+        V(environment), V(secret) or V(value); V(previous) for one that stays since the last rotation, V(none) for a key
+        that is removed.
       returned: always
       type: str
       sample: random
     action:
-      description: V(kept) as it was, V(made) where there was none (or O(replace) asked for a new one), V(updated)
-        from a source that says otherwise, or V(removed).
+      description: V(kept) as it was, V(made) where there was none or a new one was due, V(updated) from a source or
+        parts that say otherwise, V(retired) at the end of its overlap, or V(removed).
       returned: always
       type: str
       sample: made
+    reason:
+      description: Why it was made.
+      returned: when it was made
+      type: str
+      sample: it is 91 days old, and may be 90 days
+rotated:
+  description: The keys that had a value and got a new one, in check mode would get.
+  returned: when O(state=present)
+  type: list
+  elements: str
+  sample: [password]
+retired:
+  description: The keys of values before the last rotation that went, in check mode would go.
+  returned: when O(state=present)
+  type: list
+  elements: str
+  sample: [password.previous]
+due:
+  description: What happens next by itself, on the first run after its time; the soonest first.
+  returned: when O(state=present)
+  type: list
+  elements: dict
+  contains:
+    key:
+      description: The key.
+      returned: always
+      type: str
+      sample: password
+    at:
+      description: From when on, in UTC as RFC 3339.
+      returned: always
+      type: str
+      sample: "2026-09-29T10:00:00.000Z"
+    action:
+      description: V(rotate) for a new value, V(retire) for the end of one that stays since the last rotation.
+      returned: always
+      type: str
+      sample: rotate
+followers:
+  description: The workloads that read the Secret.
+  returned: when O(restart_workloads=true)
+  type: list
+  elements: dict
+  contains:
+    workload:
+      description: Kind, namespace and name.
+      returned: always
+      type: str
+      sample: Deployment bytebot-production/bytebot-api
+    reads_by:
+      description: How it reads, some of V(environment), V(sub_path) and V(mount).
+      returned: always
+      type: list
+      elements: str
+      sample: [environment]
+    action:
+      description: V(restarted) and running with the new values, in check mode to be restarted; V(current) where nothing
+        that it reads has changed; V(by_itself) where it reads mounted volumes only; V(paused) where the Deployment is
+        paused and so was not restarted; V(held) where its own strategy keeps old pods.
+      returned: always
+      type: str
+      sample: restarted
+    note:
+      description: What its strategy keeps.
+      returned: when it is held
+      type: str
+unseen:
+  description: The kinds of workloads that this account may not list, so that it is not known whether any follows.
+  returned: when O(restart_workloads=true)
+  type: list
+  elements: str
+  sample: [StatefulSet]
+certificate:
+  description: The Certificate that cert-manager was asked for, with what it says by now.
+  returned: when O(certificate_request) is given
+  type: dict
+  contains:
+    name:
+      description: Its name.
+      returned: always
+      type: str
+      sample: bytebot-tls
+    condition:
+      description: The condition to wait for.
+      returned: always
+      type: str
+      sample: Ready
+    ready:
+      description: Whether that condition holds, or null while cert-manager has said nothing of this version.
+      returned: always
+      type: bool
+      sample: true
+    reason:
+      description: Why it is ready or not.
+      returned: always
+      type: str
+      sample: Issued
+    message:
+      description: The same in a sentence.
+      returned: always
+      type: str
+    not_after:
+      description: When the certificate in the Secret ends; empty while there is none.
+      returned: always
+      type: str
 """
 
 from typing import Any
@@ -319,14 +550,19 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.bytebot.production.plugins.module_utils.argspec import CLUSTER_ARGS, connection_of
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
+from ansible_collections.bytebot.production.plugins.module_utils.errors import CollectionError
 from ansible_collections.bytebot.production.plugins.module_utils.module import run_module
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
+from ansible_collections.bytebot.production.plugins.module_utils.rollout import Patience
+from ansible_collections.bytebot.production.plugins.module_utils.secret import certificate_request
 from ansible_collections.bytebot.production.plugins.module_utils.secret.generate import CURVES, RSA_BITS
 from ansible_collections.bytebot.production.plugins.module_utils.secret.hide import take
 from ansible_collections.bytebot.production.plugins.module_utils.secret.keep import Keeper
+from ansible_collections.bytebot.production.plugins.module_utils.secret.restart import Restarter
 from ansible_collections.bytebot.production.plugins.module_utils.secret.spec import parse, shown
 from ansible_collections.bytebot.production.plugins.module_utils.secret.x509 import USAGES
 
+RESTARTS = 3  # of a container make a crash loop certain
 ROTATE = {"max_age": {"type": "str"}, "overlap": {"type": "str"}}
 PAIR = {
     "algorithm": {"type": "str", "choices": ["rsa", "ec", "ed25519"], "default": "rsa"},
@@ -358,6 +594,21 @@ CERTIFICATE = {
     "bits": {"type": "int", "choices": list(RSA_BITS)},
     "curve": {"type": "str", "choices": list(CURVES)},
 }
+CERT_MANAGERS = {
+    "name": {"type": "str", "required": True},
+    "kind": {"type": "str", "default": "Issuer"},
+    "group": {"type": "str", "default": "cert-manager.io"},
+}
+REQUEST = {
+    "issuer": {"type": "dict", "required": True, "options": CERT_MANAGERS},
+    **{
+        option: CERTIFICATE[option]
+        for option in (
+            *("dns_names", "ip_addresses", "usages", "days", "renew_before_days"),
+            *("algorithm", "bits", "curve"),
+        )
+    },
+}
 ARGUMENTS = {
     **CLUSTER_ARGS,
     "name": {"type": "str", "required": True},
@@ -371,6 +622,9 @@ ARGUMENTS = {
     "replace": {"type": "list", "elements": "str", "default": []},
     "prune": {"type": "bool", "default": False},
     "immutable": {"type": "bool"},
+    "certificate_request": {"type": "dict", "options": REQUEST},
+    "restart_workloads": {"type": "bool", "default": False},
+    "restart_timeout": {"type": "int", "default": 900},
 }
 
 
@@ -379,12 +633,26 @@ def keep(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
     given = module.params
     redactor.learn(given["api_key"])
     data = take(module, "data")
+    if given["certificate_request"]:
+        wanted = certificate_request.wanted({**given, "data": data})
+        given["data"] = {}
+        cluster = Cluster(connection_of(given), module.tmpdir)
+        return certificate_request.Request(cluster, wanted, module.check_mode).apply(with_diff=module._diff)
     spec = parse({**given, "data": data})
     given["data"] = shown(data)
+    patience = Patience.checked(given["restart_timeout"], RESTARTS, {})
     keeper = Keeper(Cluster(connection_of(given), module.tmpdir), redactor, spec, module.check_mode)
-    return (
-        keeper.absent(with_diff=module._diff) if given["state"] == "absent" else keeper.present(with_diff=module._diff)
-    )
+    if given["state"] == "absent":
+        return keeper.absent(with_diff=module._diff)
+    result, changed = keeper.brought(with_diff=module._diff)
+    if not given["restart_workloads"]:
+        return result
+    try:
+        followed = Restarter(keeper.cluster, patience, module.check_mode, keeper.now).follow(changed)
+    except CollectionError as exc:
+        exc.details.update({**result, "changed": result["changed"] or exc.details.get("changed", False)})
+        raise
+    return {**result, **followed, "changed": result["changed"] or followed["changed"]}
 
 
 def main() -> None:

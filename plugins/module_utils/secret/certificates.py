@@ -81,7 +81,8 @@ class Certificate(Made):
         """A certificate, from one element of the option ``certificates``, whose types Ansible has checked."""
         where, authority = f"certificates[{index}]", bool(given.get("authority"))
         kind = kind_of_key(where, {"algorithm": "ec", **{k: v for k, v in given.items() if v is not None}})
-        days, renew = _days(where, given, authority)
+        usual = (AUTHORITY_DAYS, AUTHORITY_RENEW_DAYS) if authority else (LEAF_DAYS, LEAF_RENEW_DAYS)
+        days, renew = days_of(where, given, usual)
         if authority:
             _refuse(where, given, ("dns_names", "ip_addresses", "issuer", "issuer_certificate", "usages"), "a leaf")
             name = text(f"{where}.common_name", given.get("common_name") or "Authority of bytebot.production")
@@ -92,7 +93,7 @@ class Certificate(Made):
             given.get("private_key") or TLS_KEY,
             given.get("certificate") or TLS_CRT,
             Issuer.parse(f"{where}.issuer", given.get("issuer"), namespace),
-            names=_names(where, given),
+            names=names_in(where, given),
             usages=tuple(dict.fromkeys(given.get("usages") or ("server",))),
             days=days,
             renew_before_days=renew,
@@ -252,8 +253,8 @@ def check(sources: list[Certificate], known: Set[str]) -> None:
             )
 
 
-def _days(where: str, given: Mapping[str, Any], authority: bool) -> tuple[int, int]:
-    usual = (AUTHORITY_DAYS, AUTHORITY_RENEW_DAYS) if authority else (LEAF_DAYS, LEAF_RENEW_DAYS)
+def days_of(where: str, given: Mapping[str, Any], usual: tuple[int, int]) -> tuple[int, int]:
+    """How long a certificate holds and with how many days left it is renewed."""
     days = usual[0] if given.get("days") is None else given["days"]
     renew = usual[1] if given.get("renew_before_days") is None else given["renew_before_days"]
     if not 1 <= days <= LARGEST_DAYS:
@@ -263,7 +264,8 @@ def _days(where: str, given: Mapping[str, Any], authority: bool) -> tuple[int, i
     return days, renew
 
 
-def _names(where: str, given: Mapping[str, Any]) -> x509.Names:
+def names_in(where: str, given: Mapping[str, Any]) -> x509.Names:
+    """The names in options, each of them checked."""
     dns, addresses = tuple(given.get("dns_names") or ()), tuple(given.get("ip_addresses") or ())
     if not dns and not addresses:
         raise InputError(f"{where} has neither dns_names nor ip_addresses; a certificate is for names.")

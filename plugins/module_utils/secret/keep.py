@@ -26,6 +26,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.secret.hide imp
 from ansible_collections.bytebot.production.plugins.module_utils.secret.outside import Outside
 from ansible_collections.bytebot.production.plugins.module_utils.secret.owner import owner_of
 from ansible_collections.bytebot.production.plugins.module_utils.secret.plan import (
+    RETIRE,
     UNLISTED,
     Action,
     Plan,
@@ -34,6 +35,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.secret.plan imp
     plan,
     stamps,
 )
+from ansible_collections.bytebot.production.plugins.module_utils.secret.restart import Changed
 from ansible_collections.bytebot.production.plugins.module_utils.secret.rotation import Clock, parsed, stamp
 from ansible_collections.bytebot.production.plugins.module_utils.secret.spec import MANAGED_BY, Spec
 from ansible_collections.bytebot.production.plugins.module_utils.secret.write import Writer
@@ -60,7 +62,11 @@ class Keeper:
         return Writer(self.cluster, self._identity, self.check)
 
     def present(self, *, with_diff: bool) -> dict[str, Any]:
-        """Make, update or leave the Secret. Every source is read before anything is written."""
+        """Make, update or leave the Secret; the module's result."""
+        return self.brought(with_diff=with_diff)[0]
+
+    def brought(self, *, with_diff: bool) -> tuple[dict[str, Any], Changed]:
+        """As :meth:`present`, with what its followers need. Every source is read before anything is written."""
         given = self._read_sources()
         live = self._live()
         self._check_live(live)
@@ -77,7 +83,8 @@ class Keeper:
             self._writer.drop_stand_in()
         tally = Tally()
         tally.note(self._identity, live, after)
-        return {**self._result(tally, done.steps, with_diff), **_times_told(done, data_of(after))}
+        result = {**self._result(tally, done.steps, with_diff), **_times_told(done, data_of(after))}
+        return result, self._changed(done, data_of(after), live)
 
     def absent(self, *, with_diff: bool) -> dict[str, Any]:
         """Delete the Secret."""
@@ -198,6 +205,14 @@ class Keeper:
             set(data) if (base or {}).get("immutable") else _owned_keys(base or {})
         )  # that one is made anew as a whole
         return {key: value for key, value in data.items() if key in ours - set(self.spec.keys) - set(done.removed)}
+
+    def _changed(self, done: Plan, values: Mapping[str, bytes], live: Object | None) -> Changed:
+        touched = {step.key for step in done.steps if step.action in (Action.MADE, Action.UPDATED)}
+        times = {**done.clock.recorded, **dict.fromkeys(touched, self.now)}
+        remade = bool(live and live.get("immutable") and done.touched)
+        stays = [f"{item.key} until {stamp(item.at)}" for item in done.due(values) if item.action == RETIRE]
+        hint = f"The value before stays in {', '.join(stays)}." if stays and done.rotated else ""
+        return Changed(self._identity, times, touched if live else frozenset(), remade, hint)
 
     def _result(self, tally: Tally, steps: Sequence[Step], with_diff: bool) -> dict[str, Any]:
         shown = tally.result(with_diff=with_diff)

@@ -19,6 +19,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.secret.spec imp
 
 UNLISTED = "none"  # the source of a key that no source fills
 BEFORE = "previous"  # the source of a value that stays for a while after its rotation
+ROTATE, RETIRE = "rotate", "retire"
 ASKED, LACKING = "replace asks for it", "there was none"
 
 
@@ -99,13 +100,13 @@ class Plan:
         """What happens next by itself to the ``values`` of the finished plan, the soonest first."""
         anew = {step.key for step in self.steps if step.action in (Action.MADE, Action.UPDATED)}
         clock = Clock(self.clock.now, {**self.clock.recorded, **dict.fromkeys(anew, self.clock.now)}, self.clock.since)
-        found = [Due(at, maker.keys[0], "rotate") for maker in self.makers if (at := maker.due(values, clock))]
+        found = [Due(at, maker.keys[0], ROTATE) for maker in self.makers if (at := maker.due(values, clock))]
         held = {step.key for step in self.steps if step.source == BEFORE and step.action is not Action.RETIRED}
         for maker in self.makers:
             for key in maker.kept_back:
                 name = previous(key)
                 if name in held and (since := clock.made(name)):
-                    found.append(Due(since + maker.overlap({key: self.values.get(name, b"")}), name, "retire"))
+                    found.append(Due(since + maker.overlap({key: self.values.get(name, b"")}), name, RETIRE))
         return sorted(found, key=lambda due: (due.at, due.key))
 
 
