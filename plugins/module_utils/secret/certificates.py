@@ -125,6 +125,12 @@ class Certificate(Made):
         read = [outside.secret(what, of.namespace, of.name, key) for key in (of.certificate, of.private)]
         return replace(self, borrowed=(read[0], read[1]))
 
+    def bound_to_any(self, now: datetime) -> Certificate:
+        """With an authority that nobody keeps, to foretell what one that is not there yet would sign."""
+        key = generate.new_private_key("ec", 0, "secp256r1")
+        certificate = x509.authority(key, "Nobody", AUTHORITY_DAYS, now)
+        return replace(self, borrowed=(x509.pem(certificate), generate.private_pem(key)))
+
     def replaced(self, asked: Set[str]) -> Set[str]:
         return set(self.keys) if self.private in asked else asked & set(self.keys)
 

@@ -18,9 +18,10 @@ from ansible_collections.bytebot.production.plugins.module_utils.apply import (
     refuse_deleting,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
-from ansible_collections.bytebot.production.plugins.module_utils.errors import Refused
+from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError, Refused
 from ansible_collections.bytebot.production.plugins.module_utils.manifest import Identity, Object
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
+from ansible_collections.bytebot.production.plugins.module_utils.secret.base import Made
 from ansible_collections.bytebot.production.plugins.module_utils.secret.certificates import Certificate
 from ansible_collections.bytebot.production.plugins.module_utils.secret.hide import data_of, learn
 from ansible_collections.bytebot.production.plugins.module_utils.secret.outside import Outside
@@ -148,16 +149,22 @@ class Keeper:
     def _bound(self) -> Spec:
         """The specification with the authorities read that other Secrets hold."""
         outside = Outside(self.cluster, os.environ)
-        made = [
-            source.bound(f"The authority of key {source.certificate} of {self.spec}", outside)
-            if isinstance(source, Certificate)
-            else source
-            for source in self.spec.made
-        ]
+        made = [self._with_authority(source, outside) for source in self.spec.made]
         for source in made:
             if isinstance(source, Certificate):
                 learn(self.redactor, source.borrowed or (), self.spec.names)
         return replace(self.spec, made=tuple(made))
+
+    def _with_authority(self, source: Made, outside: Outside) -> Made:
+        if not isinstance(source, Certificate):
+            return source
+        try:
+            return source.bound(f"The authority of key {source.certificate} of {self.spec}", outside)
+        except InputError:
+            of = source.issuer
+            if not self.check or of is None or self.cluster.get("v1", "Secret", of.name, of.namespace):
+                raise
+            return source.bound_to_any(self.now)  # it is made by an earlier task, which has not really run either
 
     def _check_immutable(self, live: Object | None, done: Plan) -> None:
         if not (live and live.get("immutable")):
