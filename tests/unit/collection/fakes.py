@@ -157,9 +157,8 @@ class FakeCluster(Cluster):
         if path not in self._stored:
             raise _Status(404, "not found")
         new = copy.deepcopy(self._stored[path])
-        for key, value in (body.get("data") or {}).items():
-            assert value is None, "the fake knows removals only"
-            new["data"].pop(key, None)
+        self._check_version(new, {"metadata": dict(body.get("metadata") or {})})
+        _merge(new, {key: value for key, value in body.items() if key != "metadata"})
         return self._store(path, new, manager, {}, dry=dry)
 
     def _needs_namespace(self, body: Object) -> None:
@@ -261,6 +260,17 @@ def _bare(obj: Object | None) -> Object | None:
         return None
     metadata = {key: value for key, value in obj["metadata"].items() if key not in ("managedFields", "resourceVersion")}
     return {**obj, "metadata": metadata}
+
+
+def _merge(into: Object, patch: Object) -> None:
+    """JSON merge patch, RFC 7386."""
+    for key, value in patch.items():
+        if isinstance(value, dict):
+            _merge(into.setdefault(key, {}), value)
+        elif value is None:
+            into.pop(key, None)
+        else:
+            into[key] = value
 
 
 def _put(obj: Object, path: Path, value: Any) -> None:
