@@ -409,6 +409,25 @@ def test_no_canary_in_what_ansible_prints(options: dict[str, Any], rc: int, tmp_
         assert '"environment": "TRIAL_TOKEN"' in printed or "environment: TRIAL_TOKEN" in printed
 
 
+@pytest.mark.parametrize("more", [{}, {"data_too": True}, {"restart_workloads": "not a truth"}])
+def test_a_looked_up_value_is_nowhere_printed(more: dict[str, Any], tmp_path: Path) -> None:
+    """What a lookup fetches from another store, and what is composed of it, at Ansible's most talkative."""
+    cluster = FakeCluster()
+    wrong = {key: value for key, value in more.items() if key != "data_too"}
+    data: dict[str, Any] = {"token": {"value": "{{ lookup('ansible.builtin.env', 'TRIAL_TOKEN') }}"}}
+    if more:
+        data["url"] = {"dsn": {"scheme": "redis", "host": "cache", "password": {"key": "token"}}}
+    with served(cluster) as address:
+        task = {"host": address, "namespace": "default", "name": "app", "data": data, **wrong}
+        done = run_playbook(tmp_path, {"bytebot.production.generated_secret": task})
+    assert done.returncode == (2 if wrong else 0), done.stdout + done.stderr
+    assert "module_args" in done.stdout
+    secret_value = f"{CANARY}-environment"
+    assert (cluster.values("app").get("token") == secret_value.encode()) is not bool(wrong)
+    for form in (secret_value, b64encode(secret_value.encode()).decode()):
+        assert form not in done.stdout + done.stderr
+
+
 @pytest.mark.parametrize(("state", "rc"), [("present", 0), ("sideways", 2)])
 def test_no_canary_of_an_applied_secret_in_what_ansible_prints(state: str, rc: int, tmp_path: Path) -> None:
     manifest = {**secret({}), "stringData": {"password": CANARY}}
