@@ -137,6 +137,35 @@ class Cluster:
         except (NotThere, Refused, NotPermitted, Unreachable):  # logs help to explain a failure; they never hide it
             return ""
 
+    def exec(self, namespace: str, pod: str, container: str, command: list[str]) -> Any:
+        """Run a command in a container: the Kubernetes client's websocket with its standard streams, in bytes."""
+        from kubernetes.client.exceptions import ApiException
+        from kubernetes.stream.ws_client import websocket_call
+
+        path = f"/api/v1/namespaces/{quote(namespace)}/pods/{quote(pod)}/exec"
+        streams = [(name, "true") for name in ("stdin", "stdout", "stderr")]
+        query = [("container", container), *streams, ("tty", "false"), *(("command", word) for word in command)]
+        headers = {
+            auth["key"]: auth["value"]
+            for auth in self._api.configuration.auth_settings().values()
+            if auth["key"] == "authorization"
+        }
+        options = {"query_params": query, "headers": headers, "_preload_content": False}
+
+        what = f"exec in pod {namespace}/{pod}"
+        self.requests += 1
+        try:
+            return websocket_call(
+                self._api.configuration, "GET", self.server + path, binary=True, capture_all=False, **options
+            )
+        except ApiException as exc:  # every failure of the handshake comes as one, its status in the text
+            refused = re.match(r"Handshake status (\d+)", str(exc.reason))
+            if refused is None:
+                raise Unreachable(
+                    f"The Kubernetes API ({self._where}) cannot be reached to {what}: {_first_line(str(exc.reason))}."
+                ) from exc
+            raise _error(int(refused[1]), what, str(exc.reason).rpartition(" -+-+- ")[2], self._where) from exc
+
     def through_service(self, namespace: str, service: str, port: str, path: str = "/") -> tuple[int, str]:
         """GET a path of a Service through the API server's proxy: the backend's status and body.
 

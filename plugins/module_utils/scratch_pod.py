@@ -1,0 +1,205 @@
+# A short-lived pod from which services are reached as the release's own pods reach them, removed whatever happens.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any, NoReturn
+
+from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
+from ansible_collections.bytebot.production.plugins.module_utils.clients.tunnel import ExecStream, Opener
+from ansible_collections.bytebot.production.plugins.module_utils.errors import (
+    CollectionError,
+    NotPermitted,
+    NotThere,
+    Refused,
+    TimedOut,
+    Unreachable,
+)
+
+Object = dict[str, Any]
+MANAGER = "bytebot.production"
+LABELS = {"app.kubernetes.io/managed-by": MANAGER, "bytebot.production/scratch": "secrets"}
+SELECTOR = ",".join(f"{key}={value}" for key, value in LABELS.items())
+NOBODY = 65534
+CONTAINER = "probe"
+POLL_S = 0.3
+REMOVAL_S = 60.0  # for the pod to be gone
+# What a kubelet tries again by itself may pass; these it does not.
+_NEVER = (
+    "InvalidImageName",
+    "ErrImageNeverPull",
+    "CreateContainerConfigError",
+    "CreateContainerError",
+    "RunContainerError",
+)
+_NO_IMAGE = ("ErrImagePull", "ImagePullBackOff")
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """How the pod is made: where, with which image (it must have ``sh``), and how many seconds it may live."""
+
+    namespace: str
+    image: str
+    timeout_s: float
+    pause: Callable[[float], None] = field(default=time.sleep, repr=False)
+
+
+class PodFailed(CollectionError):
+    """The pod of the probe cannot run; ``remedy`` says what to do."""
+
+    def __init__(self, cause: str, remedy: str) -> None:
+        super().__init__(cause)
+        self.remedy = remedy
+
+
+@contextlib.contextmanager
+def scratch_pod(cluster: Cluster, probe: Probe) -> Iterator[Opener]:
+    """A running pod, as what opens an exec stream in it. Leftovers are removed first, and the pod in any case.
+
+    :raises PodFailed: it cannot be made, does not run, or leftovers stay.
+    """
+    with _ending_on_signals():
+        _remove_all(cluster, probe)
+        name = f"bytebot-scratch-{secrets.token_hex(8)}"
+        try:
+            _made(cluster, probe, name)
+            yield lambda command: ExecStream(cluster.exec(probe.namespace, name, CONTAINER, command))
+        finally:
+            _remove_all(cluster, probe)
+
+
+def _made(cluster: Cluster, probe: Probe, name: str) -> None:
+    try:
+        cluster.create(_pod(probe, name))
+    except (NotPermitted, NotThere, Refused) as exc:
+        allow = "Let this account make pods in the namespace of the probe, and let admission accept them."
+        raise PodFailed(exc.sentence.rstrip("."), allow) from exc
+    until = time.monotonic() + probe.timeout_s
+    while True:
+        pod = cluster.get("v1", "Pod", name, probe.namespace)
+        if pod is None:
+            raise PodFailed("the scratch pod was removed by somebody else", "Judge again, one at a time.")
+        phase = (pod.get("status") or {}).get("phase")
+        if phase == "Running":
+            return
+        waits = _waiting(pod)
+        said = f"{waits.get('reason')}: {waits.get('message') or 'no message'}"
+        if phase in ("Failed", "Succeeded"):
+            raise PodFailed("the scratch pod ended at once", _OTHER_IMAGE)
+        if waits.get("reason") in _NEVER:
+            raise PodFailed(f"the scratch pod cannot start ({said})", _OTHER_IMAGE)
+        if time.monotonic() >= until:
+            pull = waits.get("reason") in _NO_IMAGE
+            why = f"the image {probe.image} cannot be pulled ({said})" if pull else "the scratch pod does not run"
+            raise PodFailed(
+                f"{why} within {probe.timeout_s:g} s", "Look at the pod's events; is there room, is the image there?"
+            )
+        probe.pause(POLL_S)
+
+
+_OTHER_IMAGE = "Set probe_image to an image that these nodes can pull, has sh, and runs as any user."
+
+
+def _waiting(pod: Object) -> Object:
+    statuses = (pod.get("status") or {}).get("containerStatuses") or []
+    return next((found for one in statuses if (found := (one.get("state") or {}).get("waiting"))), {})
+
+
+def _pod(probe: Probe, name: str) -> Object:
+    """A pod that the "restricted" Pod Security Standard admits; it holds no credentials, and ends by itself."""
+    life = int(probe.timeout_s * 2 + REMOVAL_S)
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": probe.namespace, "labels": LABELS},
+        "spec": {
+            "restartPolicy": "Never",
+            "activeDeadlineSeconds": life,
+            "terminationGracePeriodSeconds": 0,
+            "automountServiceAccountToken": False,
+            "enableServiceLinks": False,
+            "securityContext": {
+                "runAsNonRoot": True,
+                "runAsUser": NOBODY,
+                "runAsGroup": NOBODY,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "containers": [
+                {
+                    "name": CONTAINER,
+                    "image": probe.image,
+                    "command": ["sh", "-c", f"sleep {life}"],
+                    "resources": {
+                        "requests": {"cpu": "10m", "memory": "16Mi"},
+                        "limits": {"cpu": "100m", "memory": "64Mi"},
+                    },
+                    "securityContext": {
+                        "allowPrivilegeEscalation": False,
+                        "readOnlyRootFilesystem": True,
+                        "capabilities": {"drop": ["ALL"]},
+                    },
+                }
+            ],
+        },
+    }
+
+
+def _remove_all(cluster: Cluster, probe: Probe) -> None:
+    """Remove every pod of this kind in the namespace and wait until they are gone.
+
+    :raises TimedOut: one stays.
+    """
+    until = time.monotonic() + REMOVAL_S
+    trouble = ""
+    while True:
+        names: list[str] = []
+        try:
+            found = cluster.list("v1", "Pod", probe.namespace, labels=SELECTOR)
+            if not found:
+                return
+            names = [one["metadata"]["name"] for one in found]
+            for one in found:
+                if not one["metadata"].get("deletionTimestamp"):
+                    cluster.delete("v1", "Pod", one["metadata"]["name"], probe.namespace)
+        except NotThere:
+            return  # the namespace is not there
+        except Unreachable as exc:  # it may pass, and leaving a pod behind is worse than waiting
+            trouble = f" ({exc.sentence.rstrip('.')})"
+        if time.monotonic() >= until:
+            left = ", ".join(names) or SELECTOR
+            raise TimedOut(
+                f"Scratch pods in {probe.namespace} cannot be removed: {left}{trouble}. Remove them by hand."
+            )
+        probe.pause(POLL_S)
+
+
+@contextlib.contextmanager
+def _ending_on_signals() -> Iterator[None]:
+    """While the pod is there, a request to end ends in order: the pod is removed first."""
+    asked: list[int] = []
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        if not asked:  # a second request must not break the removal
+            asked.append(number)
+            _leave(number)
+
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    before = {number: signal.signal(number, end) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _leave(number: int) -> NoReturn:
+    raise SystemExit(128 + number)
