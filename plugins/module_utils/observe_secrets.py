@@ -36,7 +36,8 @@ Object = dict[str, Any]
 TYPES = ("Opaque", "kubernetes.io/tls", "kubernetes.io/basic-auth")  # others have makers and forms of their own
 RELEASE_NAME = "meta.helm.sh/release-name"
 TLS_SECRET = "bytebot-tls-secret"  # where neither an input nor an Ingress names one
-# External Secrets Operator, API reference; Sealed Secrets, README; Secrets Store CSI driver, "sync as Kubernetes secret".
+# External Secrets Operator, API reference; Sealed Secrets, README; Secrets
+# Store CSI driver, "Sync as Kubernetes Secret".
 MANAGERS = (
     ("external-secrets.io/v1", "ExternalSecret"),
     ("external-secrets.io/v1beta1", "ExternalSecret"),
@@ -44,7 +45,6 @@ MANAGERS = (
     ("secrets-store.csi.x-k8s.io/v1", "SecretProviderClass"),
 )
 _IN_STEP = {"ExternalSecret": "Ready", "SealedSecret": "Synced"}
-INJECTED = "vault.hashicorp.com/agent-inject"  # Vault Agent Injector, annotations
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -60,7 +59,7 @@ def sign_ins(
     try:
         with scratch_pod(cluster, probe) as opens:
             return {
-                control: _signed_in(cluster, probe, opens, target, service, Path(folder))
+                control: _signed_in(cluster, probe, opens, target, service=service, folder=Path(folder))
                 for control, (target, service) in targets.items()
             }
     except PodFailed as exc:
@@ -71,7 +70,7 @@ def sign_ins(
         }
 
 
-def _signed_in(cluster: Cluster, probe: Probe, opens: Opener, target: Target, service: str, folder: Path) -> SignIn:
+def _signed_in(cluster: Cluster, probe: Probe, opens: Opener, target: Target, *, service: str, folder: Path) -> SignIn:
     ca_file = _ca_file(folder, target.ca)
     try:
         with tunnel(opens, target.host, target.port) as way:
@@ -83,7 +82,7 @@ def _signed_in(cluster: Cluster, probe: Probe, opens: Opener, target: Target, se
         )
     finally:
         if ca_file:
-            os.unlink(ca_file)
+            Path(ca_file).unlink()
 
 
 def _ca_file(folder: Path, ca: str) -> str:
@@ -103,14 +102,22 @@ def _judged(cluster: Cluster, probe: Probe, outcome: Outcome, said: str) -> Sign
         state = "blocked" if outcome.passing else "refused"
         remedy = _TLS if "certificate" in outcome.cause else _FIX
         return SignIn(state, outcome.cause, "Judge again in a while." if outcome.passing else remedy, outcome.seen)
+    return _lost(cluster, probe, outcome, said)
+
+
+def _lost(cluster: Cluster, probe: Probe, outcome: Outcome, said: str) -> SignIn:
+    """No server spoke: what carries the connection says why."""
     if NO_TOOL in said:
         tools = "The probe's image has none of python3, bash, socat and nc"
         return SignIn("unable", tools, "Set probe_image to one that has.")
     if "Kubernetes API" in said or "Not permitted to" in said:
         return SignIn("unable", said.rstrip("."), "Allow this account to create and get pods/exec in the namespace.")
+    return _unreached(outcome, said, _policies(cluster, probe))
+
+
+def _unreached(outcome: Outcome, said: str, policies: list[str]) -> SignIn:
     if _REFUSED.search(said):
         return SignIn("refused", "nothing listens there: the connection is refused", _HOST)
-    policies = _policies(cluster, probe)
     if policies and (_DNS.search(said) or _AWAY.search(said) or not said):
         cause = f"{_shown(said)}, and NetworkPolicy {', '.join(policies)} may be what keeps the probe's pod out"
         return SignIn("blocked", cause, f"Let pods labelled {LABELS} out to the service, or judge without that policy.")

@@ -17,13 +17,13 @@ description:
     their values are encoded once and hard to guess. No value leaves the module.
   - Settles C(deployment.secrets.database), C(deployment.secrets.redis), C(deployment.secrets.jwt),
     C(deployment.secrets.tls), C(deployment.secrets.encoding) and C(security_configuration.secrets.strength).
-  - Signs in to PostgreSQL and Redis from inside the namespace. A short-lived pod, which holds no credentials, carries the
-    connection; TLS and passwords go from this machine to the server itself. The pod bears the label
+  - Signs in to PostgreSQL and Redis from inside the namespace. A short-lived pod, which holds no credentials, carries
+    the connection; TLS and passwords go from this machine to the server itself. The pod bears the label
     C(bytebot.production/scratch=secrets); whatever bears it in that namespace from an earlier run is removed first.
-  - Encoding and strength are judged for the Secrets named here and for those that the deployed release, or an Ingress of
-    it, refers to, of the types C(Opaque), C(kubernetes.io/tls) and C(kubernetes.io/basic-auth).
-  - Secrets that External Secrets, Sealed Secrets or the Secrets Store CSI driver make are told as such, and are red where
-    their maker says that it is not in step.
+  - Encoding and strength are judged for the Secrets named here and for those that the deployed release, or an Ingress
+    of it, refers to, of the types C(Opaque), C(kubernetes.io/tls) and C(kubernetes.io/basic-auth).
+  - Secrets that External Secrets, Sealed Secrets or the Secrets Store CSI driver make are told as such, and are red
+    where their maker says that it is not in step.
   - A control that does not hold is a result, not a failure of the module.
 extends_documentation_fragment:
   - bytebot.production.cluster
@@ -58,7 +58,7 @@ options:
         description: Key of one URL that holds all, as C(DATABASE_URL), in place of the single keys.
         type: str
       sslmode:
-        description: The C(sslmode) of libpq in place of the one that is chosen. Weaker than V(require) is told as weaker.
+        description: The C(sslmode) of libpq in place of the one that is chosen. V(disable) is told as weaker.
         type: str
         choices: [disable, require, verify-ca, verify-full]
   redis:
@@ -67,7 +67,10 @@ options:
     default: {}
     suboptions:
       secret: {description: Name of the Secret., type: str, default: bytebot-redis-secret}
-      username_key: {description: "Key of the user's name; the default user where it is not there.", type: str, default: username}
+      username_key:
+        description: Key of the user's name; the default user where it is not there.
+        type: str
+        default: username
       password_key: {description: Key of the password., type: str, default: password}
       host_key: {description: Key of the host., type: str, default: host}
       port_key: {description: "Key of the port; 6379 where it is not there.", type: str, default: port}
@@ -127,8 +130,8 @@ options:
     default: []
   minimum_entropy:
     description:
-      - Bits that a password, token or key must carry by its form. Fewer than V(256) is told as weaker than the document,
-        which makes them of 32 random bytes.
+      - Bits that a password, token or key must carry by its form. Fewer than V(256) is told as weaker than the
+        document, which makes them of 32 random bytes.
     type: int
     default: 256
   minimum_length:
@@ -143,8 +146,8 @@ options:
     default: 30
   probe_image:
     description:
-      - Image of the pod that carries connections; it must have C(sh) and one of C(python3), C(bash), C(socat) and C(nc),
-        and is run as user 65534.
+      - Image of the pod that carries connections; it must have C(sh) and one of C(python3), C(bash), C(socat) and
+        C(nc), and is run as user 65534.
       - Where it is not set, nobody signs in, and the database and Redis are V(pending).
     type: str
   probe_namespace:
@@ -156,8 +159,8 @@ options:
     default: 60.0
   login:
     description:
-      - How the running application is asked for an access token, whose signature is then verified with the public key in
-        the Secret. Where it is not set, no token is asked for.
+      - How the running application is asked for an access token, whose signature is then verified with the public key
+        in the Secret. Where it is not set, no token is asked for.
     type: dict
     suboptions:
       base_url: {description: URL of the application's API., type: str, required: true}
@@ -176,7 +179,7 @@ options:
       token_field: {description: Field of the answer that holds the access token., type: str, default: access_token}
 attributes:
   check_mode:
-    description: In check mode no pod is made and no token asked for, so what needs them is V(pending) or told as not asked.
+    description: In check mode no pod is made and no token asked for; what needs a pod is V(pending).
     support: full
   diff_mode:
     description: Nothing stays changed, so there is no difference to show.
@@ -407,8 +410,9 @@ def _filled(given: Mapping[str, Any] | None, option: str) -> dict[str, Any]:
 def _database(given: Mapping[str, Any]) -> Keys:
     of = _filled(given, "database")
     return Keys(
-        of["secret"],
-        *(of[f"{part}_key"] for part in ("username", "password", "host", "port", "database", "ca")),
+        secret=of["secret"],
+        **_parts(of),
+        database=of["database_key"],
         dsn=of["dsn_key"] or "",
         encryption=of["sslmode"] or "",
     )
@@ -417,13 +421,16 @@ def _database(given: Mapping[str, Any]) -> Keys:
 def _redis(given: Mapping[str, Any]) -> Keys:
     of = _filled(given, "redis")
     return Keys(
-        of["secret"],
-        *(of[f"{part}_key"] for part in ("username", "password", "host", "port")),
-        ca=of["ca_key"],
+        secret=of["secret"],
+        **_parts(of),
         dsn=of["url_key"] or "",
         required=("password", "host"),
         encryption="on" if of["tls"] else "",
     )
+
+
+def _parts(of: Mapping[str, Any]) -> dict[str, Any]:
+    return {part: of[f"{part}_key"] for part in ("username", "password", "host", "port", "ca")}
 
 
 def _jwt(given: Mapping[str, Any]) -> JwtKeys:

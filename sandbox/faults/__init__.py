@@ -11,13 +11,15 @@ from typing import Any
 
 from sandbox.cluster import Cluster
 from sandbox.errors import SandboxError
-from sandbox.faults import charts, live, platform
+from sandbox.faults import charts, live, platform, secrets
 from sandbox.faults.fault import Fault, Hands
 from sandbox.files import put
 from sandbox.pki import Pki
 from sandbox.settings import Settings
 
-FAULTS: Mapping[str, Fault] = {fault.name: fault for fault in (*platform.FAULTS, *charts.FAULTS, *live.FAULTS)}
+FAULTS: Mapping[str, Fault] = {
+    fault.name: fault for fault in (*platform.FAULTS, *charts.FAULTS, *live.FAULTS, *secrets.FAULTS)
+}
 ACTIVE, VARIABLES = "active.json", "variables.json"
 
 

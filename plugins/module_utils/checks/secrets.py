@@ -24,6 +24,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.secrets_
     TLS,
     Held,
     SecretFacts,
+    Token,
     not_there,
     some,
 )
@@ -48,12 +49,12 @@ _CERTIFICATE = (
     "tls.key, for all hosts of the Ingress; make the Secret by kubectl create secret tls."
 )
 _ENCODE = (
-    "Write the value as it is: kubectl encodes it once by itself. Use printf %s or --from-file without a last line break; "
-    "data: takes base64, stringData: takes plain text."
+    "Write the value as it is: kubectl encodes it once by itself. Use printf %s, or --from-file without a last line "
+    "break; data: takes base64, stringData: takes plain text."
 )
 _STRONG = (
-    "Make the value anew, set it at the server too, and restart the application. In a shell, double quotes run a command "
-    'and single quotes do not: --from-literal=password="$(openssl rand -base64 32)".'
+    "Make the value anew, set it at the server too, and restart the application. In a shell, double quotes run a "
+    'command and single quotes do not: --from-literal=password="$(openssl rand -base64 32)".'
 )
 
 CHECKS: Checks[SecretFacts] = Checks()
@@ -108,10 +109,15 @@ def jwt(facts: SecretFacts) -> Verdict:
     told = f"The {len(wanted.pairs)} key pairs of Secret {wanted.secret} match and differ"
     if facts.token is None:
         return passed(f"{told}; no token of the application was asked for.", seen)
-    if facts.token.problem:
+    return _of_token(facts, facts.token, told, seen)
+
+
+def _of_token(facts: SecretFacts, token: Token, told: str, seen: Evidence) -> Verdict:
+    wanted = facts.jwt
+    if token.problem:
         remedy = "Look at the login by which the token is asked for (url, user and password), then judge again."
-        return inconclusive(f"{told}, but no token was had: {facts.token.problem.rstrip('.')}.", remedy, seen)
-    if problem := secrets_jwt.token_problem(facts.token.token, data[wanted.pairs[0][1]]):
+        return inconclusive(f"{told}, but no token was had: {token.problem.rstrip('.')}.", remedy, seen)
+    if problem := secrets_jwt.token_problem(token.token, facts.held[wanted.secret].data[wanted.pairs[0][1]]):
         remedy = "Restart the application, so that it reads the Secret, and look which Secret its pods mount."
         return failed(f"Secret {wanted.secret}: {problem}.", remedy, seen)
     return passed(f"{told}, and the application signs its access tokens with the first.", seen)
@@ -212,7 +218,7 @@ def strength(facts: SecretFacts) -> Verdict:
     if not count:
         return pending("No password, token or key was found to judge.", "Name the Secrets in others.", seen)
     return _unless_unseen(facts, seen) or passed(
-        f"All {count} passwords, tokens and keys carry {facts.minimum_bits} bits or more by their form, each is its own.",
+        f"All {count} passwords, tokens and keys carry {facts.minimum_bits} bits or more by form; none is reused.",
         seen,
         weaker=weaker,
     )

@@ -61,7 +61,7 @@ class Keys:
 
     secret: str
     username: str = "username"
-    password: str = "password"  # noqa: S105 - the name of a key
+    password: str = "password"
     host: str = "host"
     port: str = "port"
     database: str = "database"
@@ -108,7 +108,7 @@ class JwtKeys:
     :param shared: the key of one shared text (HS256) in place of pairs; :param shared_length: characters it must have.
     """
 
-    secret: str = "bytebot-jwt-secret"  # noqa: S105 - the name of a Secret
+    secret: str = "bytebot-jwt-secret"
     pairs: tuple[tuple[str, str], ...] = (
         ("access-token-private-key", "access-token-public-key"),
         ("refresh-token-private-key", "refresh-token-public-key"),

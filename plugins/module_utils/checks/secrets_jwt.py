@@ -25,7 +25,7 @@ def key_problems(data: Mapping[str, bytes], wanted: JwtKeys) -> list[str]:
         return [f"{name} is missing" for name in missing]
     if wanted.shared:
         return _shared_problems(wanted, data[wanted.shared])
-    if unreadable := [f"{name} {flaw}" for name in names if (flaw := _flaw(name, data[name]))]:
+    if unreadable := [f"{name} {flaw}" for name in names if (flaw := _flaw(data[name]))]:
         return unreadable
     privates = {name: _private(data[name]) for pair in wanted.pairs for name in pair}
     publics = {name: _public_text(data[name]) for pair in wanted.pairs for name in pair}
@@ -45,7 +45,7 @@ def _shared_problems(wanted: JwtKeys, value: bytes) -> list[str]:
     return [f"{wanted.shared} {flaw}" for flaw in found]
 
 
-def _flaw(name: str, value: bytes) -> str:
+def _flaw(value: bytes) -> str:
     if not value.strip():
         return "is empty"
     text = value.decode("utf-8", "replace")

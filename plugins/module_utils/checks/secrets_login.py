@@ -20,6 +20,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.secrets_
     some,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.model import (
+    Evidence,
     Verdict,
     errored,
     failed,
@@ -31,12 +32,13 @@ from ansible_collections.bytebot.production.plugins.module_utils.model import (
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
 _LOCAL = ("localhost", "ip6-localhost")
 _SCHEMES = {"postgresql": "postgresql", "postgres": "postgresql", "redis": "redis", "rediss": "redis"}
+LONGEST_NAME, LAST_PORT = 253, 65535  # RFC 1035, section 2.3.4, as text; RFC 793
 PORTS = {"postgresql": 5432, "redis": 6379}
 # libpq's sslmode, weakest first; the contract asks for require at least.
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 GIVE_IMAGE = (
-    "Set probe_image (in the inventory: infrastructure_probe_image) to an image with sh and one of python3, perl, bash, "
-    "socat or nc, and run without --check."
+    "Set probe_image (in the inventory: infrastructure_probe_image) to an image with sh and one of python3, bash, "
+    "socat and nc, and run without --check."
 )
 
 
@@ -49,7 +51,7 @@ def host_flaw(host: str) -> str:
     except ValueError:
         if host.lower().rstrip(".") in _LOCAL:
             return "is localhost, which in a pod is the pod itself"
-        whole = len(host) <= 253 and all(_LABEL.fullmatch(label) for label in host.rstrip(".").split("."))
+        whole = len(host) <= LONGEST_NAME and all(_LABEL.fullmatch(label) for label in host.rstrip(".").split("."))
         return "" if whole else "is no host name"
     local = address.is_loopback or address.is_unspecified
     return "is a loopback address, which in a pod is the pod itself" if local else ""
@@ -105,7 +107,7 @@ def _value_flaw(key: str, value: bytes, keys: Keys) -> str:
 
 def _of_keys(texts: Mapping[str, str], keys: Keys, service: str) -> Target:
     port = texts.get(keys.port, "")
-    if port and not (port.isdigit() and 0 < int(port) < 65536):
+    if port and not (port.isdigit() and 0 < int(port) <= LAST_PORT):
         return Target(problems=(f"{keys.port} is no port",))
     return Target(
         host=texts.get(keys.host, ""),
@@ -156,12 +158,15 @@ def judged(facts: SecretFacts, keys: Keys, service: str, sign_in: SignIn | None,
         return failed(f"Secret {keys.secret}: {some(list(target.problems))}.", create, seen, weaker=weaker)
     if sign_in is None:
         return pending(f"Secret {keys.secret} is well formed; {facts.no_probe}", GIVE_IMAGE, seen)
-    where = f"{target.host}:{target.port}"
+    return _of_sign_in(sign_in, f"{target.host}:{target.port}", keys.secret, seen, weaker)
+
+
+def _of_sign_in(sign_in: SignIn, where: str, secret: str, seen: Evidence, weaker: tuple[str, ...]) -> Verdict:
     if sign_in.state == "works":
         trust = f" ({sign_in.seen['encryption']})" if sign_in.seen.get("encryption") else ""
-        return passed(f"The credentials of Secret {keys.secret} are accepted at {where}{trust}.", seen, weaker=weaker)
+        return passed(f"The credentials of Secret {secret} are accepted at {where}{trust}.", seen, weaker=weaker)
     if sign_in.state == "refused":
-        summary = f"The credentials of Secret {keys.secret} do not work at {where}: {sign_in.cause}."
+        summary = f"The credentials of Secret {secret} do not work at {where}: {sign_in.cause}."
         return failed(summary, sign_in.remedy, seen, weaker=weaker)
     if sign_in.state == "blocked":
         return inconclusive(f"{where} was not reached: {sign_in.cause}.", sign_in.remedy, seen)

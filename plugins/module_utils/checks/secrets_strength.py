@@ -42,17 +42,18 @@ _ENGLISH = dict(
 )  # fmt: skip
 # The head of the usual lists of breached passwords (SecLists, 10-million-password-list-top-100; NIST SP 800-63B
 # 5.1.1.2 asks to compare with such lists), and the words that stand in manifests in place of a password.
-COMMON = frozenset(
-    """123456 password 12345678 qwerty 123456789 12345 1234 111111 1234567 dragon 123123 baseball abc123 football monkey
-    letmein 696969 shadow master 666666 qwertyuiop 123321 mustang 1234567890 michael 654321 superman 1qaz2wsx 7777777
-    121212 000000 qazwsx 123qwe killer trustno1 jordan jennifer zxcvbnm asdfgh hunter buster soccer harley batman andrew
-    tigger sunshine iloveyou 2000 charlie robert thomas hockey ranger daniel starwars klaster 112233 george computer
-    michelle jessica pepper 1111 zxcvbn 555555 11111111 131313 freedom 777777 pass maggie 159753 aaaaaa ginger princess
-    joshua cheese amanda summer love ashley nicole chelsea biteme matthew access yankees 987654321 dallas austin thunder
-    taylor matrix admin administrator root toor guest test testing default secret changeme welcome login user passwd
-    postgres postgresql redis mysql database bytebot production staging development sandbox kubernetes token jwt
-    supersecret topsecret mysecret mypassword adminadmin rootroot p4ssword foobar""".split()
-)
+_COMMON = """
+    123456 password 12345678 qwerty 123456789 12345 1234 111111 1234567 dragon 123123 baseball abc123 football
+    monkey letmein 696969 shadow master 666666 qwertyuiop 123321 mustang 1234567890 michael 654321 superman 1qaz2wsx
+    7777777 121212 000000 qazwsx 123qwe killer trustno1 jordan jennifer zxcvbnm asdfgh hunter buster soccer harley
+    batman andrew tigger sunshine iloveyou 2000 charlie robert thomas hockey ranger daniel starwars klaster 112233
+    george computer michelle jessica pepper 1111 zxcvbn 555555 11111111 131313 freedom 777777 pass maggie 159753
+    aaaaaa ginger princess joshua cheese amanda summer love ashley nicole chelsea biteme matthew access yankees
+    987654321 dallas austin thunder taylor matrix admin administrator root toor guest test testing default secret
+    changeme welcome login user passwd postgres postgresql redis mysql database bytebot production staging
+    development kubernetes token jwt supersecret topsecret mysecret mypassword adminadmin rootroot p4ssword foobar
+"""
+COMMON = frozenset(_COMMON.split())
 _LEET = str.maketrans("0134578@$!", "oieastbasi")
 
 
@@ -76,9 +77,9 @@ def bits(text: str) -> float:
     """An upper estimate of the entropy of a secret that was made at random, in bits.
 
     Characters times log2 of the alphabet (RFC 4086, section 2: the choices that are equally likely): 16 for hexadecimal
-    digits, 64 for base64 (and no more than the bytes it stands for), else the classes of characters that occur. A period
-    that repeats counts once; a run of eight or more equal steps (aaaaaaaa, 12345678) counts as one character; a text with
-    far fewer different characters than chance gives counts by those; words count 12.9 bits each.
+    digits, 64 for base64 (and no more than the bytes it stands for), else the classes of characters that occur. A
+    period that repeats counts once; a run of eight or more equal steps (aaaaaaaa, 12345678) counts as one character;
+    a text with far fewer different characters than chance gives counts by those; words count 12.9 bits each.
     """
     if not text:
         return 0.0

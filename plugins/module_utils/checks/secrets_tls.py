@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import ipaddress
+import itertools
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -75,7 +76,7 @@ def _order(certs: list[Any], key: Any) -> str:
             if any(fits)
             else f"{KEY} does not fit the certificate"
         )
-    for lower, upper in zip(certs, certs[1:], strict=False):
+    for lower, upper in itertools.pairwise(certs):
         if not _issued(lower, upper):
             return (
                 f"{CERTIFICATE} is out of order: {lower.subject.rfc4514_string()} is not issued by "

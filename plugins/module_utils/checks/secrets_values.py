@@ -13,7 +13,6 @@ from ansible_collections.bytebot.production.plugins.module_utils.errors import L
 
 PEM_BEGIN = b"-----BEGIN "
 _PEM_KEY = re.compile(r"(?i)\.(crt|cer|pem|key)$|(?:private|public)[-_]?key$|(?:^|[-_.])certificate$")
-_PRIVATE_KEY = re.compile(r"(?i)(?:private[-_]?key|\.key)$")
 _BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----\r?\n(.*?)\r?\n-----END \1-----", re.DOTALL)
 _BASE64 = re.compile(rb"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 # 12 random bytes are all printable ASCII in one of 150,000 cases; 32 of them practically never.
@@ -63,7 +62,7 @@ def twice_flaw(value: bytes) -> str:
     or a host decodes to one.
     """
     packed = b"".join(value.split())
-    if len(packed) < 4 or not _BASE64.fullmatch(packed):
+    if not packed or not _BASE64.fullmatch(packed):
         return ""
     decoded = b64decode(packed)
     least = _SHORT_TEXT_BYTES if packed.endswith(b"=") else _TEXT_BYTES
@@ -95,6 +94,10 @@ def pem_flaw(key: str, value: bytes) -> str:
         return ""
     if not begins:
         return "is no PEM, which the name of its key promises"
+    return _pem_text_flaw(key, value)
+
+
+def _pem_text_flaw(key: str, value: bytes) -> str:
     if b"\\n" in value:
         return "is PEM whose line breaks are written as the two characters \\n"
     blocks = _BLOCK.findall(value)
@@ -102,9 +105,6 @@ def pem_flaw(key: str, value: bytes) -> str:
         return "is PEM that is cut off, or whose line breaks are lost"
     if wrong := next((flaw for label, body in blocks if (flaw := _block_flaw(label.decode(), body, value))), ""):
         return wrong
-    labels = {label.decode() for label, _body in blocks}
-    if _PRIVATE_KEY.search(key) and not any("PRIVATE KEY" in label for label in labels):
-        return "holds no private key, which the name of its key promises"
     return ""
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import importlib
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -137,7 +137,7 @@ class Cluster:
         except (NotThere, Refused, NotPermitted, Unreachable):  # logs help to explain a failure; they never hide it
             return ""
 
-    def exec(self, namespace: str, pod: str, container: str, command: list[str]) -> Any:
+    def exec(self, namespace: str, pod: str, container: str, command: Sequence[str]) -> Any:
         """Run a command in a container: the Kubernetes client's websocket with its standard streams, in bytes."""
         from kubernetes.client.exceptions import ApiException
         from kubernetes.stream.ws_client import websocket_call

@@ -24,7 +24,7 @@ def sign_in(target: Target, port: int, ca_file: str, timeout_s: float) -> Outcom
         import redis
     except ImportError as exc:
         raise LibraryMissing(PACKAGE, str(exc)) from exc
-    outcome, version = _try(redis, target, port, ca_file, timeout_s, target.password)
+    outcome, version = _try(redis, target, port, ca_file, timeout_s, password=target.password)
     if outcome.cause:
         return outcome
     encryption = "TLS" if target.encryption == "on" else "no TLS"
@@ -33,7 +33,7 @@ def sign_in(target: Target, port: int, ca_file: str, timeout_s: float) -> Outcom
         "server_version": version,
         "encryption": encryption,
     }
-    wrong, _version = _try(redis, target, port, ca_file, timeout_s, secrets.token_urlsafe(24))
+    wrong, _version = _try(redis, target, port, ca_file, timeout_s, password=secrets.token_urlsafe(24))
     if not wrong.cause:
         return Outcome("the server takes any password for this user", seen=seen)
     if wrong.lost or wrong.passing:
@@ -41,9 +41,11 @@ def sign_in(target: Target, port: int, ca_file: str, timeout_s: float) -> Outcom
     return Outcome(seen=seen)
 
 
-def _try(redis: Any, target: Target, port: int, ca_file: str, timeout_s: float, password: str) -> tuple[Outcome, str]:
+def _try(
+    redis: Any, target: Target, port: int, ca_file: str, timeout_s: float, *, password: str
+) -> tuple[Outcome, str]:
     errors = redis.exceptions
-    connection = _connection(redis, target, port, ca_file, timeout_s, password)
+    connection = _connection(redis, target, port, ca_file, timeout_s, password=password)
     try:
         connection.connect()
         connection.send_command("PING", check_health=False)
@@ -76,7 +78,7 @@ def _version(connection: Any, errors: Any) -> str:
     return next((line.partition(":")[2] for line in lines if line.startswith("redis_version:")), "")
 
 
-def _connection(redis: Any, target: Target, port: int, ca_file: str, timeout_s: float, password: str) -> Any:
+def _connection(redis: Any, target: Target, port: int, ca_file: str, timeout_s: float, *, password: str) -> Any:
     base = redis.connection.Connection
 
     class Tunnelled(base):  # type: ignore[misc, valid-type]
