@@ -122,17 +122,15 @@ def _same_as_redis(hands: Hands) -> Mapping[str, bytes]:
     return {"password": base64.b64decode(found["password"])}
 
 
-def _chain(hands: Hands) -> tuple[bytes, bytes]:
-    """The certificates and the key that a platform team handed over."""
-    return tuple((hands.settings.handover / name).read_bytes() for name in ("tls.crt", "tls.key"))  # type: ignore[return-value]
-
-
 def _other_key(hands: Hands) -> Mapping[str, bytes]:
-    return {"tls.crt": _chain(hands)[0], "tls.key": _private(ec.generate_private_key(ec.SECP256R1()))}
+    return {
+        "tls.crt": (hands.settings.handover / "tls.crt").read_bytes(),
+        "tls.key": _private(ec.generate_private_key(ec.SECP256R1())),
+    }
 
 
 def _leaf_only(hands: Hands) -> Mapping[str, bytes]:
-    chain, key = _chain(hands)
+    chain, key = ((hands.settings.handover / name).read_bytes() for name in ("tls.crt", "tls.key"))
     end = b"-----END CERTIFICATE-----\n"
     return {"tls.crt": chain.partition(end)[0] + end, "tls.key": key}
 

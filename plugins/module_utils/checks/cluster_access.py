@@ -85,6 +85,8 @@ MODULES: tuple[Row, ...] = (
     ("batch", "jobs", "list", NAMESPACE, "helm_release"),
     ("discovery.k8s.io", "endpointslices", "list", NAMESPACE, "workload_check"),
     ("networking.k8s.io", "ingresses", "list", NAMESPACE, "ingress_check"),
+    ("", "secrets", "get list", NAMESPACE, "secret_check"),
+    ("networking.k8s.io", "ingresses networkpolicies", "list", NAMESPACE, "secret_check"),
     ("networking.k8s.io", "ingressclasses ingresses", "list", CLUSTER, "ingress_check"),
     ("", "limitranges persistentvolumeclaims resourcequotas", "list", NAMESPACE, "cluster_check"),
     ("", "nodes pods", "list", CLUSTER, "cluster_check"),
@@ -94,6 +96,8 @@ PROBE: tuple[Row, ...] = (
     ("", "pods", "get list create delete", NAMESPACE, "cluster_check"),
     ("", "persistentvolumeclaims", "get list create patch delete", NAMESPACE, "cluster_check"),
     ("", "pods/log", "get", NAMESPACE, "cluster_check"),
+    ("", "pods", "get list create delete", NAMESPACE, "secret_check"),
+    ("", "pods/exec", "create get", NAMESPACE, "secret_check"),  # a websocket asks for get, since 1.35 for create too
 )
 STORE_VERBS = "get list create update delete"  # helm's record: made, marked as superseded, pruned
 RELEASE_VERBS = ("get", "create", "patch", "delete")

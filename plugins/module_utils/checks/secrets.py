@@ -242,7 +242,10 @@ def _reused(facts: SecretFacts) -> list[str]:
     places: dict[str, list[str]] = {}
     for name, held in sorted(facts.held.items()):
         texts = dict(_secret_texts(held))
-        privates = {key: value.decode("latin-1") for key, value in held.data.items() if b"PRIVATE KEY-----" in value}
+        own = held.type != secrets_tls.TYPE  # one certificate may well stand in two Secrets, for two Ingresses
+        privates = {
+            key: value.decode("latin-1") for key, value in held.data.items() if own and b"PRIVATE KEY-----" in value
+        }
         for key, text in (texts | privates).items():
             if text.strip():
                 places.setdefault(sha256(text.strip().encode()).hexdigest(), []).append(f"{name}/{key}")

@@ -94,10 +94,10 @@ def pem_flaw(key: str, value: bytes) -> str:
         return ""
     if not begins:
         return "is no PEM, which the name of its key promises"
-    return _pem_text_flaw(key, value)
+    return _pem_text_flaw(value)
 
 
-def _pem_text_flaw(key: str, value: bytes) -> str:
+def _pem_text_flaw(value: bytes) -> str:
     if b"\\n" in value:
         return "is PEM whose line breaks are written as the two characters \\n"
     blocks = _BLOCK.findall(value)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.bytebot.production.plugins.module_utils.checks import chart, health, ingress, release
+from ansible_collections.bytebot.production.plugins.module_utils.checks import chart, health, ingress, release, secrets
 from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError
 from ansible_collections.bytebot.production.plugins.plugin_utils import catalogue
 
@@ -23,7 +23,7 @@ def test_the_deployment_section_is_the_documents() -> None:
     assert found == wanted
 
 
-@pytest.mark.parametrize("checks", [chart.CHECKS, release.CHECKS, ingress.CHECKS, health.CHECKS])
+@pytest.mark.parametrize("checks", [chart.CHECKS, release.CHECKS, ingress.CHECKS, health.CHECKS, secrets.CHECKS])
 def test_what_modules_settle_is_in_the_catalogue_and_automated(checks: object) -> None:
     known = catalogue.load().controls
     controls: tuple[str, ...] = checks.controls  # type: ignore[attr-defined]
@@ -32,7 +32,7 @@ def test_what_modules_settle_is_in_the_catalogue_and_automated(checks: object) -
 
 
 def test_two_modules_settle_no_control_twice() -> None:
-    every = [control for one in (chart, release, ingress, health) for control in one.CHECKS.controls]
+    every = [control for one in (chart, release, ingress, health, secrets) for control in one.CHECKS.controls]
     assert len(every) == len(set(every))
 
 
