@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ansible_collections.bytebot.production.plugins.module_utils.checks import secrets_values
 from ansible_collections.bytebot.production.plugins.module_utils.checks.secrets import CHECKS
 from ansible_collections.bytebot.production.plugins.module_utils.checks.secrets_facts import (
     DATABASE,
@@ -133,7 +134,12 @@ def _learn(redactor: Redactor, secrets: Iterable[Object], told: tuple[str, ...],
     open_keys |= {scope.database.username, scope.redis.username, scope.database.ca, "tls.crt", "ca.crt"}
     for one in secrets:
         data = hide.data_of(one)
-        hide.learn(redactor, (value for key, value in data.items() if key not in open_keys), told)
+        hide.learn(redactor, (value for key, value in data.items() if key not in open_keys and _hidden(value)), told)
+
+
+def _hidden(value: bytes) -> bool:
+    """Whether a value may be a secret: the text of a command that never ran is none, and the remedy repeats it."""
+    return not secrets_values.is_command(value.decode("utf-8", "replace"))
 
 
 def _read(cluster: Cluster, namespace: str, names: Iterable[str]) -> tuple[list[Object], list[str], dict[str, str]]:

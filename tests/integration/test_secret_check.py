@@ -151,7 +151,7 @@ def test_the_documents_own_commands_are_red_and_the_remedy_says_what_to_write(tm
     for control in (DATABASE, STRENGTH):
         assert found[control]["state"] == "fail"
         assert "literal text of a command that was never run" in found[control]["summary"]
-        assert '--from-literal=password="$(openssl rand -base64 32)"' in found[control]["remedy"]
+        assert '--from-literal=KEY="$(openssl rand -base64 32)"' in found[control]["remedy"]
     assert {state for control, state in states(found).items() if control not in (DATABASE, STRENGTH)} == {"pass"}
 
 

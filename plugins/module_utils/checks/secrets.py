@@ -39,9 +39,12 @@ from ansible_collections.bytebot.production.plugins.module_utils.model import (
     pending,
 )
 
+_QUOTES = (
+    "In a shell, single quotes keep a command as text: put double quotes around $(openssl rand -base64 32), as in "
+    'kubectl create secret generic NAME --from-literal=KEY="$(openssl rand -base64 32)".'
+)
 CREATE = (
-    "Write the values that the server really accepts into the Secret (in the inventory: bytebot_secrets). In a shell, "
-    'double quotes run a command and single quotes do not: --from-literal=password="$(openssl rand -base64 32)".'
+    f"Write the values that the server really accepts into the Secret (in the inventory: bytebot_secrets). {_QUOTES}"
 )
 _KEYS = "Make both pairs anew with openssl genrsa, or let generated_secret make them, and restart the application."
 _CERTIFICATE = (
@@ -52,10 +55,7 @@ _ENCODE = (
     "Write the value as it is: kubectl encodes it once by itself. Use printf %s, or --from-file without a last line "
     "break; data: takes base64, stringData: takes plain text."
 )
-_STRONG = (
-    "Make the value anew, set it at the server too, and restart the application. In a shell, double quotes run a "
-    'command and single quotes do not: --from-literal=password="$(openssl rand -base64 32)".'
-)
+_STRONG = f"Make the value anew, set it at the server too, and restart the application. {_QUOTES}"
 
 CHECKS: Checks[SecretFacts] = Checks()
 

@@ -37,6 +37,11 @@ def command_flaw(text: str) -> str:
     return "is the literal text of a command that was never run" if found else ""
 
 
+def is_command(text: str) -> bool:
+    """Whether a text is nothing but a command in ``$( )``."""
+    return bool(re.fullmatch(r"\s*\$\([A-Za-z][^()]*\)\s*", text))
+
+
 def template_flaw(text: str) -> str:
     """Whether a text is left over from a template or a placeholder that nobody filled; empty where not."""
     stripped = text.strip()
