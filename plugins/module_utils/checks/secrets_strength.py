@@ -98,6 +98,7 @@ def _alphabet(text: str) -> int:
     if _HEX.fullmatch(text):
         return 16
     size = sum(len(kind) for kind in _CLASSES if set(kind) & set(text))
+    size = len("".join(_CLASSES)) if size == len(string.ascii_letters) else size  # by chance digits may be missing
     others = set(text) - set("".join(_CLASSES))
     if not others:
         return max(size, 2)

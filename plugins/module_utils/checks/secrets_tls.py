@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import ipaddress
 import itertools
+import ssl
+import warnings
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -193,14 +195,14 @@ def _authorities(trusted: bytes) -> list[Any]:
 
     if trusted:
         return list(x509.load_pem_x509_certificates(trusted))
-    import ssl
-
     found = []
-    for der in ssl.create_default_context().get_ca_certs(binary_form=True):
-        try:
-            found.append(x509.load_der_x509_certificate(der))
-        except ValueError:  # a root that this library does not read is no root that can be compared
-            continue
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # some old roots of the system have serial numbers that are no more permitted
+        for der in ssl.create_default_context().get_ca_certs(binary_form=True):
+            try:
+                found.append(x509.load_der_x509_certificate(der))
+            except ValueError:  # a root that this library does not read is no root that can be compared
+                continue
     return found
 
 
