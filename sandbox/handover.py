@@ -14,5 +14,5 @@ def password(settings: Settings, name: str) -> str:
     """The password in the handed-over file of this name."""
     path = settings.handover / name
     if not path.exists():
-        put(path, secrets.token_urlsafe(24))
+        put(path, secrets.token_urlsafe(32))  # as many random bytes as the document asks for
     return path.read_text().strip()
