@@ -39,7 +39,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.model import (
 NEWEST_HELM = 4  # the newest major version that the collection is tested with
 _INSTALL_HELM = "Install Helm 3.14 or newer, or 4, and set binary_path (in the inventory: bytebot_helm) to it."
 _GIVE_IMAGE = (
-    "Set probe_image (in the inventory: infrastructure_probe_image) to an image that has sh, and run without --check."
+    "Set probe_image (in the inventory: bytebot_probe_image) to an image that has sh, and run without --check."
 )
 
 CHECKS: Checks[ClusterFacts] = Checks()

@@ -37,7 +37,7 @@ PORTS = {"postgresql": 5432, "redis": 6379}
 # libpq's sslmode, weakest first; the contract asks for require at least.
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 GIVE_IMAGE = (
-    "Set probe_image (in the inventory: infrastructure_probe_image) to an image with sh and one of python3, bash, "
+    "Set probe_image (in the inventory: bytebot_probe_image) to an image with sh and one of python3, bash, "
     "socat and nc, and run without --check."
 )
 

@@ -25,7 +25,7 @@ NARROWEST, WIDEST = 60, 160
 
 
 def table(catalogue: Catalogue, sections: Sequence[str], results: Iterable[Result], width: int = 0) -> str:
-    """The controls of some sections with their states.
+    """The controls of some sections with their states, and those of other sections that have a result.
 
     :param results: results of modules; where a control has several, the last one counts.
     :param width: columns; the terminal's own where it is 0.
@@ -33,8 +33,9 @@ def table(catalogue: Catalogue, sections: Sequence[str], results: Iterable[Resul
     by_id = {str(result["control"]): result for result in results}
     width = max(NARROWEST, min(WIDEST, width or shutil.get_terminal_size((160, 20)).columns))
     lines: list[str] = []
-    for name in sections:
-        lines += _section(catalogue.section(name), by_id, width)
+    for name in _sections(catalogue):
+        controls = catalogue.section(name)
+        lines += _section(controls if name in sections else _told(controls, by_id), by_id, width)
     return "\n".join(lines)
 
 
@@ -47,12 +48,21 @@ def facts(rows: Sequence[tuple[str, str]]) -> str:
 def counts(catalogue: Catalogue, sections: Sequence[str], results: Iterable[Result]) -> str:
     """How many controls are in which state, in one sentence. What is pending is not judged."""
     by_id = {str(result["control"]): str(result["state"]) for result in results}
-    controls = [control for name in sections for control in catalogue.section(name)]
+    whole = [(name in sections, catalogue.section(name)) for name in _sections(catalogue)]
+    controls = [control for wanted, some in whole for control in (some if wanted else _told(some, by_id))]
     judged = Counter(state for control in controls if (state := by_id.get(control.id, "pending")) != "pending")
     words = ", ".join(f"{number} {state}" for state, number in sorted(judged.items()))
     rest = len(controls) - sum(judged.values())
     unjudged = f"; {rest} are not judged yet, so they are pending" if rest else ""
     return f"{sum(judged.values())} of {len(controls)} controls judged: {words or 'none'}{unjudged}."
+
+
+def _sections(catalogue: Catalogue) -> list[str]:
+    return list(dict.fromkeys(control.section for control in catalogue.controls.values()))
+
+
+def _told(controls: Sequence[Control], by_id: Mapping[str, Any]) -> list[Control]:
+    return [control for control in controls if control.id in by_id]
 
 
 def _section(controls: Sequence[Control], by_id: Mapping[str, Result], width: int) -> list[str]:
