@@ -81,7 +81,7 @@ def test_rotate_playbook(play: Player, kubectl: Callable[..., str]) -> None:
         assert inside.strip() == b64decode(second["password"]).decode()
         assert rotate().changed == 0
         for more, sentence in (
-            ({"rotate_secret": "nowhere"}, "bytebot_secrets has no Secret nowhere. It has: app."),
+            ({"rotate_secret": "nowhere"}, "The inventory has no Secret nowhere. It has: app."),
             ({"rotate_secret": "app", "rotate_key": "host"}, "replace names host, which is not generated here"),
             ({"rotate_key": "password", "bytebot_secrets": []}, "rotate_key needs rotate_secret"),
         ):
