@@ -62,7 +62,12 @@ def _sections(catalogue: Catalogue) -> list[str]:
 
 
 def _told(controls: Sequence[Control], by_id: Mapping[str, Any]) -> list[Control]:
-    return [control for control in controls if control.id in by_id]
+    return [control for control in controls if _state(by_id.get(control.id)) != "pending"]
+
+
+def _state(result: Any) -> str:
+    """The state in a result, or the state itself; what has no result is pending."""
+    return str(result["state"] if isinstance(result, Mapping) else result or "pending")
 
 
 def _section(controls: Sequence[Control], by_id: Mapping[str, Result], width: int) -> list[str]:
