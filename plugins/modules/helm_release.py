@@ -80,6 +80,11 @@ options:
     description: Text that Helm stores with the revision.
     type: str
     default: ""
+  recover_after:
+    description:
+      - Seconds after which a pending revision that left no Lease behind, as a helm started by hand does, counts as
+        given up. The O(timeout) where it is not set, and never below 30.
+    type: int
   binary_path:
     description: The helm program, 3.14 or newer, or 4. The first one on E(PATH) where it is not set.
     type: path
@@ -224,6 +229,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.helm.chart impo
 from ansible_collections.bytebot.production.plugins.module_utils.helm.cli import HelmCli, chart_path, find_helm
 from ansible_collections.bytebot.production.plugins.module_utils.helm.deploy import Deployer, Wanted
 from ansible_collections.bytebot.production.plugins.module_utils.helm.values import Values
+from ansible_collections.bytebot.production.plugins.module_utils.helm.work import ReleaseWork
 from ansible_collections.bytebot.production.plugins.module_utils.judge import results_of
 from ansible_collections.bytebot.production.plugins.module_utils.kubeconfig import target_of
 from ansible_collections.bytebot.production.plugins.module_utils.module import run_module
@@ -247,6 +253,7 @@ ARGUMENTS: dict[str, Any] = {
     "grace": {"type": "dict", "default": {}},
     "history_max": {"type": "int", "default": 10},
     "description": {"type": "str", "default": ""},
+    "recover_after": {"type": "int"},
     "binary_path": {"type": "path"},
 }
 
@@ -261,7 +268,10 @@ def deploy(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
     patience = Patience.checked(given["timeout"], given["crash_restarts"], given["grace"])
     cluster = Cluster(connection, module.tmpdir)
     helm = HelmCli(find_helm(given["binary_path"] or ""), target_of(connection, given["namespace"], module.tmpdir))
-    deployer = Deployer(cluster, helm, redactor, patience, Progress.given(redactor))
+    work = ReleaseWork(
+        cluster, helm, redactor, patience, Progress.given(redactor), recover_after_s=given["recover_after"]
+    )
+    deployer = Deployer(work)
     if given["state"] == "absent":
         return deployer.absent(given["name"], given["namespace"], check_mode=module.check_mode)
     chart = str(chart_path(given["chart"]))

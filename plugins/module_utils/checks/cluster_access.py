@@ -83,6 +83,7 @@ MODULES: tuple[Row, ...] = (
     ("", "services/proxy", "get", NAMESPACE, "workload_check"),
     ("apps", "deployments replicasets", "list", NAMESPACE, "workload_check"),
     ("batch", "jobs", "list", NAMESPACE, "helm_release"),
+    ("coordination.k8s.io", "leases", "get create update delete", NAMESPACE, "helm_release"),  # keeps others out
     ("discovery.k8s.io", "endpointslices", "list", NAMESPACE, "workload_check"),
     ("networking.k8s.io", "ingresses", "list", NAMESPACE, "ingress_check"),
     ("", "secrets", "get list", NAMESPACE, "secret_check"),

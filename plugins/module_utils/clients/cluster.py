@@ -8,7 +8,10 @@ import importlib
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -67,8 +70,13 @@ class Cluster:
         self._discovered: Any = None
         self.server: str = self._api.configuration.host
         self.requests = 0
+        self._ahead = timedelta()  # by which the API server's clock is before this machine's
 
     # ------------------------------------------------------------------ reading
+
+    def now(self) -> datetime:
+        """The time by the API server's clock, as its last answer told it: machines compare times by that alone."""
+        return datetime.now(UTC) + self._ahead
 
     def version(self) -> Object:
         """The answer of ``/version``."""
@@ -200,11 +208,31 @@ class Cluster:
         path = self._path(obj["apiVersion"], obj["kind"], obj["metadata"].get("namespace", ""))
         return self.raw("POST", path, body=obj, query={"dryRun": "All"} if dry_run else {})
 
-    def delete(self, api_version: str, kind: str, name: str, namespace: str = "", *, dry_run: bool = False) -> bool:
-        """Delete one object in the background; False where it did not exist."""
+    def replace(self, obj: Object) -> Object:
+        """Store one object in the place of the same one; where it has changed since it was read, :class:`Refused`."""
+        metadata = obj["metadata"]
+        return self.raw(
+            "PUT", self._path(obj["apiVersion"], obj["kind"], metadata.get("namespace", ""), metadata["name"]), body=obj
+        )
+
+    def delete(
+        self,
+        api_version: str,
+        kind: str,
+        name: str,
+        namespace: str = "",
+        *,
+        dry_run: bool = False,
+        only_version: str = "",
+    ) -> bool:
+        """Delete one object in the background; False where it did not exist.
+
+        :param only_version: the ``resourceVersion`` that it must still have, else :class:`Refused`.
+        """
         query = {"propagationPolicy": "Background"} | ({"dryRun": "All"} if dry_run else {})
+        body = {"preconditions": {"resourceVersion": only_version}} if only_version else None
         try:
-            self.raw("DELETE", self._path(api_version, kind, namespace, name), query=query)
+            self.raw("DELETE", self._path(api_version, kind, namespace, name), body=body, query=query)
         except NotThere:
             return False
         return True
@@ -243,10 +271,17 @@ class Cluster:
         content_type: str = "application/json",
     ) -> str:
         """One request, answered by text; every status of 400 and above is raised."""
-        status, _headers, text = self._send(method, path, body, query or {}, content_type)
+        status, headers, text = self._send(method, path, body, query or {}, content_type)
+        self._learn_time(headers.get("Date", ""))
         if status >= HTTPStatus.BAD_REQUEST:
             raise _error(status, f"{method} {path}", text, self._where)
         return text
+
+    def _learn_time(self, told: str) -> None:
+        """Take the clock from the header ``Date`` (RFC 9110, 6.6.1), which knows whole seconds."""
+        with suppress(ValueError):
+            ahead = parsedate_to_datetime(told) - datetime.now(UTC)
+            self._ahead = ahead if abs(ahead) > timedelta(seconds=1) else timedelta()
 
     def _send(
         self, method: str, path: str, body: Object | None, query: Mapping[str, str], content_type: str
@@ -325,6 +360,7 @@ _CORE_PATHS: dict[tuple[str, str], tuple[str, bool]] = {
     ("apps/v1", "StatefulSet"): ("statefulsets", True),
     ("apps/v1", "DaemonSet"): ("daemonsets", True),
     ("batch/v1", "Job"): ("jobs", True),
+    ("coordination.k8s.io/v1", "Lease"): ("leases", True),
     ("networking.k8s.io/v1", "Ingress"): ("ingresses", True),
     ("networking.k8s.io/v1", "IngressClass"): ("ingressclasses", False),
     ("discovery.k8s.io/v1", "EndpointSlice"): ("endpointslices", True),

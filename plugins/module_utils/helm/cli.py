@@ -10,6 +10,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,13 @@ from ansible_collections.bytebot.production.plugins.module_utils.errors import (
 
 _KLOG_NOISE = re.compile(r"[WI]\d{4} ")  # klog: severity, month and day
 OLDEST = (3, 14)  # the first release with `--dry-run=server` for install and upgrade as used here (Helm 3.13) and fixes
+# Becomes the program that is named after it, which gets SIGTERM when its parent dies (prctl(2), PR_SET_PDEATHSIG = 1).
+_BOUND = (
+    sys.executable,
+    "-ISc",
+    "import ctypes, os, signal, sys; parent = os.getppid(); ctypes.CDLL(None).prctl(1, signal.SIGTERM); "
+    "os.getppid() == parent or sys.exit('whoever started this has ended'); os.execvp(sys.argv[1], sys.argv[1:])",
+)
 STOP_GRACE_S = 20.0  # helm marks the release as failed before it ends; only then is it killed
 KEPT_ENVIRONMENT = (
     "PATH",
@@ -83,11 +91,12 @@ def run_program(
     """Run a program to its end.
 
     :param should_stop: asked twice a second while the program runs; a non-empty answer ends the program politely
-        (SIGTERM, which makes helm mark the release as failed) and is returned as ``stopped``.
+        (SIGTERM, which makes helm mark the release as failed) and is returned as ``stopped``. Such a program changes
+        something, so it also ends (SIGTERM) with whoever started it, even where that one is killed.
     """
     try:
         process = subprocess.Popen(
-            list(arguments),
+            [*(_BOUND if should_stop and sys.platform == "linux" else ()), *arguments],
             stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -8,6 +8,7 @@ import base64
 import binascii
 import gzip
 import json
+import re
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -20,6 +21,12 @@ from ansible_collections.bytebot.production.plugins.module_utils.redact import R
 
 Object = dict[str, Any]
 PENDING = ("pending-install", "pending-upgrade", "pending-rollback")
+GOOD = ("deployed", "superseded")  # what has been deployed, now or before
+_ROLLBACK = re.compile(r"Rollback to (\d+)\b")  # how both majors begin the description of a rollback
+# How both majors begin the description of a revision that failed, and so does this collection. The status alone does
+# not tell: a failed first install is called superseded once an upgrade over it has succeeded.
+_FAILED = re.compile(r'(?:Release|Upgrade|Rollback)(?: "[^"]*"| to \d+)? failed: ')
+_OWN_LABELS = frozenset({"name", "owner", "status", "version", "createdAt", "modifiedAt"})  # helm's
 _TESTS = frozenset({"test", "test-success", "test-failure"})
 DRIVERS = {"": "Secret", "secret": "Secret", "secrets": "Secret", "configmap": "ConfigMap", "configmaps": "ConfigMap"}
 
@@ -41,6 +48,28 @@ class Release:
     objects: tuple[Object, ...]
     hooks: tuple[Object, ...]
     notes: str
+    rolled_back_to: int = 0  # the revision that this one repeats, where it was made by a rollback
+    apply_method: str = ""  # `ssa` where helm 4 applied it on the server
+    labels: tuple[tuple[str, str], ...] = ()  # the user's own ones
+    crds: tuple[str, ...] = ()  # the files of its chart's folder `crds`
+    written: str = ""  # when its record was last written, by the API server's clock; empty where it was not stored
+
+    @property
+    def pending(self) -> bool:
+        """Whether a helm works on it, or was killed at it."""
+        return self.status in PENDING
+
+    @property
+    def good(self) -> bool:
+        """Whether it has been deployed to its end."""
+        return self.status in GOOD and not _FAILED.match(self.description)
+
+    def same_as(self, other: Release) -> bool:
+        """Whether both put the same into the cluster: chart, values, manifest and hooks."""
+        return all(
+            getattr(self, part) == getattr(other, part)
+            for part in ("chart_name", "chart_version", "app_version", "values", "objects", "hooks")
+        )
 
     @property
     def values_digest(self) -> str:
@@ -50,19 +79,32 @@ class Release:
     @property
     def deploy_hooks(self) -> tuple[Object, ...]:
         """The hooks that run during install and upgrade (not tests, not those of deletion and rollback)."""
-        wanted = {"pre-install", "post-install", "pre-upgrade", "post-upgrade"}
-        return tuple(hook for hook in self.hooks if wanted & set(_hook_events(hook)))
+        return self.hooks_at("pre-install", "post-install", "pre-upgrade", "post-upgrade")
+
+    def hooks_at(self, *events: str) -> tuple[Object, ...]:
+        """The hooks that run at one of these events."""
+        return tuple(hook for hook in self.hooks if set(events) & set(_hook_events(hook)))
 
     @property
     def operating_hooks(self) -> tuple[Object, ...]:
         """The hooks that run without being asked for: all but tests."""
         return tuple(hook for hook in self.hooks if not set(_hook_events(hook)) <= _TESTS)
 
+    @property
+    def test_hooks(self) -> tuple[Object, ...]:
+        """The hooks that ``helm test`` runs."""
+        return self.hooks_at(*_TESTS)
+
     @classmethod
-    def from_helm(cls, raw: Object) -> Release:
-        """From the JSON that Helm stores and that ``helm … --output json`` prints."""
+    def from_helm(cls, raw: Object, metadata: Object | None = None) -> Release:
+        """From the JSON that Helm stores and that ``helm … --output json`` prints.
+
+        :param metadata: that of the Secret or ConfigMap in which it is stored.
+        """
+        metadata = metadata or {}
         info = raw.get("info") or {}
         chart = (raw.get("chart") or {}).get("metadata") or {}
+        told = _ROLLBACK.match(str(info.get("description") or ""))
         return cls(
             name=raw["name"],
             namespace=raw.get("namespace", ""),
@@ -77,6 +119,15 @@ class Release:
             objects=tuple(manifest.parse(raw.get("manifest") or "", "the release's manifest")),
             hooks=tuple(_hooks(raw.get("hooks") or [])),
             notes=str(info.get("notes") or ""),
+            rolled_back_to=int(
+                info.get("rollback_revision") or (told.group(1) if told else 0)
+            ),  # the field is helm 4's
+            crds=tuple(_crds(raw.get("chart") or {})),
+            apply_method=str(raw.get("apply_method") or ""),
+            labels=tuple(
+                sorted((k, str(v)) for k, v in (metadata.get("labels") or {}).items() if k not in _OWN_LABELS)
+            ),
+            written=_last_written(metadata),
         )
 
 
@@ -85,24 +136,65 @@ def history(cluster: Cluster, name: str, namespace: str, driver: str = "") -> li
 
     :param driver: Helm's storage driver (``HELM_DRIVER``): Secrets, the default, or ConfigMaps.
     """
-    kind = DRIVERS.get(driver)
-    if kind is None:
-        raise InputError(f"Helm's storage driver {driver} is not supported: use secret or configmap.")
+    kind = _store(driver)
     stored = cluster.list("v1", kind, namespace, labels=f"owner=helm,name={name}")
-    texts = [str((item.get("data") or {}).get("release") or "") for item in stored]
-    releases = [decode(text, encoded_twice=kind == "Secret") for text in texts]
+    releases = [decode(_text(item), encoded_twice=kind == "Secret", metadata=item.get("metadata")) for item in stored]
     return sorted(releases, key=lambda release: release.revision, reverse=True)
 
 
-def decode(stored: str, *, encoded_twice: bool = True) -> Release:
+def amend(cluster: Cluster, release: Release, driver: str, *, status: str = "", description: str = "") -> None:
+    """Change status or description in Helm's own record of one revision; nothing else in it is touched.
+
+    :raises Refused: somebody else has changed the record meanwhile.
+    """
+    kind = _store(driver)
+    name = f"sh.helm.release.v1.{release.name}.v{release.revision}"
+    record = cluster.get("v1", kind, name, release.namespace)
+    if record is None:
+        raise RecordUnreadable(f"Helm's record {kind} {release.namespace}/{name} has vanished.")
+    raw = json.loads(_opened(_text(record), encoded_twice=kind == "Secret"))
+    raw["info"] |= ({"status": status} if status else {}) | ({"description": description} if description else {})
+    labels = (record["metadata"].get("labels") or {}) | ({"status": status} if status else {})
+    text = base64.b64encode(gzip.compress(json.dumps(raw).encode()))
+    if kind == "Secret":
+        text = base64.b64encode(text)
+    cluster.replace(
+        {
+            **record,
+            "metadata": {**record["metadata"], "labels": labels},
+            "data": {**record["data"], "release": text.decode()},
+        }
+    )
+
+
+def _store(driver: str) -> str:
+    kind = DRIVERS.get(driver)
+    if kind is None:
+        raise InputError(f"Helm's storage driver {driver} is not supported: use secret or configmap.")
+    return kind
+
+
+def _text(record: Object) -> str:
+    return str((record.get("data") or {}).get("release") or "")
+
+
+def _last_written(metadata: Object) -> str:
+    """The newest time at which the API server noted a write; its times are RFC 3339 in UTC, so texts compare."""
+    noted = [str(entry.get("time") or "") for entry in metadata.get("managedFields") or []]
+    return max([str(metadata.get("creationTimestamp") or ""), *noted])
+
+
+def _opened(stored: str, *, encoded_twice: bool) -> bytes:
+    data = base64.b64decode(stored)
+    if encoded_twice:
+        data = base64.b64decode(data)
+    return gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
+
+
+def decode(stored: str, *, encoded_twice: bool = True, metadata: Object | None = None) -> Release:
     """A stored release: JSON, gzipped, base64; Secrets add the API's own base64."""
     try:
-        data = base64.b64decode(stored)
-        if encoded_twice:
-            data = base64.b64decode(data)
-        if data[:2] == b"\x1f\x8b":
-            data = gzip.decompress(data)
-        return Release.from_helm(json.loads(data))
+        return Release.from_helm(json.loads(_opened(stored, encoded_twice=encoded_twice)), metadata)
     except (ValueError, KeyError, TypeError, AttributeError, OSError, EOFError, zlib.error) as exc:
         raise RecordUnreadable(
             f"Helm's record of the release cannot be read ({type(exc).__name__}: {exc}). "
@@ -132,6 +224,14 @@ def _given(fields: Any) -> list[Any]:
 def _hook_events(hook: Object) -> list[str]:
     annotations = (hook.get("metadata") or {}).get("annotations") or {}
     return [event.strip() for event in str(annotations.get("helm.sh/hook", "")).split(",")]
+
+
+def _crds(chart: Object) -> Iterable[str]:
+    """Helm installs these once and leaves them alone ever after."""
+    for file in chart.get("files") or []:
+        name = str(file.get("name") or "")
+        if name.startswith("crds/") and name.endswith((".yaml", ".yml", ".json")):
+            yield name
 
 
 def _hooks(raw: Iterable[Object]) -> Iterable[Object]:

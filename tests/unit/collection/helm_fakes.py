@@ -8,11 +8,12 @@ import gzip
 import json
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import yaml
 
-from ansible_collections.bytebot.production.plugins.module_utils.errors import CollectionError
+from ansible_collections.bytebot.production.plugins.module_utils.errors import CollectionError, NotThere, Refused
 from ansible_collections.bytebot.production.plugins.module_utils.helm.cli import Completed, HelmCli, Target
 from ansible_collections.bytebot.production.plugins.module_utils.manifest import Identity, identity
 
@@ -113,6 +114,9 @@ class HeldCluster:
         self.backends: dict[str, Any] = {}  # `service:port` to a status or an error
         self.log_text = ""
         self.log_requests: list[tuple[str, str, str, bool]] = []
+        self.clock = datetime(2026, 1, 2, 4, 0, tzinfo=UTC)
+        self.written: list[tuple[str, str]] = []  # verb, and kind and name, of what was really changed
+        self.before_writing: Callable[[Object], object] = lambda _wanted: None  # may refuse, or be faster
 
     def get(self, api_version: str, kind: str, name: str, namespace: str = "") -> Object | None:
         self.requests += 1
@@ -148,8 +152,51 @@ class HeldCluster:
         )
         return {**(live or {}), **wanted, "metadata": {**((live or {}).get("metadata") or {}), **wanted["metadata"]}}
 
+    def now(self) -> datetime:
+        return self.clock
+
+    def leases(self) -> list[Object]:
+        return [one for one in self.objects if one["kind"] == "Lease"]
+
+    def replace(self, wanted: Object) -> Object:
+        self.before_writing(wanted)
+        live = self._live(wanted)
+        if live is None:
+            raise NotThere(f"{wanted['kind']} {wanted['metadata']['name']} not found.")
+        return self._write("replace", live, wanted)
+
+    def delete(
+        self, _api: str, kind: str, name: str, namespace: str = "", *, dry_run: bool = False, only_version: str = ""
+    ) -> bool:
+        assert not dry_run
+        found = [one for one in self.objects if (one["kind"], one["metadata"]["name"]) == (kind, name)]
+        found = [one for one in found if one["metadata"].get("namespace", "") == namespace]
+        if found and only_version and found[0]["metadata"].get("resourceVersion") != only_version:
+            raise Refused("the object has been modified")
+        self.objects = [one for one in self.objects if one not in found]
+        self.written += [("delete", f"{kind} {name}") for _one in found]
+        return bool(found)
+
+    def _live(self, wanted: Object) -> Object | None:
+        return next((one for one in self.objects if identity(one) == identity(wanted)), None)
+
+    def _write(self, verb: str, live: Object | None, wanted: Object) -> Object:
+        was = ((live or {}).get("metadata") or {}).get("resourceVersion", "0")
+        asked = wanted["metadata"].get("resourceVersion")
+        if live and asked and asked != was:
+            raise Refused("the object has been modified")
+        new = {**wanted, "metadata": {**wanted["metadata"], "resourceVersion": str(int(was) + 1)}}
+        self.objects = [*(one for one in self.objects if one is not live), new]
+        self.written.append((verb, f"{wanted['kind']} {wanted['metadata']['name']}"))
+        return new
+
     def create(self, wanted: Object, *, dry_run: bool = False) -> Object:
-        assert dry_run, "these tests create nothing"
+        if wanted["kind"] == "Lease":
+            self.before_writing(wanted)
+            if self._live(wanted):
+                raise Refused("it already exists")
+            return self._write("create", None, wanted)
+        assert dry_run, "these tests create nothing else"
         self.created.append(wanted)
         if wanted["kind"] in self.refuses:
             raise self.refuses[wanted["kind"]]
@@ -196,11 +243,11 @@ def stored_text(release: Object) -> str:
     return b64encode(b64encode(gzip.compress(json.dumps(release).encode()))).decode()
 
 
-def stored(release: Object) -> Object:
+def stored(release: Object, written: str = "2026-01-02T03:04:05Z", **labels: str) -> Object:
     """The Secret in which helm keeps a revision."""
-    labels = {"owner": "helm", "name": release["name"]}
+    labels = {"owner": "helm", "name": release["name"], "status": release["info"]["status"], **labels}
     name = f"sh.helm.release.v1.{release['name']}.v{release['version']}"
-    metadata = {"name": name, "namespace": release["namespace"], "labels": labels}
+    metadata = {"name": name, "namespace": release["namespace"], "labels": labels, "creationTimestamp": written}
     return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": {"release": stored_text(release)}}
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -20,8 +21,10 @@ from ansible_collections.bytebot.production.plugins.module_utils.errors import (
     Unreachable,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.helm.cli import Completed
-from ansible_collections.bytebot.production.plugins.module_utils.helm.deploy import Deployer, Wanted, with_ownership
+from ansible_collections.bytebot.production.plugins.module_utils.helm.deploy import Deployer, Wanted
+from ansible_collections.bytebot.production.plugins.module_utils.helm.plan import with_ownership
 from ansible_collections.bytebot.production.plugins.module_utils.helm.values import Values
+from ansible_collections.bytebot.production.plugins.module_utils.helm.work import ReleaseWork
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
 from ansible_collections.bytebot.production.plugins.module_utils.rollout import Patience
 from tests.unit.collection.helm_fakes import (
@@ -73,7 +76,8 @@ class Shop:
         self.redactor = Redactor()
         self.after: list[Object] = [live_api()]
         self.cli = self.helm.cli()
-        self.deployer = Deployer(self.cluster, self.cli, self.redactor, patience)  # type: ignore[arg-type]
+        self.work = ReleaseWork(self.cluster, self.cli, self.redactor, patience)  # type: ignore[arg-type]
+        self.deployer = Deployer(self.work)
         self.render(chart_api(), revision=len(known or []) + 1)
 
     def render(self, *objects: Object, **more: Any) -> None:
@@ -130,7 +134,8 @@ def test_an_upgrade_names_what_differs() -> None:
 
 def test_drift_is_put_right_and_helm_4_is_told_to_take_the_fields() -> None:
     for version, forced in (("v3.16.0", False), ("v4.0.0", True)):
-        shop = Shop(live_api("registry/api:by-hand"), known=[rendered(chart_api())], version=version)
+        known = rendered(chart_api(), apply_method="ssa" if forced else "")
+        shop = Shop(live_api("registry/api:by-hand"), known=[known], version=version)
         out = shop.present()
         assert out["reasons"] == ["the cluster has drifted: Deployment shop/api"]
         assert ("--force-conflicts" in shop.helm.calls[-1]) == forced
@@ -161,7 +166,7 @@ def test_without_waiting_nothing_is_watched() -> None:
     shop.after = [live_api(ready=0)]
     assert shop.present(wait=False)["changed"]
     assert "--wait" not in shop.helm.calls[-1]
-    assert shop.helm.reasons_to_stop == []
+    assert shop.helm.reasons_to_stop == [""]
 
 
 # ---------------------------------------------------------------------- check mode
@@ -264,6 +269,7 @@ def test_an_api_server_that_is_away_while_helm_works_ends_nothing() -> None:
 def test_a_release_at_work_is_left_alone(revisions: int, verb: str) -> None:
     known = [rendered(chart_api(), revision=number, status="superseded") for number in range(1, revisions)]
     shop = Shop(known=[*known, rendered(chart_api(), revision=revisions, status="pending-upgrade")])
+    shop.cluster.clock = datetime(2026, 1, 2, 3, 4, 30, tzinfo=UTC)
     with pytest.raises(InputError, match=rf"is pending-upgrade since .*helm {verb} bytebot --namespace shop"):
         shop.present()
     assert shop.helm.verbs() == ["version"]

@@ -17,7 +17,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.errors import (
     Refused,
     Unreachable,
 )
-from ansible_collections.bytebot.production.plugins.module_utils.helm.deploy import Plan, make_plan, with_ownership
+from ansible_collections.bytebot.production.plugins.module_utils.helm.plan import Plan, make_plan, with_ownership
 from ansible_collections.bytebot.production.plugins.module_utils.helm.release import Release
 from ansible_collections.bytebot.production.plugins.module_utils.manifest import Identity, identity
 from tests.unit.collection.helm_fakes import SHOP, HeldCluster, Object, rendered

@@ -19,6 +19,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.helm import dep
 from ansible_collections.bytebot.production.plugins.module_utils.helm.cli import Completed
 from ansible_collections.bytebot.production.plugins.module_utils.helm.deploy import Deployer, Wanted
 from ansible_collections.bytebot.production.plugins.module_utils.helm.values import Values
+from ansible_collections.bytebot.production.plugins.module_utils.helm.work import ReleaseWork
 from ansible_collections.bytebot.production.plugins.module_utils.manifest import identity
 from ansible_collections.bytebot.production.plugins.module_utils.observe_release import Scope, observe
 from ansible_collections.bytebot.production.plugins.module_utils.progress import Progress, RolloutStory, one_line
@@ -278,11 +279,13 @@ class Shop:
         self.release = rendered(self.chart(), revision=len(known) + 1)
         self.helm.on["render"] = prints(self.release)
         self.deployer = Deployer(
-            self.cluster,  # type: ignore[arg-type]
-            self.helm.cli(),
-            self.redactor,
-            Patience(60.0, 3, {"image_missing": 0.0}),
-            self.lines.append,
+            ReleaseWork(
+                self.cluster,  # type: ignore[arg-type]
+                self.helm.cli(),
+                self.redactor,
+                Patience(60.0, 3, {"image_missing": 0.0}),
+                self.lines.append,
+            )
         )
 
     @staticmethod

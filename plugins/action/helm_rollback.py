@@ -1,0 +1,11 @@
+# Deploys a release and shows the roll-out while it happens.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from ansible_collections.bytebot.production.plugins.plugin_utils.live import LiveAction
+
+
+class ActionModule(LiveAction):
+    """Runs the module of the same name, which has the documentation, and shows its progress."""
