@@ -15,6 +15,9 @@ class CollectionError(Exception):
         self.sentence = sentence
         self.details = details
 
+    def __str__(self) -> str:
+        return self.sentence  # which may have been added to
+
 
 class InputError(CollectionError):
     """An input is missing, malformed, or points to something that is not there."""

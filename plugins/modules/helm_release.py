@@ -20,6 +20,11 @@ description:
     key, a refused pod, and so on), with the object, the reason, the last log lines, the events and a remedy.
     The causes and their graces are listed in the collection's documentation, C(docs/rollout-causes.md).
   - Data of Secrets is never shown, neither in the result nor in the diff.
+  - While it works, it holds the Lease C(bytebot-release-<name>) in the release's namespace (30 s, renewed); another
+    module that wants to work on the same release is refused at once, with the holder's name. It needs the verbs get,
+    create, update and delete of leases in C(coordination.k8s.io); without them, it works unguarded and says so.
+  - A revision that a killed helm left pending is marked as failed, and the work goes on, where it is sure that nobody
+    works on it - its holder's Lease has run out, and the record is older than a Lease lasts.
 extends_documentation_fragment:
   - bytebot.production.cluster
 options:
@@ -34,13 +39,41 @@ options:
   state:
     description:
       - V(present) installs or upgrades the release where anything differs.
-      - V(absent) uninstalls it. Claims made from a StatefulSet's templates stay, and so does the namespace.
+      - V(absent) uninstalls it. Its data stays, unless O(keep_data=false), and so does the namespace.
     type: str
     choices: [present, absent]
     default: present
   chart:
-    description: Folder or archive of the chart. Required with O(state=present).
+    description:
+      - Folder or archive of the chart; its name in O(repository); or an C(oci://) reference, with O(version) or with a
+        digest (C(oci://host/path@sha256:…)). Required with O(state=present).
+      - A chart from the network is fetched once, into a private folder that goes with the task, so that what is
+        compared, rendered and deployed are the same bytes. Nothing else reaches the network.
     type: path
+  repository:
+    description:
+      - URL of the chart repository that holds O(chart). Credentials do not belong in it; helm takes them from the files
+        that E(HELM_REGISTRY_CONFIG) and E(HELM_REPOSITORY_CONFIG) name.
+    type: str
+  version:
+    description: Version of a chart from a repository or registry. Needed there, unless the reference has a digest.
+    type: str
+  chart_digest:
+    description:
+      - SHA-256 that the chart must have, else nothing is done. Either RV(digests.chart), which is over the files and
+        the same for a folder and its archive, or that of the archive, as a repository's index gives it.
+    type: str
+  verify:
+    description: Check the signature of the chart's archive by the provenance file beside it.
+    type: bool
+    default: false
+  keyring:
+    description: Public keys for O(verify). Helm's own default where it is not set.
+    type: path
+  plain_http:
+    description: Speak to an OCI registry without TLS, as to one on this machine.
+    type: bool
+    default: false
   values_files:
     description: Values files in their order; a later one wins. Helm reads them itself, so types mean what Helm says.
     type: list
@@ -51,9 +84,38 @@ options:
     type: dict
     default: {}
   create_namespace:
-    description: Create the namespace where it does not exist.
+    description:
+      - Create the namespace where it does not exist. No Lease can be held in it before that, which RV(lease) tells.
     type: bool
     default: false
+  take_ownership:
+    description: Take over objects of the chart that exist already and belong to no release. Needs Helm 3.17.
+    type: bool
+    default: false
+  crd_policy:
+    description:
+      - V(create) makes the chart's CRDs with the first install where they are missing, V(skip) never does.
+      - Helm changes no CRD that is there. Where those of the chart differ from the deployed ones, RV(remarks) says so.
+    type: str
+    choices: [create, skip]
+    default: create
+  labels:
+    description: Labels of Helm's record of the release. Others that it bears stay.
+    type: dict
+    default: {}
+  rollback_on_failure:
+    description:
+      - After a failure, go back to the last good revision and wait for it. The task fails all the same, and
+        RV(rolled_back) tells what was done. It starts one helm process more.
+    type: bool
+    default: false
+  keep_data:
+    description:
+      - With O(state=absent), leave the claims of the release, those of its chart and those made from the templates of
+        its StatefulSets. V(false) deletes them, and what they hold.
+      - A StatefulSet that has its claims deleted with it is refused before anything is done.
+    type: bool
+    default: true
   wait:
     description: Wait until every workload, job and claim of the release is ready.
     type: bool
@@ -127,7 +189,16 @@ EXAMPLES = r"""
   check_mode: true
   diff: true
 
-- name: Remove it
+- name: Deploy a chart from a registry, pinned, and go back if it fails
+  bytebot.production.helm_release:
+    name: bytebot
+    namespace: bytebot-production
+    chart: oci://registry.example.com/charts/bytebot
+    version: 1.2.0
+    chart_digest: 77ab2f0c3d1e4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2
+    rollback_on_failure: true
+
+- name: Remove it and keep its data
   bytebot.production.helm_release:
     name: bytebot
     namespace: bytebot-production
@@ -151,6 +222,32 @@ not_asked:
   returned: O(state=present)
   type: list
   elements: str
+remarks:
+  description: What helm leaves to others, such as changed CRDs.
+  returned: O(state=present)
+  type: list
+  elements: str
+kept:
+  description: Claims that stay (in check mode would stay) after removal.
+  returned: O(state=absent)
+  type: list
+  elements: str
+  sample: ["PersistentVolumeClaim shop/data-db-0"]
+recovered:
+  description: The pending revision that was (or would be) marked as failed, with who held the Lease. Null without one.
+  returned: O(state=present), or when a release was removed
+  type: dict
+  sample: {"revision": 3, "was": "pending-upgrade", "since": "2026-01-02T03:04:05Z", "holder": "1f0c…-4711-9a7b"}
+lease:
+  description: Whether others were kept out while this worked, and why not where they were not.
+  returned: O(state=present), or when a release was removed
+  type: dict
+  sample: {"held": true, "why_not": ""}
+rolled_back:
+  description: Whether the release was taken back after the failure, to which revision, and why that one, or why not.
+  returned: on failure of the roll-out, with O(rollback_on_failure=true)
+  type: dict
+  sample: {"done": true, "to": 4, "why": "it is the last good one"}
 release:
   description: The release as it is now; in check mode as it would be. Null after removal.
   returned: always
@@ -161,13 +258,14 @@ release:
     revision: {description: Revision number., type: int, returned: always}
     status: {description: Helm's status., type: str, returned: always, sample: deployed}
     updated: {description: When it was deployed., type: str, returned: always}
+    description: {description: "Helm's words on it.", type: str, returned: always}
     chart: {description: Name of the chart., type: str, returned: always}
     chart_version: {description: Version of the chart., type: str, returned: always}
     app_version: {description: Version of the application., type: str, returned: always}
     images: {description: Images that the workloads name., type: list, elements: str, returned: always}
     notes: {description: "The chart's notes, redacted.", type: str, returned: always}
 digests:
-  description: SHA-256 over the chart's files, the merged values and the rendered manifest.
+  description: SHA-256 of the chart's files, its archive (where it is one), the merged values, the rendered manifest.
   returned: O(state=present), or when a release was removed (without the chart)
   type: dict
   sample: {"chart": "77ab…", "manifest": "3f5a…", "values": "9c1e…"}
@@ -225,9 +323,10 @@ from ansible_collections.bytebot.production.plugins.module_utils.argspec import 
 from ansible_collections.bytebot.production.plugins.module_utils.checks.release import not_rolled_out
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
 from ansible_collections.bytebot.production.plugins.module_utils.errors import RolloutFailed, TimedOut
-from ansible_collections.bytebot.production.plugins.module_utils.helm.chart import chart_digest
-from ansible_collections.bytebot.production.plugins.module_utils.helm.cli import HelmCli, chart_path, find_helm
-from ansible_collections.bytebot.production.plugins.module_utils.helm.deploy import Deployer, Wanted
+from ansible_collections.bytebot.production.plugins.module_utils.helm.cli import HelmCli, find_helm
+from ansible_collections.bytebot.production.plugins.module_utils.helm.deploy import Deployer, Wanted, checked_labels
+from ansible_collections.bytebot.production.plugins.module_utils.helm.fetch import Source, chart_of
+from ansible_collections.bytebot.production.plugins.module_utils.helm.remove import Remover
 from ansible_collections.bytebot.production.plugins.module_utils.helm.values import Values
 from ansible_collections.bytebot.production.plugins.module_utils.helm.work import ReleaseWork
 from ansible_collections.bytebot.production.plugins.module_utils.judge import results_of
@@ -244,9 +343,20 @@ ARGUMENTS: dict[str, Any] = {
     "namespace": {"type": "str", "required": True},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "chart": {"type": "path"},
+    "repository": {"type": "str"},
+    "version": {"type": "str"},
+    "chart_digest": {"type": "str"},
+    "verify": {"type": "bool", "default": False},
+    "keyring": {"type": "path"},
+    "plain_http": {"type": "bool", "default": False},
     "values_files": {"type": "list", "elements": "path", "default": []},
     "values": {"type": "dict", "default": {}, "no_log": True},  # there may be secrets inside; the rest is put back
     "create_namespace": {"type": "bool", "default": False},
+    "take_ownership": {"type": "bool", "default": False},
+    "crd_policy": {"type": "str", "choices": ["create", "skip"], "default": "create"},
+    "labels": {"type": "dict", "default": {}},
+    "rollback_on_failure": {"type": "bool", "default": False},
+    "keep_data": {"type": "bool", "default": True},
     "wait": {"type": "bool", "default": True},
     "timeout": {"type": "int", "default": 900},
     "crash_restarts": {"type": "int", "default": 3},
@@ -271,22 +381,29 @@ def deploy(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
     work = ReleaseWork(
         cluster, helm, redactor, patience, Progress.given(redactor), recover_after_s=given["recover_after"]
     )
-    deployer = Deployer(work)
     if given["state"] == "absent":
-        return deployer.absent(given["name"], given["namespace"], check_mode=module.check_mode)
-    chart = str(chart_path(given["chart"]))
+        return Remover(work).absent(
+            given["name"], given["namespace"], keep_data=given["keep_data"], check_mode=module.check_mode
+        )
+    source = Source.checked(given)
+    with work.phases.phase("fetch"):
+        chart = chart_of(source, helm, module.tmpdir)
     wanted = Wanted(
         name=given["name"],
         namespace=given["namespace"],
-        chart=chart,
+        chart=chart.path,
         values=Values.checked(given["values_files"], inline),
         create_namespace=given["create_namespace"],
         history_max=given["history_max"],
         description=given["description"],
-        chart_digest=chart_digest(chart),
+        digests=chart.digests(),
+        labels=checked_labels(given["labels"]),
+        take_ownership=given["take_ownership"],
+        skip_crds=given["crd_policy"] == "skip",
+        rollback_on_failure=given["rollback_on_failure"],
     )
     try:
-        return deployer.present(wanted, check_mode=module.check_mode, wait=given["wait"])
+        return Deployer(work).present(wanted, check_mode=module.check_mode, wait=given["wait"])
     except (RolloutFailed, TimedOut) as exc:
         exc.details |= results_of([not_rolled_out(exc.sentence, exc.details)], redactor)
         raise

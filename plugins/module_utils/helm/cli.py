@@ -225,7 +225,8 @@ def _failure(verb: str, done: Completed) -> Exception:
     text = clean_stderr(done.stderr) or f"it ended with code {done.code} and no message"
     network = re.search(r"cluster unreachable|connection refused|no such host|i/o timeout", text, re.IGNORECASE)
     if network and "webhook" not in text:
-        return Unreachable(f"helm {verb} cannot reach the cluster: {text}.")
+        what = "the chart's registry or repository" if verb == "pull" else "the cluster"
+        return Unreachable(f"helm {verb} cannot reach {what}: {text}.")
     return CommandFailed(f"helm {verb} failed: {text}.", helm_exit_code=done.code)
 
 

@@ -4,26 +4,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.bytebot.production.plugins.module_utils import manifest, podspec
 from ansible_collections.bytebot.production.plugins.module_utils.drift import differences
-from ansible_collections.bytebot.production.plugins.module_utils.errors import CollectionError, CommandFailed, Refused
+from ansible_collections.bytebot.production.plugins.module_utils.errors import (
+    CollectionError,
+    CommandFailed,
+    InputError,
+    Refused,
+    RolloutFailed,
+    TimedOut,
+)
 from ansible_collections.bytebot.production.plugins.module_utils.helm.plan import (
     MANAGER,
     Plan,
     make_plan,
     with_ownership,
 )
-from ansible_collections.bytebot.production.plugins.module_utils.helm.release import Release, learn_secrets
+from ansible_collections.bytebot.production.plugins.module_utils.helm.release import OWN_LABELS, Release, learn_secrets
+from ansible_collections.bytebot.production.plugins.module_utils.helm.rollback import Return, Rollbacker
 from ansible_collections.bytebot.production.plugins.module_utils.helm.values import Values
 from ansible_collections.bytebot.production.plugins.module_utils.helm.work import (
     SERVER_SIDE_SINCE,
     ReleaseWork,
     release_facts,
 )
-from ansible_collections.bytebot.production.plugins.module_utils.manifest import Change, identity
 from ansible_collections.bytebot.production.plugins.module_utils.progress import RolloutStory
 from ansible_collections.bytebot.production.plugins.module_utils.rollout import RolloutWatch, watchable
 
@@ -34,7 +42,9 @@ Object = dict[str, Any]
 class Wanted:
     """The release that should be there.
 
-    :param chart_digest: SHA-256 over the chart's files, told with the result.
+    :param digests: of the chart, told with the result; :param labels: what Helm's record bears.
+    :param take_ownership: take over objects that no release owns; :param skip_crds: make no CRDs with a first install.
+    :param rollback_on_failure: go back to the last good revision after a failure, which stays one.
     """
 
     name: str
@@ -44,7 +54,14 @@ class Wanted:
     create_namespace: bool = False
     history_max: int = 10
     description: str = ""
-    chart_digest: str = ""
+    digests: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    take_ownership: bool = False
+    skip_crds: bool = False
+    rollback_on_failure: bool = False
+
+
+TAKES_OWNERSHIP_SINCE = (3, 17, 0)
 
 
 class Deployer:
@@ -52,7 +69,7 @@ class Deployer:
 
     def __init__(self, work: ReleaseWork) -> None:
         self._work = work
-        self._chart = ""  # its digest
+        self._chart: Mapping[str, str] = {}  # its digests
 
     def present(self, wanted: Wanted, *, check_mode: bool = False, wait: bool = True) -> dict[str, Any]:
         """Install or upgrade where anything differs; return the module's result.
@@ -60,7 +77,7 @@ class Deployer:
         :param check_mode: ask the API server (admission included) what would happen, and change nothing.
         """
         wanted.values.teach(self._work.redactor)
-        self._chart = wanted.chart_digest
+        self._chart = wanted.digests
         with self._work.alone(wanted.name, wanted.namespace, "helm_release", check_mode=check_mode):
             return self._present(wanted, check_mode, wait)
 
@@ -68,6 +85,7 @@ class Deployer:
         work = self._work
         with work.phases.phase("read"):
             version = work.version()
+            _check_version(version, wanted)
             known = work.recovered_history(wanted.name, wanted.namespace, check_mode=check_mode)
         with work.phases.phase("render"):
             rendered = self._render(wanted, known)
@@ -76,7 +94,8 @@ class Deployer:
         with work.phases.phase("compare"):
             owned = [with_ownership(obj, wanted.name, wanted.namespace) for obj in rendered.objects]
             found = differences(work.cluster, owned, wanted.namespace, MANAGER)
-            plan = make_plan(known, rendered, found, wanted.namespace)
+            plan = make_plan(known, rendered, found, wanted.namespace, wanted.labels)
+            remarks = {"remarks": list(_remarks(known, rendered, wanted))}
         work.tell(_what_is_done(wanted.name, known, plan, check_mode=check_mode))
         work.story = RolloutStory(work.tell, wanted.namespace)
         work.story.expect(plan.change.created)
@@ -85,35 +104,38 @@ class Deployer:
                 raise Refused(
                     f"The API server would refuse the release: {'; '.join(plan.refusals)}",
                     **self._result(plan, rendered),
+                    **remarks,
                 )
             if wait and not plan.changed:
                 work.wait(rendered.objects, wanted.namespace)
-            return self._result(plan, known[0] if not plan.changed else rendered)
-        with work.phases.phase("apply"):
-            before = self._upgrade(wanted, known, rendered, plan, version, wait=wait)
-        if wait:
-            work.wait(rendered.objects, wanted.namespace, before)
+            return self._result(plan, known[0] if not plan.changed else rendered) | remarks
+        try:
+            with work.phases.phase("apply"):
+                before = self._upgrade(wanted, known, rendered, plan, version, wait=wait)
+            if wait:
+                work.wait(rendered.objects, wanted.namespace, before)
+        except (RolloutFailed, TimedOut, CommandFailed) as exc:
+            exc.details |= remarks
+            if wanted.rollback_on_failure and not work.robbed():
+                self._go_back(wanted, exc)
+            raise
         deployed = work.history(wanted.name, wanted.namespace)
         if not deployed:
             raise CommandFailed(f"Release {wanted.name} was deployed, and its record has vanished since.")
-        return self._result(plan, deployed[0])
+        return self._result(plan, deployed[0]) | remarks
 
-    def absent(self, name: str, namespace: str, *, check_mode: bool = False) -> dict[str, Any]:
-        """Uninstall the release where it exists. Claims that the chart did not make (of StatefulSets) stay."""
-        work = self._work
-        with work.alone(name, namespace, "helm_release, uninstall", check_mode=check_mode):
-            known = work.recovered_history(name, namespace, check_mode=check_mode)
-            if not known:
-                return {"changed": False, "release": None}
-            latest = known[0]
-            learn_secrets(work.redactor, (*latest.objects, *latest.hooks))
-            gone = Change((), (), tuple(sorted(identity(obj, namespace) for obj in latest.objects)))
-            if not check_mode:
-                work.tell(f"Release {name}: uninstall of revision {latest.revision}")
-                with work.phases.phase("uninstall"):
-                    work.helm.call("uninstall", name, "--wait", "--timeout", f"{work.patience.timeout_s:g}s")
-            plan = Plan(True, gone, ("the release exists",), (), (), manifest.diff(latest.objects, (), gone, namespace))
-            return self._result(plan, latest) | {"release": None}
+    def _go_back(self, wanted: Wanted, failure: CollectionError) -> None:
+        """Take the release back to its last good revision, and tell of it with the failure."""
+        back = Return(wanted.name, wanted.namespace, reason="the upgrade failed", history_max=wanted.history_max)
+        try:
+            done = Rollbacker(self._work).back_alone(back)
+        except CollectionError as exc:
+            failure.details["rolled_back"] = {"done": False, "to": None, "why": exc.sentence}
+            failure.sentence += f" It was not rolled back: {exc.sentence}"
+            return
+        failure.details["rolled_back"] = {"done": True, "to": done["to"]["revision"], "why": done["why"]}
+        failure.details["release"] = done["release"]
+        failure.sentence += f" The release was rolled back to revision {done['to']['revision']}, and that one runs."
 
     # ------------------------------------------------------------------ steps
 
@@ -123,6 +145,7 @@ class Deployer:
         verb = ["install"] if pending else ["upgrade"]
         arguments = [*verb, wanted.name, wanted.chart, *([] if pending else ["--install"]), "--dry-run=server"]
         arguments += wanted.values.arguments() if pending else wanted.values.upgrade_arguments()
+        arguments += _common_arguments(wanted)
         return Release.from_helm(self._work.helm.call_json(*arguments, stdin=wanted.values.stdin()))
 
     def _upgrade(
@@ -140,6 +163,10 @@ class Deployer:
         arguments += ["--history-max", str(wanted.history_max), "--timeout", f"{work.patience.timeout_s:g}s"]
         arguments += ["--create-namespace"] if wanted.create_namespace else []
         arguments += ["--description", wanted.description] if wanted.description else []
+        arguments += (
+            ["--labels", ",".join(f"{key}={value}" for key, value in wanted.labels.items())] if wanted.labels else []
+        )
+        arguments += _common_arguments(wanted)
         arguments += ["--wait"] if wait else []
         on_server = known[0].apply_method == "ssa" if known else True
         if version >= SERVER_SIDE_SINCE and plan.drifted and on_server:
@@ -170,7 +197,7 @@ class Deployer:
             "digests": {
                 "manifest": manifest.digest(release.objects),
                 "values": release.values_digest,
-                **({"chart": self._chart} if self._chart else {}),
+                **self._chart,
             },
             **self._work.facts(),
         }
@@ -183,3 +210,38 @@ def _what_is_done(name: str, known: list[Release], plan: Plan, *, check_mode: bo
     install, upgrade = ("would be installed", "would be upgraded") if check_mode else ("install", "upgrade")
     what = f"{upgrade} from revision {known[0].revision}" if known else install
     return f"Release {name}: {what} ({'; '.join(plan.reasons)})"
+
+
+def checked_labels(given: Mapping[str, Any]) -> dict[str, str]:
+    """Labels that helm takes for its record."""
+    labels = {str(key): str(value) for key, value in given.items()}
+    if taken := sorted(set(labels) & OWN_LABELS):
+        raise InputError(f"labels: {', '.join(taken)} is helm's own. Choose another name.")
+    if odd := sorted(key for key, value in labels.items() if set(",=") & set(key + value)):
+        raise InputError(f"labels: {', '.join(odd)} holds a comma or an equals sign, which no label does.")
+    return labels
+
+
+def _common_arguments(wanted: Wanted) -> list[str]:
+    return [*(["--take-ownership"] if wanted.take_ownership else []), *(["--skip-crds"] if wanted.skip_crds else [])]
+
+
+def _check_version(version: tuple[int, int, int], wanted: Wanted) -> None:
+    if wanted.take_ownership and version < TAKES_OWNERSHIP_SINCE:
+        raise InputError("take_ownership needs Helm 3.17 or newer, or 4.")
+
+
+def _remarks(known: list[Release], rendered: Release, wanted: Wanted) -> Iterator[str]:
+    """What helm leaves to others."""
+    if not rendered.crds:
+        return
+    names = ", ".join(name for name, _digest in rendered.crds)
+    if wanted.skip_crds:
+        yield f"The chart's CRDs ({names}) are skipped (crd_policy)."
+    elif not known:
+        yield f"The chart's CRDs ({names}) are made where they are missing; helm never changes them."
+    elif sorted(known[0].crds) != sorted(rendered.crds):
+        yield (
+            f"The chart's CRDs ({names}) differ from those of revision {known[0].revision}, and helm upgrades no CRD: "
+            "apply them yourself before the upgrade (kubectl apply --server-side)."
+        )

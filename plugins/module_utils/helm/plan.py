@@ -31,13 +31,24 @@ class Plan:
     replaced: tuple[Identity, ...] = ()
 
 
-def make_plan(known: list[Release], rendered: Release, found: list[Difference], namespace: str) -> Plan:
-    """Decide from the stored releases, what is rendered now, and what the API server said about it."""
+def make_plan(
+    known: list[Release],
+    rendered: Release,
+    found: list[Difference],
+    namespace: str,
+    labels: Mapping[str, str] | None = None,
+) -> Plan:
+    """Decide from the stored releases, what is rendered now, and what the API server said about it.
+
+    :param labels: what the record must bear; others that it bears stay.
+    """
     latest = known[0] if known else None
     deployed = latest.objects if latest else ()
     change = manifest.compare(deployed, rendered.objects, namespace)
     drifted = tuple(sorted(item.identity for item in found if item.drifted)) if latest else ()
     reasons = tuple(_reasons(latest, rendered, change, drifted))
+    if latest and not (labels or {}).items() <= dict(latest.labels).items():
+        reasons += ("labels differ",)
     before = (*deployed, *(obj for item in found if item.identity in drifted and (obj := item.live)))
     shown = Change(change.created, tuple(sorted({*change.changed, *drifted} - set(change.created))), change.deleted)
     return Plan(

@@ -7,6 +7,7 @@ from __future__ import annotations
 import base64
 import binascii
 import gzip
+import hashlib
 import json
 import re
 import zlib
@@ -26,7 +27,7 @@ _ROLLBACK = re.compile(r"Rollback to (\d+)\b")  # how both majors begin the desc
 # How both majors begin the description of a revision that failed, and so does this collection. The status alone does
 # not tell: a failed first install is called superseded once an upgrade over it has succeeded.
 _FAILED = re.compile(r'(?:Release|Upgrade|Rollback)(?: "[^"]*"| to \d+)? failed: ')
-_OWN_LABELS = frozenset({"name", "owner", "status", "version", "createdAt", "modifiedAt"})  # helm's
+OWN_LABELS = frozenset({"name", "owner", "status", "version", "createdAt", "modifiedAt"})  # helm's
 _TESTS = frozenset({"test", "test-success", "test-failure"})
 DRIVERS = {"": "Secret", "secret": "Secret", "secrets": "Secret", "configmap": "ConfigMap", "configmaps": "ConfigMap"}
 
@@ -51,7 +52,7 @@ class Release:
     rolled_back_to: int = 0  # the revision that this one repeats, where it was made by a rollback
     apply_method: str = ""  # `ssa` where helm 4 applied it on the server
     labels: tuple[tuple[str, str], ...] = ()  # the user's own ones
-    crds: tuple[str, ...] = ()  # the files of its chart's folder `crds`
+    crds: tuple[tuple[str, str], ...] = ()  # name and SHA-256 of the files in its chart's folder `crds`
     written: str = ""  # when its record was last written, by the API server's clock; empty where it was not stored
 
     @property
@@ -124,9 +125,7 @@ class Release:
             ),  # the field is helm 4's
             crds=tuple(_crds(raw.get("chart") or {})),
             apply_method=str(raw.get("apply_method") or ""),
-            labels=tuple(
-                sorted((k, str(v)) for k, v in (metadata.get("labels") or {}).items() if k not in _OWN_LABELS)
-            ),
+            labels=tuple(sorted((k, str(v)) for k, v in (metadata.get("labels") or {}).items() if k not in OWN_LABELS)),
             written=_last_written(metadata),
         )
 
@@ -142,8 +141,10 @@ def history(cluster: Cluster, name: str, namespace: str, driver: str = "") -> li
     return sorted(releases, key=lambda release: release.revision, reverse=True)
 
 
-def amend(cluster: Cluster, release: Release, driver: str, *, status: str = "", description: str = "") -> None:
-    """Change status or description in Helm's own record of one revision; nothing else in it is touched.
+def amend(
+    cluster: Cluster, release: Release, driver: str, *, status: str = "", description: str = "", manifest: str = ""
+) -> None:
+    """Change status, description or manifest in Helm's own record of one revision; nothing else in it is touched.
 
     :raises Refused: somebody else has changed the record meanwhile.
     """
@@ -154,6 +155,7 @@ def amend(cluster: Cluster, release: Release, driver: str, *, status: str = "", 
         raise RecordUnreadable(f"Helm's record {kind} {release.namespace}/{name} has vanished.")
     raw = json.loads(_opened(_text(record), encoded_twice=kind == "Secret"))
     raw["info"] |= ({"status": status} if status else {}) | ({"description": description} if description else {})
+    raw |= {"manifest": manifest} if manifest else {}
     labels = (record["metadata"].get("labels") or {}) | ({"status": status} if status else {})
     text = base64.b64encode(gzip.compress(json.dumps(raw).encode()))
     if kind == "Secret":
@@ -226,12 +228,12 @@ def _hook_events(hook: Object) -> list[str]:
     return [event.strip() for event in str(annotations.get("helm.sh/hook", "")).split(",")]
 
 
-def _crds(chart: Object) -> Iterable[str]:
+def _crds(chart: Object) -> Iterable[tuple[str, str]]:
     """Helm installs these once and leaves them alone ever after."""
     for file in chart.get("files") or []:
         name = str(file.get("name") or "")
         if name.startswith("crds/") and name.endswith((".yaml", ".yml", ".json")):
-            yield name
+            yield name, hashlib.sha256(str(file.get("data") or "").encode()).hexdigest()
 
 
 def _hooks(raw: Iterable[Object]) -> Iterable[Object]:

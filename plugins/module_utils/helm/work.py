@@ -88,6 +88,7 @@ class ReleaseWork:
         self.exclusion = Exclusion(False, "nobody was kept out yet", seen=False)
         self.recovered: Recovered | None = None
         self._lease: ReleaseLease | None = None
+        self._version: tuple[int, int, int] | None = None
         self._recover_after_s = patience.timeout_s if recover_after_s is None else recover_after_s
 
     @contextmanager
@@ -106,10 +107,11 @@ class ReleaseWork:
             yield
 
     def version(self) -> tuple[int, int, int]:
-        """The version of helm, which is new enough."""
-        version = parse_version(self.helm.call("version", "--short").stdout)
-        require_supported(version)
-        return version
+        """The version of helm, which is new enough; asked once."""
+        if self._version is None:
+            self._version = parse_version(self.helm.call("version", "--short").stdout)
+            require_supported(self._version)
+        return self._version
 
     def history(self, release: str, namespace: str) -> list[Release]:
         """All revisions that Helm keeps, newest first."""
@@ -161,6 +163,10 @@ class ReleaseWork:
 
     # ------------------------------------------------------------------ helm under watch
 
+    def robbed(self) -> str:
+        """Why the work must end, since the Lease is lost; empty while it is held, or none can be had."""
+        return self._lease.lost() if self._lease else ""
+
     def run(
         self,
         *arguments: str,
@@ -179,7 +185,7 @@ class ReleaseWork:
         failures: list[CollectionError] = []
 
         def should_stop() -> str:
-            if self._lease and (lost := self._lease.lost()):
+            if lost := self.robbed():
                 failures.append(CommandFailed(f"{lost}. Another one may work on the release; look before you go on."))
             certain = watch.look_again(targets) if watching and not failures else []
             if certain and not failures:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 from base64 import b64encode
 from datetime import UTC, datetime
 from typing import Any
@@ -21,8 +22,9 @@ from ansible_collections.bytebot.production.plugins.module_utils.errors import (
     Unreachable,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.helm.cli import Completed
-from ansible_collections.bytebot.production.plugins.module_utils.helm.deploy import Deployer, Wanted
+from ansible_collections.bytebot.production.plugins.module_utils.helm.deploy import Deployer, Wanted, checked_labels
 from ansible_collections.bytebot.production.plugins.module_utils.helm.plan import with_ownership
+from ansible_collections.bytebot.production.plugins.module_utils.helm.remove import Remover
 from ansible_collections.bytebot.production.plugins.module_utils.helm.values import Values
 from ansible_collections.bytebot.production.plugins.module_utils.helm.work import ReleaseWork
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
@@ -313,7 +315,7 @@ def test_an_unchanged_release_is_left_alone_where_nobody_waits() -> None:
 
 def test_removal() -> None:
     shop = Shop(live_api(), known=[rendered(chart_api())])
-    out = shop.deployer.absent("bytebot", SHOP)
+    out = Remover(shop.work).absent("bytebot", SHOP)
     assert (out["changed"], out["release"]) == (True, None)
     assert out["changes"]["deleted"] == ["Deployment shop/api"]
     assert shop.helm.calls == [
@@ -334,12 +336,127 @@ def test_removal() -> None:
 
 def test_removal_in_check_mode_removes_nothing() -> None:
     shop = Shop(live_api(), known=[rendered(chart_api())])
-    assert shop.deployer.absent("bytebot", SHOP, check_mode=True)["changed"]
+    assert Remover(shop.work).absent("bytebot", SHOP, check_mode=True)["changed"]
     assert shop.helm.calls == []
 
 
 def test_removal_of_what_is_not_there() -> None:
-    assert Shop().deployer.absent("bytebot", SHOP) == {"changed": False, "release": None}
+    assert Remover(Shop().work).absent("bytebot", SHOP) == {"changed": False, "release": None, "kept": []}
+
+
+# ---------------------------------------------------------------------- back after a failure, and what helm leaves
+
+
+def failing(shop: Shop) -> None:
+    """An upgrade whose image is not there, and a rollback that works."""
+    api = live_api("registry/api:9", ready=0)
+
+    def upgraded() -> Completed:
+        shop.cluster.objects = [one for one in shop.cluster.objects if one["kind"] not in ("Deployment", "Lease")]
+        shop.cluster.objects += [api, *broken(api), stored(shop.rendered)]
+        return Completed(1, "", "Error: UPGRADE FAILED: context canceled\n")
+
+    def rolled_back() -> Completed:
+        newest = rendered(chart_api(), revision=3)
+        newest["info"]["description"] = "Rollback to 1"
+        shop.cluster.objects = [live_api(), *(stored(one) for one in (rendered(chart_api()), newest))]
+        return Completed(0, "", "")
+
+    shop.render(chart_api("registry/api:9"), revision=2, status="pending-upgrade")
+    shop.helm.on |= {"upgrade": upgraded, "rollback": rolled_back}
+
+
+def test_a_failure_is_rolled_back_where_it_is_asked_for_and_stays_one() -> None:
+    shop = Shop(live_api(), known=[rendered(chart_api())])
+    failing(shop)
+    with pytest.raises(
+        RolloutFailed, match=r"image not found.* rolled back to revision 1, and that one runs"
+    ) as failed:
+        shop.present(rollback_on_failure=True)
+    assert failed.value.details["rolled_back"] == {"done": True, "to": 1, "why": "it is the last good one"}
+    assert failed.value.details["causes"][0]["cause"] == "image_missing"
+    assert failed.value.details["release"]["description"] == "Rollback to 1: the upgrade failed"
+    assert shop.helm.verbs() == ["version", "render", "upgrade", "rollback"]
+
+
+def test_a_failure_is_left_as_it_is_unless_asked() -> None:
+    shop = Shop(live_api(), known=[rendered(chart_api())])
+    failing(shop)
+    with pytest.raises(RolloutFailed) as failed:
+        shop.present()
+    assert "rolled_back" not in failed.value.details
+    assert shop.work.history("bytebot", SHOP)[0].status == "failed"  # what helm left pending
+
+
+def test_a_failed_first_install_has_nothing_to_go_back_to() -> None:
+    shop = Shop()
+    failing(shop)
+    with pytest.raises(
+        RolloutFailed, match=r"image not found.* It was not rolled back: .*nothing to go back to"
+    ) as failed:
+        shop.present(rollback_on_failure=True)
+    assert failed.value.details["rolled_back"]["done"] is False
+
+
+def test_labels_reach_the_record_and_a_second_run_changes_nothing() -> None:
+    shop = Shop(live_api(), known=[rendered(chart_api())])
+    out = shop.present(labels={"team": "a"})
+    assert out["reasons"] == ["labels differ"]
+    call = shop.helm.calls[-1]
+    assert call[call.index("--labels") + 1] == "team=a"
+    again = Shop(live_api())
+    again.cluster.objects.append(stored(rendered(chart_api()), team="a", other="b"))
+    assert not again.present(labels={"team": "a"})["changed"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "sentence"), [({"owner": "me"}, "owner is helm's own"), ({"a": "1,b=2"}, "a holds a comma")]
+)
+def test_labels_that_helm_would_not_take(labels: dict[str, str], sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        checked_labels(labels)
+
+
+def test_ownership_is_taken_in_the_rendering_too_and_needs_a_helm_that_can() -> None:
+    shop = Shop(version="v3.17.0")
+    shop.present(take_ownership=True, skip_crds=True)
+    for call in shop.helm.calls[1:]:
+        assert {"--take-ownership", "--skip-crds"} <= set(call)
+    with pytest.raises(InputError, match=r"3\.17"):
+        Shop(version="v3.16.9").present(take_ownership=True)
+
+
+def with_crd(text: str) -> Object:
+    files = [{"name": "crds/a.yaml", "data": text}, {"name": "README.md", "data": ""}]
+    return {"metadata": {"name": "bytebot", "version": "1.0.0", "appVersion": "1.0.0"}, "files": files}
+
+
+@pytest.mark.parametrize(
+    ("before", "skip", "words"),
+    [
+        ("", False, r"CRDs \(crds/a.yaml\) are made where they are missing"),
+        ("old", False, r"differ from those of revision 1, and helm upgrades no CRD"),
+        ("new", False, ""),
+        ("old", True, r"are skipped \(crd_policy\)"),
+    ],
+)
+def test_what_helm_leaves_of_crds_is_told(before: str, skip: bool, words: str) -> None:
+    known = [rendered(chart_api(), chart=with_crd(before))] if before else []
+    shop = Shop(live_api(), known=known)
+    shop.render(chart_api(), revision=2, chart=with_crd("new"))
+    remarks = shop.present(check_mode=True, skip_crds=skip)["remarks"]
+    assert bool(remarks) == bool(words)
+    assert re.search(words, "".join(remarks))
+
+
+def test_no_process_is_started_beyond_those_that_are_needed() -> None:
+    """A no-op two (version, one server-side dry run), an upgrade three; a chart from the network one more, its pull."""
+    unchanged = Shop(live_api(), known=[rendered(chart_api())])
+    assert unchanged.present()["helm_processes"] == len(unchanged.helm.calls) == 2
+    upgraded = Shop(live_api(), known=[rendered(chart_api())])
+    upgraded.render(chart_api("registry/api:2"), revision=2)
+    upgraded.after = [live_api("registry/api:2")]
+    assert upgraded.present()["helm_processes"] == len(upgraded.helm.calls) == 3
 
 
 # ---------------------------------------------------------------------- secrets

@@ -18,6 +18,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.errors import R
 from ansible_collections.bytebot.production.plugins.module_utils.helm import deploy
 from ansible_collections.bytebot.production.plugins.module_utils.helm.cli import Completed
 from ansible_collections.bytebot.production.plugins.module_utils.helm.deploy import Deployer, Wanted
+from ansible_collections.bytebot.production.plugins.module_utils.helm.remove import Remover
 from ansible_collections.bytebot.production.plugins.module_utils.helm.values import Values
 from ansible_collections.bytebot.production.plugins.module_utils.helm.work import ReleaseWork
 from ansible_collections.bytebot.production.plugins.module_utils.manifest import identity
@@ -278,15 +279,14 @@ class Shop:
         self.redactor = Redactor()
         self.release = rendered(self.chart(), revision=len(known) + 1)
         self.helm.on["render"] = prints(self.release)
-        self.deployer = Deployer(
-            ReleaseWork(
-                self.cluster,  # type: ignore[arg-type]
-                self.helm.cli(),
-                self.redactor,
-                Patience(60.0, 3, {"image_missing": 0.0}),
-                self.lines.append,
-            )
+        self.work = ReleaseWork(
+            self.cluster,  # type: ignore[arg-type]
+            self.helm.cli(),
+            self.redactor,
+            Patience(60.0, 3, {"image_missing": 0.0}),
+            self.lines.append,
         )
+        self.deployer = Deployer(self.work)
 
     @staticmethod
     def chart() -> Object:
@@ -336,9 +336,9 @@ def test_nothing_but_unchanged_is_told_of_what_is_there(monkeypatch: pytest.Monk
 
 def test_a_removal_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     shop = Shop(monkeypatch, known=(rendered(Shop.chart(), revision=3),))
-    shop.deployer.absent("bytebot", SHOP, check_mode=True)
+    Remover(shop.work).absent("bytebot", SHOP, check_mode=True)
     assert shop.lines == []
-    shop.deployer.absent("bytebot", SHOP)
+    Remover(shop.work).absent("bytebot", SHOP)
     assert shop.lines == ["Release bytebot: uninstall of revision 3"]
 
 
