@@ -1,4 +1,4 @@
-# Deploys a release and shows the roll-out while it happens.
+# Takes a release back and shows the roll-out while it happens.
 # SPDX-FileCopyrightText: The bytebot.production authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 

@@ -84,7 +84,7 @@ def _reasons(latest: Release | None, rendered: Release, change: Change, drifted:
         yield "values differ"
     if change:
         yield "manifests differ"
-    if list(latest.hooks) != list(rendered.hooks):
+    if latest.sorted_hooks != rendered.sorted_hooks:
         yield "hooks differ"
     if drifted:
         yield f"the cluster has drifted: {', '.join(str(item) for item in drifted)}"

@@ -53,6 +53,7 @@ class Release:
     apply_method: str = ""  # `ssa` where helm 4 applied it on the server
     labels: tuple[tuple[str, str], ...] = ()  # the user's own ones
     crds: tuple[tuple[str, str], ...] = ()  # name and SHA-256 of the files in its chart's folder `crds`
+    hook_runs: tuple[tuple[str, str, Object], ...] = ()  # kind, name, and when and how each hook ran last
     written: str = ""  # when its record was last written, by the API server's clock; empty where it was not stored
 
     @property
@@ -69,13 +70,18 @@ class Release:
         """Whether both put the same into the cluster: chart, values, manifest and hooks."""
         return all(
             getattr(self, part) == getattr(other, part)
-            for part in ("chart_name", "chart_version", "app_version", "values", "objects", "hooks")
+            for part in ("chart_name", "chart_version", "app_version", "values", "objects", "sorted_hooks")
         )
 
     @property
     def values_digest(self) -> str:
         """SHA-256 over the values as helm merged them, without the chart's own."""
         return manifest.digest([self.values])
+
+    @property
+    def sorted_hooks(self) -> list[Object]:
+        """The hooks in a stable order: a run of some tests by helm changes it in its record."""
+        return sorted(self.hooks, key=manifest.identity)
 
     @property
     def deploy_hooks(self) -> tuple[Object, ...]:
@@ -126,6 +132,10 @@ class Release:
             crds=tuple(_crds(raw.get("chart") or {})),
             apply_method=str(raw.get("apply_method") or ""),
             labels=tuple(sorted((k, str(v)) for k, v in (metadata.get("labels") or {}).items() if k not in OWN_LABELS)),
+            hook_runs=tuple(
+                (str(hook.get("kind") or ""), str(hook.get("name") or ""), hook.get("last_run") or {})
+                for hook in raw.get("hooks") or []
+            ),
             written=_last_written(metadata),
         )
 
@@ -135,48 +145,22 @@ def history(cluster: Cluster, name: str, namespace: str, driver: str = "") -> li
 
     :param driver: Helm's storage driver (``HELM_DRIVER``): Secrets, the default, or ConfigMaps.
     """
-    kind = _store(driver)
+    kind = store_of(driver)
     stored = cluster.list("v1", kind, namespace, labels=f"owner=helm,name={name}")
-    releases = [decode(_text(item), encoded_twice=kind == "Secret", metadata=item.get("metadata")) for item in stored]
+    releases = [decode(text_of(item), encoded_twice=kind == "Secret", metadata=item.get("metadata")) for item in stored]
     return sorted(releases, key=lambda release: release.revision, reverse=True)
 
 
-def amend(
-    cluster: Cluster, release: Release, driver: str, *, status: str = "", description: str = "", manifest: str = ""
-) -> None:
-    """Change status, description or manifest in Helm's own record of one revision; nothing else in it is touched.
-
-    :raises Refused: somebody else has changed the record meanwhile.
-    """
-    kind = _store(driver)
-    name = f"sh.helm.release.v1.{release.name}.v{release.revision}"
-    record = cluster.get("v1", kind, name, release.namespace)
-    if record is None:
-        raise RecordUnreadable(f"Helm's record {kind} {release.namespace}/{name} has vanished.")
-    raw = json.loads(_opened(_text(record), encoded_twice=kind == "Secret"))
-    raw["info"] |= ({"status": status} if status else {}) | ({"description": description} if description else {})
-    raw |= {"manifest": manifest} if manifest else {}
-    labels = (record["metadata"].get("labels") or {}) | ({"status": status} if status else {})
-    text = base64.b64encode(gzip.compress(json.dumps(raw).encode()))
-    if kind == "Secret":
-        text = base64.b64encode(text)
-    cluster.replace(
-        {
-            **record,
-            "metadata": {**record["metadata"], "labels": labels},
-            "data": {**record["data"], "release": text.decode()},
-        }
-    )
-
-
-def _store(driver: str) -> str:
+def store_of(driver: str) -> str:
+    """The kind in which Helm's storage driver keeps its records."""
     kind = DRIVERS.get(driver)
     if kind is None:
         raise InputError(f"Helm's storage driver {driver} is not supported: use secret or configmap.")
     return kind
 
 
-def _text(record: Object) -> str:
+def text_of(record: Object) -> str:
+    """The stored release in a record, as the API shows it."""
     return str((record.get("data") or {}).get("release") or "")
 
 
@@ -186,7 +170,8 @@ def _last_written(metadata: Object) -> str:
     return max([str(metadata.get("creationTimestamp") or ""), *noted])
 
 
-def _opened(stored: str, *, encoded_twice: bool) -> bytes:
+def opened(stored: str, *, encoded_twice: bool) -> bytes:
+    """The JSON in a stored release."""
     data = base64.b64decode(stored)
     if encoded_twice:
         data = base64.b64decode(data)
@@ -196,7 +181,7 @@ def _opened(stored: str, *, encoded_twice: bool) -> bytes:
 def decode(stored: str, *, encoded_twice: bool = True, metadata: Object | None = None) -> Release:
     """A stored release: JSON, gzipped, base64; Secrets add the API's own base64."""
     try:
-        return Release.from_helm(json.loads(_opened(stored, encoded_twice=encoded_twice)), metadata)
+        return Release.from_helm(json.loads(opened(stored, encoded_twice=encoded_twice)), metadata)
     except (ValueError, KeyError, TypeError, AttributeError, OSError, EOFError, zlib.error) as exc:
         raise RecordUnreadable(
             f"Helm's record of the release cannot be read ({type(exc).__name__}: {exc}). "
@@ -224,8 +209,17 @@ def _given(fields: Any) -> list[Any]:
 
 
 def _hook_events(hook: Object) -> list[str]:
+    return _listed(hook, "helm.sh/hook")
+
+
+def delete_policies(hook: Object) -> list[str]:
+    """When helm deletes what a hook has made; where nothing is said, before it is made anew."""
+    return [policy for policy in _listed(hook, "helm.sh/hook-delete-policy") if policy] or ["before-hook-creation"]
+
+
+def _listed(hook: Object, annotation: str) -> list[str]:
     annotations = (hook.get("metadata") or {}).get("annotations") or {}
-    return [event.strip() for event in str(annotations.get("helm.sh/hook", "")).split(",")]
+    return [word.strip() for word in str(annotations.get(annotation, "")).split(",")]
 
 
 def _crds(chart: Object) -> Iterable[tuple[str, str]]:

@@ -20,7 +20,8 @@ from ansible_collections.bytebot.production.plugins.module_utils.helm.keep impor
     marked_to_keep,
     takes_claims_along,
 )
-from ansible_collections.bytebot.production.plugins.module_utils.helm.release import Release, amend, learn_secrets
+from ansible_collections.bytebot.production.plugins.module_utils.helm.record import amend
+from ansible_collections.bytebot.production.plugins.module_utils.helm.release import Release, learn_secrets
 from ansible_collections.bytebot.production.plugins.module_utils.helm.work import ReleaseWork
 from ansible_collections.bytebot.production.plugins.module_utils.manifest import Change, Identity, identity
 

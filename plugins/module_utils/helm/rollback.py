@@ -21,7 +21,8 @@ from ansible_collections.bytebot.production.plugins.module_utils.helm.plan impor
     replaced_workloads,
     with_ownership,
 )
-from ansible_collections.bytebot.production.plugins.module_utils.helm.release import Release, amend, learn_secrets
+from ansible_collections.bytebot.production.plugins.module_utils.helm.record import amend
+from ansible_collections.bytebot.production.plugins.module_utils.helm.release import Release, learn_secrets
 from ansible_collections.bytebot.production.plugins.module_utils.helm.work import (
     SERVER_SIDE_SINCE,
     ReleaseWork,

@@ -25,7 +25,8 @@ from ansible_collections.bytebot.production.plugins.module_utils.helm.cli import
     require_supported,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.helm.lease import DURATION_S, Exclusion, ReleaseLease
-from ansible_collections.bytebot.production.plugins.module_utils.helm.release import Release, amend, history
+from ansible_collections.bytebot.production.plugins.module_utils.helm.record import amend
+from ansible_collections.bytebot.production.plugins.module_utils.helm.release import Release, history
 from ansible_collections.bytebot.production.plugins.module_utils.manifest import Identity
 from ansible_collections.bytebot.production.plugins.module_utils.progress import RolloutStory, Tell, nobody
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor

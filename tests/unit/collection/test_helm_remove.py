@@ -131,5 +131,5 @@ def test_data_that_may_not_be_deleted_is_told_with_the_release_gone(monkeypatch:
         raise NotPermitted("Not permitted to delete claims.")
 
     shop.helm.on["uninstall"] = uninstalled
-    with pytest.raises(NotPermitted, match=r"The release is removed, and its PersistentVolumeClaim .* is not: Not perm"):
+    with pytest.raises(NotPermitted, match=r"The release is removed, and its Persistent.* is not: Not permitted"):
         shop.absent(keep_data=False)
