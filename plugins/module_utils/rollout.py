@@ -17,8 +17,11 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.rollout 
     Status,
     assess,
     pods_of,
+    waited_for,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.checks.rollout_causes import CAUSES
+from ansible_collections.bytebot.production.plugins.module_utils.checks.rollout_others import is_custom
+from ansible_collections.bytebot.production.plugins.module_utils.checks.rollout_retries import Retries
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
 from ansible_collections.bytebot.production.plugins.module_utils.errors import (
     InputError,
@@ -82,20 +85,25 @@ class RolloutWatch:
         patience: Patience,
         *,
         replaced: Collection[Identity] | None = None,
+        apis: Mapping[tuple[str, str], str] | None = None,
         seen: Seen | None = None,
     ) -> None:
         """Begin to watch.
 
         :param replaced: given where the change is about to be made: the workloads whose pods it replaces. Their pods of
-            now, all jobs of now (hooks are made anew) and all events of now are not this rollout's own.
+            now, all jobs of now (hooks are made anew) and all events of now are not this rollout's own. What other pods
+            suffer from now may be mended, so it counts when they have been tried again.
+        :param apis: API versions by group and kind, of what is no workload (see :func:`apis_of`).
         :param seen: told of every look; what it makes of it changes nothing here.
         """
         self._cluster, self._namespace, self._patience = cluster, namespace, patience
         self._seen = seen
+        self._apis = dict(apis or {})
         self._certainty = Certainty(patience.grace)
         self._began = self._seen_at = time.monotonic()
         self._ignored: frozenset[str] = frozenset()
         self.old_events: frozenset[tuple[str, str]] = frozenset()
+        self.retries = Retries(self._began)
         self.facts = RolloutFacts((), {})
         self.status = Status(("nothing was observed yet",), ())
         if replaced is not None:
@@ -106,6 +114,8 @@ class RolloutWatch:
             older += cluster.list("batch/v1", "Job", namespace)
             self._ignored = frozenset(str(obj["metadata"].get("uid")) for obj in older)
             self.old_events = frozenset(_version(event) for event in before.events or self._events(namespace))
+            staying = [pod for pod in before.pods if pod["metadata"].get("uid") not in self._ignored]
+            self.retries = Retries.of(staying, self._began)
 
     def look(self, wanted: Collection[Identity]) -> list[Signal]:
         """Observe once; the signals that have become certain."""
@@ -113,7 +123,10 @@ class RolloutWatch:
         self.status = assess(self.facts, crash_restarts=self._patience.crash_restarts)
         if self._seen:
             self._seen(self.facts, self.status)
-        return self._certainty.certain(self.status.signals, time.monotonic())
+        self.retries.look(self.facts.pods)
+        now = time.monotonic()
+        signals = [one for one in self.status.signals if not self.retries.stale(one.cause, one.pod, one.container, now)]
+        return self._certainty.certain(signals, now)
 
     def look_again(self, wanted: Collection[Identity]) -> list[Signal]:
         """As :meth:`look`; an API server that is away for a moment, as in its own upgrade, ends no rollout."""
@@ -177,12 +190,13 @@ class RolloutWatch:
         namespaces = sorted({item.namespace or self._namespace for item in wanted} or {self._namespace})
         for namespace in namespaces:
             here = [item for item in wanted if (item.namespace or self._namespace) == namespace]
-            kinds = {item.kind for item in here if item.kind in WATCHED}
+            kinds = {item.kind for item in here if item.kind in WATCHED and not is_custom(item.group)}
             found = self._cluster.list("v1", "Pod", namespace)
             everything = {identity(pod, namespace): pod for pod in found} if "Pod" in kinds else {}
             for kind in sorted(kinds - {"Pod"}):
                 everything |= {identity(one, namespace): one for one in self._cluster.list(_API[kind], kind, namespace)}
             live |= {item: everything[item] for item in here if item in everything}
+            live |= {item: other for item in here if (other := self._other(item))}
             pods += found
             sets += self._cluster.list("apps/v1", "ReplicaSet", namespace) if "Deployment" in kinds else []
         facts = RolloutFacts(tuple(wanted), live, tuple(pods), tuple(sets), (), self._ignored)
@@ -190,6 +204,11 @@ class RolloutWatch:
             return facts
         events = [event for namespace in namespaces for event in self._events(namespace)]
         return replace(facts, events=tuple(event for event in events if _version(event) not in self.old_events))
+
+    def _other(self, item: Identity) -> Object | None:
+        """What is no workload is got by name: that needs no other permission than helm's."""
+        api = self._apis.get((item.group, item.kind))
+        return self._cluster.get(api, item.kind, item.name, item.namespace or self._namespace) if api else None
 
     def _events(self, namespace: str) -> list[Object]:
         return self._cluster.list("v1", "Event", namespace, fields="type=Warning")
@@ -219,7 +238,14 @@ class RolloutWatch:
 
 def watchable(objects: Iterable[Object], namespace: str) -> list[Identity]:
     """The identities among rendered objects whose readiness is waited for."""
-    return [identity(obj, namespace) for obj in objects if obj["kind"] in WATCHED]
+    return [identity(obj, namespace) for obj in objects if waited_for(obj)]
+
+
+def apis_of(objects: Iterable[Object]) -> dict[tuple[str, str], str]:
+    """The API versions of what is waited for and is no workload, by group and kind."""
+    found = [obj for obj in objects if waited_for(obj)]
+    others = [obj for obj in found if obj["kind"] not in WATCHED or is_custom(identity(obj).group)]
+    return {(identity(obj).group, obj["kind"]): obj["apiVersion"] for obj in others}
 
 
 def _distinct(signals: Iterable[Signal]) -> list[Signal]:

@@ -10,6 +10,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.bytebot.production.plugins.module_utils.checks.rollout_causes import CAUSES
+from ansible_collections.bytebot.production.plugins.module_utils.checks.rollout_others import (
+    balancer_waits,
+    custom_waits,
+    is_balanced,
+    is_custom,
+    stalled,
+)
 from ansible_collections.bytebot.production.plugins.module_utils.manifest import Identity
 
 Object = dict[str, Any]
@@ -91,14 +98,14 @@ def assess(facts: RolloutFacts, *, crash_restarts: int = 3) -> Status:
         if live is None:
             waiting.append(f"{wanted}: not created yet")
             continue
-        reason = _WAITING.get(wanted.kind, _never_waits)(live)
+        reason = _waits(wanted, live)
         if reason:
             waiting.append(f"{wanted}: {reason}")
             found = _signals(wanted, live, facts, crash_restarts)
             signals.extend(replace(signal, workload=str(wanted)) for signal in found)
-        elif kept := _held_back(wanted.kind, live):
+        elif kept := "" if is_custom(wanted.group) else _held_back(wanted.kind, live):
             held.append(f"{wanted}: {kept}")
-        if wanted.kind in _OBSERVED and not _not_observed(live) and not _wanted_pods(wanted.kind, live):
+        if _counts_pods(wanted) and not _not_observed(live) and not _wanted_pods(wanted.kind, live):
             idle.append(str(wanted))
     return Status(tuple(waiting), tuple(signals), tuple(held), tuple(idle))
 
@@ -221,10 +228,6 @@ def _pod_waits(live: Object) -> str:
     return "" if phase == "Succeeded" or _condition(live, "Ready", "True") else f"the pod is {phase}"
 
 
-def _never_waits(_live: Object) -> str:
-    return ""
-
-
 _WAITING = {
     "Deployment": _deployment_waits,
     "StatefulSet": _statefulset_waits,
@@ -236,11 +239,36 @@ _WAITING = {
 WATCHED = tuple(_WAITING)
 
 
+def waited_for(obj: Object) -> bool:
+    """Whether a roll-out waits for a rendered object.
+
+    Not for the address of an Ingress: its controller need not tell one, and the public way is judged by going it.
+    """
+    group = str(obj.get("apiVersion") or "").rpartition("/")[0]
+    return is_custom(group) or obj.get("kind") in WATCHED or is_balanced(obj)
+
+
+def _waits(wanted: Identity, live: Object) -> str:
+    """Why an object is waited for; empty where it is complete."""
+    if is_custom(wanted.group):
+        return custom_waits(live)
+    rule = _WAITING.get(wanted.kind, balancer_waits)
+    return rule(live)
+
+
+def _counts_pods(wanted: Identity) -> bool:
+    return wanted.kind in _OBSERVED and not is_custom(wanted.group)
+
+
 # ---------------------------------------------------------------------------- signs of failure
 
 
 def _signals(wanted: Identity, live: Object, facts: RolloutFacts, crash_restarts: int) -> Iterator[Signal]:
     if (live.get("metadata") or {}).get("uid") in facts.ignored_uids:
+        return
+    if is_custom(wanted.group):
+        if why := stalled(live):
+            yield Signal("stalled", wanted, *why)
         return
     if wanted.kind in _OBSERVED and _not_observed(live):
         return  # what can be seen is still the trouble of the specification before
@@ -265,6 +293,8 @@ def _object_signals(wanted: Identity, live: Object, facts: RolloutFacts) -> Iter
     for event in _events_of((live.get("metadata") or {}).get("uid"), facts):
         if event.get("reason") == "FailedCreate" and wanted.kind != "Deployment":
             yield Signal("create_refused", wanted, *_why(event))
+        if event.get("reason") == "SyncLoadBalancerFailed":
+            yield Signal("load_balancer", wanted, *_why(event))
         if event.get("reason") == "ProvisioningFailed":
             yield Signal("claim_failed", wanted, *_why(event))
 

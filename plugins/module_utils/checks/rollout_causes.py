@@ -66,5 +66,11 @@ CAUSES: dict[str, Cause] = {
               "event ProvisioningFailed of a claim, or its phase Lost", 10,
               "Check the storage class that the claim names and its provisioner.",
               "Kubernetes, event ProvisioningFailed; Kubernetes docs, Persistent Volumes, phase"),
+        Cause("load_balancer", "no load balancer can be had", "event SyncLoadBalancerFailed of a Service", 60,
+              "Check the cloud's quota and permissions, and the Service's annotations.",
+              "Kubernetes, service controller, event SyncLoadBalancerFailed; it tries again with a growing back-off"),
+        Cause("stalled", "its controller cannot go on", "condition Stalled is True, of a custom resource", 30,
+              "The message is its controller's: correct what it names.",
+              "kstatus (sigs.k8s.io/cli-utils), conditions Ready, Reconciling and Stalled"),
     )
 }  # fmt: skip

@@ -177,7 +177,7 @@ class Deployer:
                 *arguments,
                 stdin=wanted.values.stdin(),
                 namespace=wanted.namespace,
-                targets=[*hooks, *watchable(rendered.objects, wanted.namespace)],
+                objects=(*rendered.deploy_hooks, *rendered.objects),
                 replaced=[*plan.replaced, *hooks],
                 watching=wait,
             )

@@ -194,7 +194,7 @@ class Rollbacker:
                 before = work.run(
                     *arguments,
                     namespace=namespace,
-                    targets=[*hooks, *watchable(target.objects, namespace)],
+                    objects=(*target.hooks_at(*HOOKS), *target.objects),
                     replaced=[*replaced_workloads(now.objects, target.objects, change, namespace), *hooks],
                     watching=wanted.wait,
                 )

@@ -30,7 +30,12 @@ from ansible_collections.bytebot.production.plugins.module_utils.helm.release im
 from ansible_collections.bytebot.production.plugins.module_utils.manifest import Identity
 from ansible_collections.bytebot.production.plugins.module_utils.progress import RolloutStory, Tell, nobody
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
-from ansible_collections.bytebot.production.plugins.module_utils.rollout import Patience, RolloutWatch, watchable
+from ansible_collections.bytebot.production.plugins.module_utils.rollout import (
+    Patience,
+    RolloutWatch,
+    apis_of,
+    watchable,
+)
 
 Object = dict[str, Any]
 SERVER_SIDE_SINCE = (4, 0, 0)  # from here on helm applies on the server
@@ -173,20 +178,29 @@ class ReleaseWork:
         *arguments: str,
         stdin: str | None = None,
         namespace: str,
-        targets: list[Identity],
+        objects: Iterable[Object],
         replaced: Collection[Identity],
         watching: bool = True,
     ) -> RolloutWatch:
         """Run a helm command that changes the release, and end it at the first certain cause.
 
-        :param targets: what is judged meanwhile; :param replaced: the workloads whose pods of now are not its own.
+        :param objects: what is judged meanwhile; :param replaced: the workloads whose pods of now are not its own.
         :raises RolloutFailed: a cause is certain.
         """
-        watch = RolloutWatch(self.cluster, namespace, self.patience, replaced=replaced, seen=self.story.seen)
+        objects = list(objects)
+        targets = watchable(objects, namespace)
+        watch = RolloutWatch(
+            self.cluster,
+            namespace,
+            self.patience,
+            replaced=replaced,
+            apis=apis_of(objects),
+            seen=self.story.seen,
+        )
         failures: list[CollectionError] = []
 
         def should_stop() -> str:
-            if lost := self.robbed():
+            if not failures and (lost := self.robbed()):
                 failures.append(CommandFailed(f"{lost}. Another one may work on the release; look before you go on."))
             certain = watch.look_again(targets) if watching and not failures else []
             if certain and not failures:
@@ -235,8 +249,11 @@ class ReleaseWork:
     def wait(self, objects: Iterable[Object], namespace: str, before: RolloutWatch | None = None) -> None:
         """Wait with our own rule, whatever helm calls ready."""
         with self.phases.phase("wait"):
-            watch = RolloutWatch(self.cluster, namespace, self.patience, seen=self.story.seen)
-            watch.old_events = before.old_events if before else frozenset()
+            objects = list(objects)
+            apis = apis_of(objects)
+            watch = RolloutWatch(self.cluster, namespace, self.patience, apis=apis, seen=self.story.seen)
+            if before:
+                watch.old_events, watch.retries = before.old_events, before.retries
             watch.wait(watchable(objects, namespace))
         self.story.settle()
 

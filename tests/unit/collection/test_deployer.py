@@ -210,7 +210,8 @@ def broken(owner: Object) -> list[Object]:
 
 def test_a_certain_failure_ends_the_wait_with_its_cause() -> None:
     api = live_api(ready=0)
-    shop = Shop(api, *broken(api))
+    shop = Shop()
+    shop.helm.before_asking = lambda: shop.cluster.objects.extend([api, *broken(api)])
     shop.helm.on["upgrade"] = Completed(1, "", "Error: context canceled", "image not found")
     with pytest.raises(RolloutFailed, match="image not found") as failed:
         shop.present()

@@ -28,7 +28,12 @@ from ansible_collections.bytebot.production.plugins.module_utils.errors import (
     Unreachable,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.manifest import Identity, identity
-from ansible_collections.bytebot.production.plugins.module_utils.rollout import Patience, RolloutWatch
+from ansible_collections.bytebot.production.plugins.module_utils.rollout import (
+    Patience,
+    RolloutWatch,
+    apis_of,
+    watchable,
+)
 from tests.unit.collection.helm_fakes import (
     SHOP,
     HeldCluster,
@@ -69,6 +74,20 @@ def daemon(desired: int = 2, updated: int = 2, available: int = 2, **strategy: A
 
 def conditions(*pairs: tuple[str, str], reason: str = "Because", message: str = "so it is") -> list[Object]:
     return [{"type": kind, "status": status, "reason": reason, "message": message} for kind, status in pairs]
+
+
+BALANCED = obj("Service", "web", {"type": "LoadBalancer"})
+
+
+def custom(observed: int = 2, /, **conditions: str) -> Object:
+    """A custom resource of generation 2 with these conditions."""
+    told = [
+        {"type": kind, "status": status, "reason": "why", "message": "because"} for kind, status in conditions.items()
+    ]
+    held = obj(
+        "Certificate", "tls", {}, {"observedGeneration": observed, "conditions": told} if told else {}, generation=2
+    )
+    return {**held, "apiVersion": "cert-manager.io/v1"}
 
 
 WAITS = [
@@ -128,6 +147,23 @@ WAITS = [
     ("Pod: running and not ready", pod(ready=False), "the pod is Running"),
     ("Pod: done", pod(ready=False, phase="Succeeded"), ""),
     ("Pod: failed", pod(ready=False, phase="Failed"), "the pod is Failed"),
+    ("Service: inside", obj("Service", "web", {"type": "ClusterIP"}), ""),
+    ("Service: no address", BALANCED, "no load balancer has given it an address"),
+    ("Service: an address", {**BALANCED, "status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}}, ""),
+    ("Service: given by hand", obj("Service", "web", {"type": "LoadBalancer", "externalIPs": ["192.0.2.1"]}), ""),
+    ("custom: tells nothing", custom(), ""),
+    ("custom: status is a text", {**custom(), "status": "fine"}, ""),
+    ("custom: conditions are odd", {**custom(), "status": {"conditions": ["x", {"type": "Other"}]}}, ""),
+    ("custom: ready", custom(Ready="True"), ""),
+    ("custom: not ready", custom(Ready="False"), "its condition Ready is False (why: because)"),
+    ("custom: unknown", custom(Ready="Unknown"), "its condition Ready is Unknown (why: because)"),
+    ("custom: at work", custom(Ready="True", Reconciling="True"), "its controller still works on it (Reconciling)"),
+    ("custom: status of before", custom(1, Ready="True"), "its new specification is not observed yet"),
+    (
+        "custom: of a built-in's name",
+        {**custom(Ready="False"), "kind": "Job"},
+        "its condition Ready is False (why: because)",
+    ),
 ]
 
 
@@ -137,7 +173,7 @@ def test_each_kind_waits_by_its_own_rule(live: Object, reason: str) -> None:
 
 
 def test_the_table_has_every_watched_kind() -> None:
-    assert {row[1]["kind"] for row in WAITS} == set(WATCHED)
+    assert {row[1]["kind"] for row in WAITS} >= set(WATCHED)
 
 
 def test_an_object_that_is_not_there_is_waited_for() -> None:
@@ -241,6 +277,8 @@ CAUSED = [
     ("paused", facts({**JOB, "spec": {"suspend": True}})),
     ("claim_failed", facts(CLAIM, events=(event(CLAIM, "ProvisioningFailed", "no such class"),))),
     ("claim_failed", facts({**CLAIM, "status": {"phase": "Lost"}})),
+    ("load_balancer", facts(BALANCED, events=(event(BALANCED, "SyncLoadBalancerFailed", "quota exceeded"),))),
+    ("stalled", facts(custom(Ready="False", Stalled="True"))),
 ]
 
 
@@ -660,3 +698,85 @@ def test_no_object_of_the_api_breaks_the_judgement(
     for signal in status.signals:
         assert signal.sentence
     assert status.complete == (status.waiting == ())
+
+
+# ---------------------------------------------------------------------- what is no workload
+
+
+def test_what_is_waited_for() -> None:
+    ingress = {**obj("Ingress", "web"), "apiVersion": "networking.k8s.io/v1"}
+    objects = [deployment(), BALANCED, custom(), obj("Service", "inside", {"type": "ClusterIP"}), obj("ConfigMap", "c")]
+    assert watchable([*objects, ingress], SHOP) == [identity(one) for one in objects[:3]]
+    assert apis_of(objects) == {("", "Service"): "v1", ("cert-manager.io", "Certificate"): "cert-manager.io/v1"}
+
+
+def test_a_watch_waits_for_a_custom_resource_and_a_load_balancer() -> None:
+    cluster = HeldCluster(custom(Ready="False"), BALANCED)
+    objects = [custom(), BALANCED]
+
+    def becomes_ready(_seconds: float) -> None:
+        cluster.objects = [
+            custom(Ready="True"),
+            {**BALANCED, "status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}},
+        ]
+
+    watch = RolloutWatch(cluster, SHOP, AT_ONCE, apis=apis_of(objects))  # type: ignore[arg-type]
+    watch.wait(watchable(objects, SHOP), becomes_ready)
+    assert watch.status.complete
+
+
+def test_a_custom_resource_that_is_not_there_is_waited_for() -> None:
+    watch = RolloutWatch(HeldCluster(), SHOP, AT_ONCE, apis=apis_of([custom()]))  # type: ignore[arg-type]
+    watch.look(watchable([custom()], SHOP))
+    assert watch.waiting == ["Certificate shop/tls: not created yet"]
+
+
+# ---------------------------------------------------------------------- trouble of before
+
+
+def troubled(reason: str, restarts: int = 0, message: str = "registry/api:1: not found") -> list[Object]:
+    """A Deployment whose only pod waits, and stays when the same is deployed again."""
+    api = deployment(1, 0)
+    newest = replica_set(api, 1)
+    states = [waiting(reason, message, restarts)]
+    return [api, newest, pod(newest, "api-1-x", ready=False, containerStatuses=states)]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "certain"),
+    [
+        (("ImagePullBackOff",), ("ImagePullBackOff",), False),  # not tried again: the image may be there by now
+        (("ImagePullBackOff",), ("ErrImagePull",), True),  # tried again
+        (("ErrImagePull",), ("ImagePullBackOff",), False),
+        (("ImagePullBackOff",), ("InvalidImageName",), True),
+        (("CrashLoopBackOff", 7), ("CrashLoopBackOff", 7), False),
+        (("CrashLoopBackOff", 7), ("CrashLoopBackOff", 8), True),
+        (("CreateContainerConfigError",), ("CreateContainerConfigError",), False),
+        (("ContainerCreating",), ("ErrImagePull",), True),
+    ],
+)
+def test_what_a_pod_suffered_before_counts_when_it_was_tried_again(
+    before: tuple[Any, ...], after: tuple[Any, ...], certain: bool
+) -> None:
+    cluster = HeldCluster(*troubled(*before))
+    watch = RolloutWatch(cluster, SHOP, AT_ONCE, replaced=())  # type: ignore[arg-type]
+    cluster.objects = troubled(*after)
+    assert bool(watch.look(WANTED)) == certain
+
+
+@pytest.mark.parametrize(("reason", "bound"), [("ImagePullBackOff", 310.0), ("CreateContainerConfigError", 20.0)])
+def test_what_lasts_longer_than_any_back_off_counts_in_any_case(
+    monkeypatch: pytest.MonkeyPatch, reason: str, bound: float
+) -> None:
+    now = [1000.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    watch = RolloutWatch(HeldCluster(*troubled(reason)), SHOP, AT_ONCE, replaced=())  # type: ignore[arg-type]
+    now[0] += bound - 0.1
+    assert watch.look(WANTED) == []
+    now[0] += 0.2
+    assert watch.look(WANTED) != []
+
+
+def test_without_a_change_the_trouble_of_now_is_certain() -> None:
+    watch = RolloutWatch(HeldCluster(*troubled("ImagePullBackOff")), SHOP, AT_ONCE)  # type: ignore[arg-type]
+    assert watch.look(WANTED) != []

@@ -1,0 +1,63 @@
+# Tells the trouble of now from that of before: a container not tried again yet says nothing of a new roll-out.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+Object = dict[str, Any]
+Where = tuple[str, str]  # pod and container
+_PULLS = ("image_missing", "image_denied", "image_pull")
+_CRASHES = ("crash_loop", "init_failed")
+# Seconds after which the kubelet has tried again for certain: its longest back-off is 300 s (MaxContainerBackOff, and
+# that of pulls), and a pod that could not be synced comes again after 10 s with up to half as much jitter.
+BACK_OFF_S, SYNC_S = 310.0, 20.0
+LONGEST_S = dict.fromkeys((*_PULLS, *_CRASHES), BACK_OFF_S) | dict.fromkeys(
+    ("config_missing", "container_start"), SYNC_S
+)
+
+
+@dataclass
+class Retries:
+    """The containers that were in trouble when a roll-out of the same pods began, until each has been tried again."""
+
+    began: float
+    troubled: dict[Where, tuple[str, int]] = field(default_factory=dict)  # reason, restarts
+
+    @classmethod
+    def of(cls, pods: Iterable[Object], began: float) -> Retries:
+        """Remember what waits at the beginning.
+
+        :param began: seconds of the clock by which :meth:`stale` is asked.
+        """
+        return cls(began, {where: (reason, restarts) for where, reason, restarts in _waiting(pods) if reason})
+
+    def look(self, pods: Iterable[Object]) -> None:
+        """Take note of what has been tried again since the last look."""
+        for where, reason, restarts in _waiting(pods):
+            known = self.troubled.get(where)
+            if known is None:
+                continue
+            pulled = reason == "ErrImagePull" and known[0] != "ErrImagePull"  # between tries it says ImagePullBackOff
+            other = not reason.startswith(("ErrImage", "ImagePull")) and reason != known[0]
+            if pulled or other or restarts > known[1]:
+                del self.troubled[where]
+            else:
+                self.troubled[where] = (reason, restarts)
+
+    def stale(self, cause: str, pod: str, container: str, now: float) -> bool:
+        """Whether a sign is about a try from before the roll-out began."""
+        return (pod, container) in self.troubled and now - self.began < LONGEST_S.get(cause, 0.0)
+
+
+def _waiting(pods: Iterable[Object]) -> Iterator[tuple[Where, str, int]]:
+    """Each container with the reason that it waits for (empty where it does not) and its restarts."""
+    for pod in pods:
+        status = pod.get("status") or {}
+        for one in (*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])):
+            reason = ((one.get("state") or {}).get("waiting") or {}).get("reason") or ""
+            where = (str((pod.get("metadata") or {}).get("name") or ""), str(one.get("name") or ""))
+            yield where, str(reason), int(one.get("restartCount") or 0)
