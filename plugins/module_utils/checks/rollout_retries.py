@@ -6,7 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
+
+from ansible_collections.bytebot.production.plugins.module_utils.checks.rollout import Signal
 
 Object = dict[str, Any]
 Where = tuple[str, str]  # pod and container
@@ -15,9 +18,16 @@ _CRASHES = ("crash_loop", "init_failed")
 # Seconds after which the kubelet has tried again for certain: its longest back-off is 300 s (MaxContainerBackOff, and
 # that of pulls), and a pod that could not be synced comes again after 10 s with up to half as much jitter.
 BACK_OFF_S, SYNC_S = 310.0, 20.0
-LONGEST_S = dict.fromkeys((*_PULLS, *_CRASHES), BACK_OFF_S) | dict.fromkeys(
-    ("config_missing", "container_start"), SYNC_S
-)
+# A Deployment keeps its conditions until it makes progress, so one from before says nothing either; it is given the time
+# that Kubernetes gives it by default (progressDeadlineSeconds), or the back-off.
+DEADLINE_S = 600.0
+LONGEST_S = {
+    **dict.fromkeys((*_PULLS, *_CRASHES), BACK_OFF_S),
+    **dict.fromkeys(("config_missing", "container_start"), SYNC_S),
+    "create_refused": BACK_OFF_S,
+    "deadline": DEADLINE_S,
+}
+_CONDITIONS = {"deadline": "Progressing", "create_refused": "ReplicaFailure"}
 
 
 @dataclass
@@ -26,14 +36,15 @@ class Retries:
 
     began: float
     troubled: dict[Where, tuple[str, int]] = field(default_factory=dict)  # reason, restarts
+    since: datetime | None = None
 
     @classmethod
-    def of(cls, pods: Iterable[Object], began: float) -> Retries:
+    def of(cls, pods: Iterable[Object], began: float, since: datetime) -> Retries:
         """Remember what waits at the beginning.
 
-        :param began: seconds of the clock by which :meth:`stale` is asked.
+        :param began: seconds of the clock by which :meth:`stale` is asked; :param since: the same by the API server's.
         """
-        return cls(began, {where: (reason, restarts) for where, reason, restarts in _waiting(pods) if reason})
+        return cls(began, {where: (reason, restarts) for where, reason, restarts in _waiting(pods) if reason}, since)
 
     def look(self, pods: Iterable[Object]) -> None:
         """Take note of what has been tried again since the last look."""
@@ -48,9 +59,25 @@ class Retries:
             else:
                 self.troubled[where] = (reason, restarts)
 
-    def stale(self, cause: str, pod: str, container: str, now: float) -> bool:
-        """Whether a sign is about a try from before the roll-out began."""
-        return (pod, container) in self.troubled and now - self.began < LONGEST_S.get(cause, 0.0)
+    def stale(self, signal: Signal, live: Object | None, now: float) -> bool:
+        """Whether a sign is about a try from before the roll-out began.
+
+        :param live: the object that the sign is about.
+        """
+        if now - self.began >= LONGEST_S.get(signal.cause, 0.0):
+            return False
+        if signal.pod:
+            return (signal.pod, signal.container) in self.troubled
+        return self.since is not None and _updated_before(live or {}, _CONDITIONS.get(signal.cause, ""), self.since)
+
+
+def _updated_before(live: Object, kind: str, since: datetime) -> bool:
+    """Whether a condition was last updated before; the API tells whole seconds."""
+    for one in (live.get("status") or {}).get("conditions") or []:
+        if one.get("type") == kind and one.get("lastUpdateTime"):
+            updated = datetime.fromisoformat(str(one["lastUpdateTime"]).replace("Z", "+00:00"))
+            return updated < since.replace(microsecond=0)
+    return False
 
 
 def _waiting(pods: Iterable[Object]) -> Iterator[tuple[Where, str, int]]:
