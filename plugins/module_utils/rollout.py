@@ -115,7 +115,7 @@ class RolloutWatch:
             self._ignored = frozenset(str(obj["metadata"].get("uid")) for obj in older)
             self.old_events = frozenset(_version(event) for event in before.events or self._events(namespace))
             staying = [pod for pod in before.pods if pod["metadata"].get("uid") not in self._ignored]
-            self.retries = Retries.of(staying, self._began)
+            self.retries = Retries.of(staying, self._began, cluster.now())
 
     def look(self, wanted: Collection[Identity]) -> list[Signal]:
         """Observe once; the signals that have become certain."""
@@ -125,7 +125,8 @@ class RolloutWatch:
             self._seen(self.facts, self.status)
         self.retries.look(self.facts.pods)
         now = time.monotonic()
-        signals = [one for one in self.status.signals if not self.retries.stale(one.cause, one.pod, one.container, now)]
+        live = self.facts.live
+        signals = [one for one in self.status.signals if not self.retries.stale(one, live.get(one.object), now)]
         return self._certainty.certain(signals, now)
 
     def look_again(self, wanted: Collection[Identity]) -> list[Signal]:

@@ -18,8 +18,8 @@ _CRASHES = ("crash_loop", "init_failed")
 # Seconds after which the kubelet has tried again for certain: its longest back-off is 300 s (MaxContainerBackOff, and
 # that of pulls), and a pod that could not be synced comes again after 10 s with up to half as much jitter.
 BACK_OFF_S, SYNC_S = 310.0, 20.0
-# A Deployment keeps its conditions until it makes progress, so one from before says nothing either; it is given the time
-# that Kubernetes gives it by default (progressDeadlineSeconds), or the back-off.
+# A Deployment keeps its conditions until it makes progress, so one from before says nothing either; it is given the
+# time that Kubernetes gives it by default (progressDeadlineSeconds), or the back-off.
 DEADLINE_S = 600.0
 LONGEST_S = {
     **dict.fromkeys((*_PULLS, *_CRASHES), BACK_OFF_S),

@@ -780,3 +780,22 @@ def test_what_lasts_longer_than_any_back_off_counts_in_any_case(
 def test_without_a_change_the_trouble_of_now_is_certain() -> None:
     watch = RolloutWatch(HeldCluster(*troubled("ImagePullBackOff")), SHOP, AT_ONCE)  # type: ignore[arg-type]
     assert watch.look(WANTED) != []
+
+
+@pytest.mark.parametrize(
+    ("cause", "kind", "status", "updated", "certain"),
+    [
+        ("ProgressDeadlineExceeded", "Progressing", "False", "2026-01-02T03:59:59Z", False),
+        ("ProgressDeadlineExceeded", "Progressing", "False", "2026-01-02T04:00:00Z", True),
+        ("FailedCreate", "ReplicaFailure", "True", "2026-01-02T03:00:00Z", False),
+        ("FailedCreate", "ReplicaFailure", "True", "2026-01-02T04:00:01Z", True),
+    ],
+)
+def test_a_condition_of_before_says_nothing_of_a_change(
+    cause: str, kind: str, status: str, updated: str, certain: bool
+) -> None:
+    """A Deployment keeps it until it makes progress; the fake's clock stands at 04:00:00."""
+    condition = {"type": kind, "status": status, "reason": cause, "message": "", "lastUpdateTime": updated}
+    cluster = HeldCluster(deployment(1, 0, conditions=[condition]))
+    assert bool(RolloutWatch(cluster, SHOP, AT_ONCE, replaced=()).look(WANTED)) == certain  # type: ignore[arg-type]
+    assert RolloutWatch(cluster, SHOP, AT_ONCE).look(WANTED) != []  # type: ignore[arg-type]
