@@ -9,6 +9,8 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -41,6 +43,7 @@ class Api:
         self.answers: dict[str, Answer | Callable[[dict[str, str]], Answer]] = {}
         self.asked: list[tuple[str, str, dict[str, str], Any]] = []
         self.headers: list[dict[str, str]] = []
+        self.tells: dict[str, str] = {}  # headers of its answers
         api = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -55,12 +58,14 @@ class Api:
                 found = api.answers.get(f"{self.command} {url.path}", (404, status(404, f"{url.path} not found")))
                 code, body = found(query) if callable(found) else found
                 data = body.encode() if isinstance(body, str) else json.dumps(body).encode()
-                self.send_response(code)
+                self.send_response_only(code)
                 self.send_header("Content-Length", str(len(data)))
+                for name, value in api.tells.items():
+                    self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(data)
 
-            do_GET = do_POST = do_PATCH = do_DELETE = _answer
+            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _answer
 
             def log_message(self, *_args: object) -> None:
                 return
@@ -153,6 +158,24 @@ def test_get_tells_absent_from_forbidden(api: Api, cluster: Cluster) -> None:
     api.on(f"GET {PODS}/api", 403, status(403, 'pods "api" is forbidden: User "ci" cannot get resource "pods"'))
     with pytest.raises(NotPermitted):
         cluster.get("v1", "Pod", "api", "shop")
+
+
+@pytest.mark.parametrize("ahead_s", [-7200, 0, 90])
+def test_the_time_is_the_api_servers(api: Api, cluster: Cluster, ahead_s: int) -> None:
+    """Who compares the times of two machines goes by the one clock that both can ask."""
+    told = datetime.now(UTC) + timedelta(seconds=ahead_s)
+    api.on("GET /version", 200, {})
+    api.tells["Date"] = format_datetime(told, usegmt=True)
+    cluster.version()
+    assert abs((cluster.now() - told).total_seconds()) < 60
+
+
+@pytest.mark.parametrize("told", ["", "yesterday"])
+def test_without_a_time_in_the_answer_it_is_this_machines(api: Api, cluster: Cluster, told: str) -> None:
+    api.on("GET /version", 200, {})
+    api.tells |= {"Date": told} if told else {}
+    cluster.version()
+    assert abs((cluster.now() - datetime.now(UTC)).total_seconds()) < 60
 
 
 # ---------------------------------------------------------------------- errors
@@ -309,6 +332,24 @@ def test_create_and_delete(api: Api, cluster: Cluster) -> None:
 
 LOG = f"GET {PODS}/api/log"
 PROXY = "GET /api/v1/namespaces/shop/services/api:http/proxy/"
+
+
+def test_replace_and_delete_only_what_was_read(api: Api, cluster: Cluster) -> None:
+    path = "/apis/coordination.k8s.io/v1/namespaces/shop/leases/x"
+    metadata = {"name": "x", "namespace": "shop", "resourceVersion": "7"}
+    lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata}
+    api.on(f"PUT {path}", 200, {"kind": "Lease"})
+    assert cluster.replace(lease) == {"kind": "Lease"}
+    assert api.asked[-1][3] == lease
+    api.on(f"DELETE {path}", 200, {})
+    assert cluster.delete("coordination.k8s.io/v1", "Lease", "x", "shop", only_version="7")
+    assert api.asked[-1][3] == {"preconditions": {"resourceVersion": "7"}}
+    for verb in ("PUT", "DELETE"):
+        api.on(f"{verb} {path}", 409, status(409, "the object has been modified"))
+    with pytest.raises(Refused, match="modified"):
+        cluster.replace(lease)
+    with pytest.raises(Refused, match="modified"):
+        cluster.delete("coordination.k8s.io/v1", "Lease", "x", "shop", only_version="7")
 
 
 def test_logs(api: Api, cluster: Cluster) -> None:

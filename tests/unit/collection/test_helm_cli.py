@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -144,6 +146,38 @@ def test_nothing_goes_on_when_the_watching_breaks(tmp_path: Path) -> None:
     assert time.monotonic() - began < 15
     with pytest.raises(ProcessLookupError):
         os.kill(int(pid_file.read_text()), 0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="prctl(2) is Linux's")
+def test_a_program_that_changes_something_ends_with_who_started_it(tmp_path: Path) -> None:
+    """Also where that one is killed, so that the Lease that runs out tells the truth."""
+    told, pid_file = tmp_path / "told", tmp_path / "pid"
+    body = (
+        f"signal.signal(signal.SIGTERM, lambda *_: (open({str(told)!r}, 'w').close(), sys.exit(0)))\n"
+        f"open({str(pid_file)!r}, 'w').write(str(os.getpid()))\ntime.sleep(60)"
+    )
+    path = program(tmp_path, body)
+    code = (
+        "import sys; from ansible_collections.bytebot.production.plugins.module_utils.helm.cli import run_program; "
+        f"run_program([{path!r}], None, {{}}, lambda: '')"
+    )
+    starter = subprocess.Popen(
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    )
+    try:
+        eventually(lambda: pid_file.exists() and pid_file.read_text())
+    finally:
+        starter.kill()
+        starter.wait()
+    eventually(told.exists)
+
+
+def eventually(true: Callable[[], object]) -> None:
+    """Wait for what must come; a minute is for a machine that is busy, and decides nothing."""
+    until = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < until
+        time.sleep(0.02)
 
 
 def test_a_program_that_cannot_be_started_is_one_sentence(tmp_path: Path) -> None:
