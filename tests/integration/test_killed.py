@@ -93,7 +93,8 @@ def test_what_a_killed_run_left_is_taken_up_again(kubectl: Callable[..., str], n
     running.communicate()
     assert kubectl("get", "secrets", "-n", namespace, "-l", pending, "-o", "name")
 
-    taken_up = eventually(lambda: found if "is held by" not in (found := modules.deploy()).get("msg", "") else None)
+    # the Lease must run out first, and the record must be as old
+    taken_up = eventually(lambda: found if not (found := modules.deploy()).get("failed") else None)
     assert taken_up["recovered"]["was"] == "pending-upgrade", taken_up
     assert taken_up["release"]["status"] == "deployed"
     assert kubectl("get", "leases", "-n", namespace, "-o", "name") == ""

@@ -65,6 +65,8 @@ class ReleaseLease:
         self.name = f"bytebot-release-{release}"
         self.identity = _identity()
         self._lease: Object = {}
+        self._found: Object = {}  # as a dead holder left it
+        self._as_found = False
         self._renewed_at = 0.0
         self._lost = ""
         self._over = threading.Event()
@@ -101,6 +103,10 @@ class ReleaseLease:
             raise self._busy(found, left)
         return Exclusion(False, "check mode changes nothing", dead=_holder(found))
 
+    def leave_as_found(self) -> None:
+        """Give a dead holder's Lease back as it was: it still explains what that one left."""
+        self._as_found = bool(self._found)
+
     def lost(self) -> str:
         """Why the Lease is no longer held; empty while it is."""
         if not self._lost and self._renewed_at and time.monotonic() - self._renewed_at > RENEW_DEADLINE_S:
@@ -130,6 +136,7 @@ class ReleaseLease:
             self._remember(self._cluster.replace(self._filled(found)))
         except Refused as exc:  # two found it run out, and the other one was faster
             raise Busy(f"Another module has just begun to work on release {self._release}. Wait for its end.") from exc
+        self._found = found if _holder(found) else {}
         return Exclusion(True, dead=_holder(found))
 
     def _filled(self, before: Object) -> Object:
@@ -167,9 +174,14 @@ class ReleaseLease:
 
     def _give_back(self) -> None:
         """Remove the Lease, unless it is another's by now. One that cannot be removed runs out by itself."""
-        if not self._lost:
-            with suppress(CollectionError):
-                version = str(self._lease["metadata"].get("resourceVersion") or "")
+        if self._lost:
+            return
+        version = str(self._lease["metadata"].get("resourceVersion") or "")
+        with suppress(CollectionError):
+            if self._as_found:
+                metadata = {**self._found["metadata"], "resourceVersion": version}
+                self._cluster.replace({"apiVersion": API, "kind": KIND, **self._found, "metadata": metadata})
+            else:
                 self._cluster.delete(API, KIND, self.name, self._namespace, only_version=version)
 
     def _busy(self, found: Mapping[str, Any], left_s: float) -> Busy:

@@ -138,6 +138,8 @@ class ReleaseWork:
             return known
         latest = known[0]
         if problem := self._not_given_up(latest):
+            if self._lease:
+                self._lease.leave_as_found()
             verb = "rollback" if len(known) > 1 else "uninstall"  # nothing to go back to
             raise InputError(
                 f"Release {latest.name} revision {latest.revision} is {latest.status} since {latest.updated}: "

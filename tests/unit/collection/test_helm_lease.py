@@ -251,6 +251,21 @@ def test_only_what_is_surely_given_up_is_recovered(age_s: int, dead: bool, after
     assert doing.recovered is None
 
 
+def test_who_comes_too_early_leaves_the_next_one_what_a_dead_module_left() -> None:
+    """The Lease has run out, and the record is a little younger: it must still be known as that module's later on."""
+    cluster = left_pending(29)
+    left = abandoned(cluster, 31)
+    early = work(cluster)
+    with pytest.raises(InputError), early.alone("bytebot", SHOP, "test", check_mode=False):
+        early.recovered_history("bytebot", SHOP, check_mode=False)
+    assert cluster.leases()[0]["spec"] == left["spec"]
+    cluster.clock += timedelta(seconds=2)
+    later = work(cluster)
+    with later.alone("bytebot", SHOP, "test", check_mode=False):
+        assert later.recovered_history("bytebot", SHOP, check_mode=False)[0].status == "failed"
+    assert cluster.leases() == []
+
+
 def test_nothing_is_recovered_where_leases_may_not_be_used() -> None:
     cluster = left_pending(5000)
 
