@@ -14,13 +14,13 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.bytebot.production.plugins.module_utils.errors import CollectionError, InputError
 from ansible_collections.bytebot.production.plugins.plugin_utils import catalogue, gate
-from ansible_collections.bytebot.production.plugins.plugin_utils.record import assess, files, results
-from ansible_collections.bytebot.production.plugins.plugin_utils.record.binding import Environment
+from ansible_collections.bytebot.production.plugins.plugin_utils.record import assess, opening, results
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.document import Document, read
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.lock import Owner
-from ansible_collections.bytebot.production.plugins.plugin_utils.record.store import HEADER, Store
+from ansible_collections.bytebot.production.plugins.plugin_utils.record.run import read_header
+from ansible_collections.bytebot.production.plugins.plugin_utils.record.store import Store
 
-OPTIONS = ("stage", "policy", "path", "run", "environment", "reports_dir", "fail")
+OPTIONS = ("stage", "policy", "path", "run", "environment", "reports_dir", "fail", *opening.OPTIONS)
 
 
 class ActionModule(ActionBase):
@@ -50,13 +50,22 @@ def _decision(args: Mapping[str, Any], check: bool, variables: Mapping[str, Any]
         raise InputError("stage: name the stage whose gate is asked.")
     policy.until(stage)
     path = _path(args)
-    if check and not path.exists():
-        return gate.Decision(gate.NOT_ASSESSED, stage, ("Nothing is recorded under check mode.",)), path
-    if not path.exists():
-        raise InputError(f"There is no record at {path}; record results with checklist_record first.")
     if path.is_file():
         return gate.decide(read(path), stage, policy), path
-    document, path = _rebuilt(path, stage, policy, check, variables)
+    place = opening.Place.of(args, variables)
+    path = path.resolve() if place.store == opening.FILES else path  # "latest" is a link
+    with opening.keeper(place, args, path.parent, Owner.of(os.getppid())) as keeper:
+        run = keeper.resolved(path.name)
+        header = read_header(keeper, run)
+        if header is None and check:
+            return gate.Decision(gate.NOT_ASSESSED, stage, ("Nothing is recorded under check mode.",)), path
+        if header is None:
+            there = path if place.store == opening.FILES else f"{path.name} in {keeper.where}"
+            raise InputError(f"There is no record at {there}; record results with checklist_record first.")
+        if path.parent.name != header.environment.name:
+            raise InputError(f"{path} belongs to environment {header.environment.name}; move it back below its folder.")
+        store = Store(keeper, header.environment)
+        document, path = _rebuilt(store, run, (stage, policy), check, variables)
     return gate.replay(document), path
 
 
@@ -76,20 +85,15 @@ def _path(args: Mapping[str, Any]) -> Path:
 
 
 def _rebuilt(
-    path: Path, stage: str, policy: gate.Policy, check: bool, variables: Mapping[str, Any]
+    store: Store, id_: str, asked: tuple[str, gate.Policy], check: bool, variables: Mapping[str, Any]
 ) -> tuple[Document, Path]:
-    """The document of a run with this gate; it is written, except in check mode."""
-    folder = path.resolve()  # "latest" is a link
-    header = files.read_sealed(folder / HEADER)
-    environment = Environment.of(header.get("environment"))
-    if folder.parent.name != environment.name:
-        raise InputError(f"{folder} belongs to environment {environment.name}; move it back below its folder.")
-    store = Store(folder.parent.parent, environment, Owner.of(os.getppid()))
-    run = store.run(folder.name)
+    """The document of a run with this gate (stage and policy); it is written, except in check mode."""
+    stage, policy = asked[0], asked[1].to_dict()
+    run = store.run(id_)
     if not check:
-        run = store.note_gate(run, stage, policy.to_dict())
-    asked = replace(run.header, gate={"stage": stage, "policy": policy.to_dict()})
-    document = assess.of_run(store, run, asked, catalogue.load(), variables)
+        run = store.note_gate(run, stage, policy)
+    header = replace(run.header, gate={"stage": stage, "policy": policy})
+    document = assess.of_run(store, run, header, catalogue.load(), variables)
     if not check:
         store.write_document(run, document)
     return document, run.document

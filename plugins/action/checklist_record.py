@@ -14,7 +14,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.bytebot.production.plugins.module_utils.errors import CollectionError, InputError
 from ansible_collections.bytebot.production.plugins.plugin_utils import catalogue
-from ansible_collections.bytebot.production.plugins.plugin_utils.record import assess, results
+from ansible_collections.bytebot.production.plugins.plugin_utils.record import assess, opening, results
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.binding import (
     Binding,
     Environment,
@@ -24,10 +24,11 @@ from ansible_collections.bytebot.production.plugins.plugin_utils.record.binding 
 )
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.lock import Owner
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.results import ATTESTED
-from ansible_collections.bytebot.production.plugins.plugin_utils.record.store import Header, Run, Store
+from ansible_collections.bytebot.production.plugins.plugin_utils.record.run import Header, Run
+from ansible_collections.bytebot.production.plugins.plugin_utils.record.store import Store
 
 OPENING = ("pass", "not_applicable", ATTESTED)  # what need not be judged again while it holds
-OPTIONS = ("results", "environment", "binding", "reports_dir", "open", "close", "fresh")
+OPTIONS = ("results", "environment", "binding", "reports_dir", "open", "close", "fresh", *opening.OPTIONS)
 
 
 class ActionModule(ActionBase):
@@ -40,14 +41,17 @@ class ActionModule(ActionBase):
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         outcome: dict[str, Any] = super().run(tmp, task_vars)
         try:
-            known = catalogue.load()
+            known, variables = catalogue.load(), task_vars or {}
             wanted = _wanted(self._task.args, known)
-            # The play's process stands for the run: this one ends with the task.
-            store = Store(wanted.reports_dir, wanted.environment, Owner.of(os.getppid()))
+            place = opening.Place.of(self._task.args, variables)
+            folder = wanted.reports_dir / wanted.environment.name
             act = _imagined if self._task.check_mode else _recorded
-            return {**outcome, **act(store, wanted, known, task_vars or {})}
+            # The play's process stands for the run: this one ends with the task.
+            with opening.keeper(place, self._task.args, folder, Owner.of(os.getppid())) as keeper:
+                outcome |= act(Store(keeper, wanted.environment), wanted, known, variables)
         except CollectionError as exc:
             return {**outcome, "failed": True, "msg": exc.sentence}
+        return outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +106,8 @@ def _imagined(
     if run is None:
         now = rfc3339(store.clock())
         header = Header("check-mode", wanted.environment, wanted.binding, now, now, None, 0, {})
-        shown = Run(store.folder / header.id, header)
+        store.keeper.rehearse(header.id)
+        shown = Run(store.keeper, header)
     else:
         shown = run
     added = [results.recorded(result, wanted.binding, store.clock()) for result in wanted.results]

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,13 @@ from ansible.utils.display import Display
 from ansible_collections.bytebot.production.plugins.module_utils.errors import CollectionError, InputError
 from ansible_collections.bytebot.production.plugins.module_utils.model import MUST, RED
 from ansible_collections.bytebot.production.plugins.plugin_utils import catalogue, gate
+from ansible_collections.bytebot.production.plugins.plugin_utils.record import assess, opening
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.document import BLOCKED, Document, read
+from ansible_collections.bytebot.production.plugins.plugin_utils.record.keeper import DOCUMENT
+from ansible_collections.bytebot.production.plugins.plugin_utils.record.lock import Owner
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.results import STATES
+from ansible_collections.bytebot.production.plugins.plugin_utils.record.run import read_header
+from ansible_collections.bytebot.production.plugins.plugin_utils.record.store import Store
 from ansible_collections.bytebot.production.plugins.plugin_utils.render import terminal, write
 
 
@@ -24,14 +30,16 @@ class ActionModule(ActionBase):
 
     TRANSFERS_FILES = False
     _requires_connection = False
-    _VALID_ARGS = frozenset({"results", "sections", "facts", "path"})
+    _VALID_ARGS = frozenset({"results", "sections", "facts", "path", *opening.OPTIONS})
 
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         outcome: dict[str, Any] = super().run(tmp, task_vars)
         try:
             args = dict(self._task.args)
             if args.get("path") and not self._task.check_mode:
-                document, files = _written(Path(str(args["path"])))
+                folder = Path(str(args["path"])).expanduser().absolute()
+                _brought(folder, args, task_vars or {})
+                document, files = _written(folder)
                 report = _report({**args, "results": _recorded(document)})
                 report |= {"files": files, "msg": f"{report['msg']}\n\n{gate.told(gate.replay(document))}"}
             else:
@@ -40,6 +48,23 @@ class ActionModule(ActionBase):
             return {**outcome, "failed": True, "msg": exc.sentence}
         Display().display(f"\n{report['msg']}\n")
         return {**outcome, "changed": False, **report}
+
+
+def _brought(folder: Path, args: Mapping[str, Any], variables: Mapping[str, Any]) -> None:
+    """Build the results document from the record in the cluster where this machine has none, or an older one."""
+    place = opening.Place.of(args, variables)
+    if place.store == opening.FILES:
+        return
+    with opening.keeper(place, args, folder.parent, Owner.of(os.getppid())) as keeper:
+        header = read_header(keeper, folder.name)
+        if header is None:
+            raise InputError(f"There is no run {folder.name} in {keeper.where}; record results first.")
+        path = folder / DOCUMENT
+        if path.is_file() and read(path)["run"]["updated"] >= header.updated:
+            return
+        store = Store(keeper, header.environment)
+        run = store.run(header.id)
+        store.write_document(run, assess.of_run(store, run, run.header, catalogue.load(), variables))
 
 
 def _written(folder: Path) -> tuple[Document, dict[str, str]]:

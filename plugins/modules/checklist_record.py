@@ -18,6 +18,8 @@ description:
   - A run that was not closed goes on in the next play, unless O(fresh). Two plays cannot write to one environment at a
     time; a play that was killed does not stand in the way of the next one on the same machine.
   - A file that is damaged or was edited is never used and never deleted; a warning says so.
+extends_documentation_fragment:
+  - bytebot.production.cluster
 options:
   results:
     description: Results of examining modules. The newest result of a control counts.
@@ -83,6 +85,33 @@ options:
     description: Open a new run even where one could go on.
     type: bool
     default: false
+  record:
+    description:
+      - Where the record is kept. Where it is not set, it is where the role P(bytebot.production.run#role) opened the
+        run, else in files.
+      - The options by which the cluster is reached are used with O(record.store=cluster) only.
+    type: dict
+    suboptions:
+      store:
+        description:
+          - V(files) keeps it below the folder of the reports. V(cluster) keeps it as ConfigMaps of a namespace, for
+            machines whose disk vanishes; the report is written to the folder all the same.
+        type: str
+        choices: [files, cluster]
+        default: files
+      namespace:
+        description: The namespace that keeps the record, which must be there. Needed with V(cluster).
+        type: str
+      keep:
+        description: How many runs of an environment the cluster keeps. Older ones are deleted once they are closed.
+        type: int
+        default: 20
+      lease:
+        description:
+          - Seconds after which a run of another machine that recorded nothing more counts as ended. Longer than the
+            longest task. One of the same machine is asked whether it still runs.
+        type: int
+        default: 3600
 attributes:
   check_mode:
     description: Nothing is written; the returned counts are those that would be. Recording is never reported as change.

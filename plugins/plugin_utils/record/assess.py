@@ -15,7 +15,8 @@ from ansible_collections.bytebot.production.plugins.module_utils.judge import Ch
 from ansible_collections.bytebot.production.plugins.plugin_utils.catalogue import Catalogue
 from ansible_collections.bytebot.production.plugins.plugin_utils.record import document, files
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.results import Result
-from ansible_collections.bytebot.production.plugins.plugin_utils.record.store import Header, Run, Store
+from ansible_collections.bytebot.production.plugins.plugin_utils.record.run import Header, Run
+from ansible_collections.bytebot.production.plugins.plugin_utils.record.store import Store
 
 
 @cache
@@ -60,13 +61,16 @@ def of_run(
     return document.build(header, results, catalogue, store.clock(), known=known, previous=before)
 
 
-def _before(store: Store, id_: str) -> tuple[document.Document | None, list[str]]:
-    """The document of the newest run before that one, and a sentence for each that cannot be used."""
+def _before(store: Store, id_: str) -> tuple[Mapping[str, Any] | None, list[str]]:
+    """What the newest run before that one came to, and a sentence for each that cannot be used."""
     runs, defects = store.runs()
     for run in reversed(runs):
-        if run.header.id < id_ and run.document.exists():
+        if run.header.id < id_:
             try:
-                return document.read(run.document), defects
+                outcome = store.keeper.outcome(run.header.id)
             except files.Unusable as exc:
                 defects.append(exc.sentence)
+                continue
+            if outcome:
+                return outcome, defects
     return None, defects

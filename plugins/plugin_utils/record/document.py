@@ -25,7 +25,7 @@ from ansible_collections.bytebot.production.plugins.plugin_utils.record.results 
     Result,
     unproven,
 )
-from ansible_collections.bytebot.production.plugins.plugin_utils.record.store import Header
+from ansible_collections.bytebot.production.plugins.plugin_utils.record.run import Header
 
 Document = dict[str, Any]
 BLOCKED = "blocked by "  # how the summary of a control begins whose cause is another one

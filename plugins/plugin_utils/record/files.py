@@ -83,19 +83,10 @@ def read_json(path: Path) -> dict[str, Any]:
     :raises Unusable: it cannot be read, is not whole, or is of another schema.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_bytes()
     except OSError as exc:
         raise Unusable(f"{path} cannot be read: {exc.strerror}.") from exc
-    except ValueError as exc:
-        raise Unusable(f"{path} is damaged or only half written; restore it from a copy, or judge again.") from exc
-    if not isinstance(content, dict):
-        raise Unusable(f"{path} holds no mapping; restore it from a copy, or judge again.")
-    if content.get("schema_version") != SCHEMA:
-        raise Unusable(
-            f"{path} is of schema version {content.get('schema_version')!r}, and this version reads {SCHEMA}; "
-            "use the version of the collection that wrote it, or judge again."
-        )
-    return content
+    return parsed(str(path), text)
 
 
 def read_sealed(path: Path) -> dict[str, Any]:
@@ -103,11 +94,38 @@ def read_sealed(path: Path) -> dict[str, Any]:
 
     :raises Unusable: as :func:`read_json`, or its SHA-256 is not that of its content.
     """
-    content = read_json(path)
-    seal = content.pop(SEAL, None)
-    if seal != sha256_of(content):
-        raise Unusable(f"{path} was changed after it was written (its SHA-256 differs); restore it, or judge again.")
+    return unsealed(str(path), read_json(path))
+
+
+def parsed(where: str, text: bytes) -> dict[str, Any]:
+    """The mapping in a text of JSON.
+
+    :param where: what holds the text, in words.
+    :raises Unusable: it is not whole, or of another schema.
+    """
+    try:
+        content = json.loads(text.decode("utf-8"))
+    except ValueError as exc:
+        raise Unusable(f"{where} is damaged or only half written; restore it from a copy, or judge again.") from exc
+    if not isinstance(content, dict):
+        raise Unusable(f"{where} holds no mapping; restore it from a copy, or judge again.")
+    if content.get("schema_version") != SCHEMA:
+        raise Unusable(
+            f"{where} is of schema version {content.get('schema_version')!r}, and this version reads {SCHEMA}; "
+            "use the version of the collection that wrote it, or judge again."
+        )
     return content
+
+
+def unsealed(where: str, content: Mapping[str, Any]) -> dict[str, Any]:
+    """The content without its seal.
+
+    :raises Unusable: its SHA-256 is not that of its content.
+    """
+    plain = {key: value for key, value in content.items() if key != SEAL}
+    if content.get(SEAL) != sha256_of(plain):
+        raise Unusable(f"{where} was changed after it was written (its SHA-256 differs); restore it, or judge again.")
+    return plain
 
 
 def put_aside(path: Path) -> None:

@@ -20,7 +20,7 @@ from ansible_collections.bytebot.production.plugins.plugin_utils.record.binding 
     rfc3339,
 )
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.results import Result, checked, recorded
-from ansible_collections.bytebot.production.plugins.plugin_utils.record.store import Header
+from ansible_collections.bytebot.production.plugins.plugin_utils.record.run import Header
 
 KNOWN = catalogue.load()
 NOW = datetime(2026, 11, 24, 16, 1, 2, tzinfo=UTC)

@@ -21,8 +21,10 @@ from ansible_collections.bytebot.production.plugins.module_utils.errors import I
 from ansible_collections.bytebot.production.plugins.plugin_utils.record import files
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.binding import Binding, Environment
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.lock import Lock, Locked, Owner
+from ansible_collections.bytebot.production.plugins.plugin_utils.record.on_files import OnFiles
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.results import checked
-from ansible_collections.bytebot.production.plugins.plugin_utils.record.store import Run, Store
+from ansible_collections.bytebot.production.plugins.plugin_utils.record.run import Run
+from ansible_collections.bytebot.production.plugins.plugin_utils.record.store import Store
 from tests.unit.collection.record_fixtures import BINDING, ENVIRONMENT, HEALTH, KNOWN, NOW, PODS, result
 
 ME = Owner.of(os.getpid())
@@ -40,7 +42,11 @@ class Clock:
 
 
 def store(folder: Path, owner: Owner = ME, environment: Environment = ENVIRONMENT) -> Store:
-    return Store(folder / "reports", environment, owner, Clock())
+    return Store(OnFiles(folder / "reports" / environment.name, owner), environment, Clock())
+
+
+def path_of(run: Run, section: str) -> Path:
+    return run.folder / "results" / f"{section}.json"
 
 
 def add(to: Store, run: Run, *results: dict[str, Any], binding: Binding = BINDING) -> Run:
@@ -189,7 +195,7 @@ def test_a_run_that_is_killed_while_it_writes_goes_on(turns: int, tmp_path: Path
 )
 def test_a_file_that_is_not_as_written_costs_one_sentence(edit: Any, said: str, tmp_path: Path) -> None:
     there, run = opened(tmp_path)
-    path = run.path_of("deployment")
+    path = path_of(run, "deployment")
     spoilt = edit(path.read_text())
     path.write_text(spoilt)
     content = run.content()
@@ -212,13 +218,13 @@ def reseal(path: Path, **changes: Any) -> None:
 @pytest.mark.parametrize(("key", "value"), [("environment", "bank"), ("run", "another"), ("section", "team")])
 def test_a_file_from_elsewhere_is_not_used(key: str, value: str, tmp_path: Path) -> None:
     _, run = opened(tmp_path)
-    reseal(run.path_of("deployment"), **{key: value})
+    reseal(path_of(run, "deployment"), **{key: value})
     assert f"belongs to {key} '{value}'" in run.content().defects["deployment"]
 
 
 def test_evidence_has_a_seal_of_its_own(tmp_path: Path) -> None:
     _, run = opened(tmp_path)
-    path = run.path_of("deployment")
+    path = path_of(run, "deployment")
     results = json.loads(path.read_text())["results"]
     results[PODS]["evidence"][0]["observed"] = {"asked": "something else"}
     reseal(path, results=results)
@@ -232,7 +238,7 @@ def test_a_damaged_header_costs_one_sentence_and_another_run_opens(tmp_path: Pat
     assert (found, len(defects)) == ([], 1)
     assert there.mine() is None
     assert there.open_run(BINDING).header.id != run.header.id
-    assert run.path_of("deployment").exists()
+    assert path_of(run, "deployment").exists()
 
 
 def test_a_header_of_another_environment_is_not_used(tmp_path: Path) -> None:
