@@ -13,7 +13,7 @@ import yaml
 
 ROOT = Path(__file__).parents[3]
 ROLES = sorted(path for path in (ROOT / "roles").iterdir() if path.is_dir())
-SHARED = re.compile(r"\bbytebot_[a-z0-9_]+\b")
+SHARED = re.compile(r"\bbytebot_[a-z0-9_]+\b(?!:)")  # a key is what a task sets, as for a workflow
 
 
 def load(path: Path) -> Any:
