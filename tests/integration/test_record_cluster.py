@@ -221,9 +221,7 @@ def test_the_shipped_role_is_enough_and_no_other_namespace_opens(
     assert "There is no namespace no-such-namespace" in lost.output
 
 
-def test_no_credentials_are_left_behind(
-    playbook: str, variables: dict[str, Any], play: Player, tmp_path: Path
-) -> None:
+def test_no_credentials_are_left_behind(playbook: str, variables: dict[str, Any], play: Player, tmp_path: Path) -> None:
     """The client writes a kubeconfig's keys to files for its own time."""
     config = (SANDBOX / "admin.kubeconfig").read_text()
     key = next(line.split(":", 1)[1].strip() for line in config.splitlines() if "client-key-data:" in line)
