@@ -31,8 +31,8 @@ heal: $(VENV)/.ready $(LINK) ## take the fault out again
 sabotage: sandbox-up ## put in every fault, one by one, and see that it turns its controls red: SECTION=… for one section
 	@$(PY) -m tests.sabotage $(if $(SECTION),--section $(SECTION))
 
-gate: $(VENV)/.ready $(LINK) ## decide the gate of the sandbox's last run again (scripts/gate exits 0 open, 2 shut, 3 not assessed)
-	@$(PY) scripts/gate sandbox $(if $(STAGE),--stage $(STAGE))
+gate: $(VENV)/.ready $(LINK) ## decide the gate of the sandbox's last run again; prints 0 open, 2 shut, 3 not assessed (make itself: 0 or 2)
+	@$(PY) scripts/gate sandbox $(if $(STAGE),--stage $(STAGE)); status=$$?; echo "scripts/gate: $$status (0 open, 2 shut, 3 not assessed, 1 unusable)"; exit $$status
 
 test: $(VENV)/.ready $(LINK) ## everything: lint, sanity, unit and integration tests, one fault for each section
 	@$(PY) scripts/stages.py lint sanity test-unit sandbox-up test-integration test-sabotage
