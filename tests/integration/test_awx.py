@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ def jobs(tmp_path_factory: pytest.TempPathFactory, kubectl: Callable[..., str]) 
     user = whoami["status"]["userInfo"]["username"]
     kubectl("-n", RECORD, "create", "rolebinding", "deployer", f"--role={RECORD}", f"--user={user}")
     yield Jobs(folder, deployer, {"bytebot_record": {"store": "cluster", "namespace": RECORD}})
+    shutil.rmtree(folder)  # the credentials' files are there
     kubectl("delete", "namespace", RECORD)
 
 

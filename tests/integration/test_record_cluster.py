@@ -187,7 +187,7 @@ def test_what_was_edited_by_hand_is_not_used(
 
 
 @pytest.fixture
-def keeper(namespace: str, kubectl: Callable[..., str], tmp_path: Path) -> str:
+def keeper(namespace: str, kubectl: Callable[..., str], tmp_path: Path) -> Iterator[str]:
     """A kubeconfig of an account that may do what the shipped role says, and nothing else."""
     shipped = (ROOT / "roles" / "run" / "files" / "record-rbac.yaml").read_text()
     (tmp_path / "rbac.yaml").write_text(shipped.replace("bytebot-record", namespace))
@@ -201,7 +201,8 @@ def keeper(namespace: str, kubectl: Callable[..., str], tmp_path: Path) -> str:
     path = tmp_path / "keeper.kubeconfig"
     path.touch(0o600)
     path.write_text(json.dumps(config))
-    return str(path)
+    yield str(path)
+    path.unlink()
 
 
 def test_the_shipped_role_is_enough_and_no_other_namespace_opens(
