@@ -21,7 +21,7 @@ import pytest
 
 from tests.integration.conftest import AS_ADMIN, BIN, ROOT, SANDBOX, Played, Player
 
-NAMESPACE = "h-store-record"
+NAMESPACE = "bytebot-record-test"
 FOUND_WITHIN_S = 120  # only so that a test that waits in vain ends
 
 PLAY = """
