@@ -128,7 +128,7 @@ class Store:
 
     def _new(self, binding: Binding) -> Run:
         now = self.clock().astimezone(UTC)
-        id_ = f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+        id_ = next_id(now, max(self.keeper.headers(), default=""))
         header = Header(id_, self.environment, binding, rfc3339(now), rfc3339(now), None, 0, {})
         with self.keeper.guard.held(id_, rfc3339(now)):
             self.keeper.write(id_, HEADER, header.to_dict())
@@ -164,6 +164,12 @@ class Store:
                 f"{where} belongs to run {header.id} of environment {header.environment.name}, not here; move it back."
             )
         return Run(self.keeper, header)
+
+
+def next_id(now: datetime, last: str) -> str:
+    """An id that comes after the last one, within the same second and where a clock was ahead, too."""
+    id_ = f"{now:%Y%m%dT%H%M%SZ}-{secrets.randbelow(0xF000):04x}"
+    return id_ if id_ > last else f"{last[:-4]}{int(last[-4:], 16) + 1:04x}"
 
 
 def _refuse_closed(run: Run) -> None:

@@ -21,10 +21,10 @@ from ansible_collections.bytebot.production.plugins.module_utils.errors import I
 from ansible_collections.bytebot.production.plugins.plugin_utils.record import files
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.binding import Binding, Environment
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.lock import Lock, Locked, Owner
-from ansible_collections.bytebot.production.plugins.plugin_utils.record.on_files import OnFiles
+from ansible_collections.bytebot.production.plugins.plugin_utils.record.on_files import RUN, OnFiles
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.results import checked
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.run import Run
-from ansible_collections.bytebot.production.plugins.plugin_utils.record.store import Store
+from ansible_collections.bytebot.production.plugins.plugin_utils.record.store import Store, next_id
 from tests.unit.collection.record_fixtures import BINDING, ENVIRONMENT, HEALTH, KNOWN, NOW, PODS, result
 
 ME = Owner.of(os.getpid())
@@ -141,6 +141,12 @@ def test_a_run_of_another_process_is_not_mine(tmp_path: Path) -> None:
     assert store(tmp_path, OTHER).mine() is None
     assert store(tmp_path / "empty").mine() is None
     assert not (tmp_path / "empty").exists()
+
+
+@pytest.mark.parametrize("last", ["", "20261124T160101Z-ffff", "20261124T160102Z-efff", "20271124T160102Z-00ff"])
+def test_a_run_comes_after_those_that_are_there(last: str) -> None:
+    assert next_id(NOW, last) > last
+    assert RUN.fullmatch(next_id(NOW, last))
 
 
 # ---------------------------------------------------------------------- killed, damaged, edited
