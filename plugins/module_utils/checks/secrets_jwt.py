@@ -67,7 +67,8 @@ def _swapped(wanted: JwtKeys, privates: Mapping[str, Any]) -> list[str]:
         if privates[private] is None and privates[public] is not None
     ]
     found = found or [f"{private} holds a public key" for private, _public in wanted.pairs if privates[private] is None]
-    return found or [f"{public} holds a private key" for _private, public in wanted.pairs if privates[public] is not None]
+    publics = [public for _private, public in wanted.pairs]
+    return found or [f"{public} holds a private key" for public in publics if privates[public] is not None]
 
 
 def _mismatched(wanted: JwtKeys, privates: Mapping[str, Any], publics: Mapping[str, bytes]) -> list[str]:
