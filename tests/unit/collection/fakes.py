@@ -10,6 +10,7 @@ import json
 import threading
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 from typing import Any
@@ -40,6 +41,7 @@ class FakeCluster(Cluster):
         self._stored: dict[str, Object] = {}
         self._kinds = dict(_MORE_KINDS)
         self._version = 0
+        self._ahead = timedelta()
         for namespace in namespaces:
             self.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
         for obj in objects:
