@@ -40,7 +40,7 @@ test: $(VENV)/.ready $(LINK) ## everything: lint, sanity, unit and integration t
 test-unit: $(VENV)/.ready $(LINK) ## unit tests: no root, no cluster, under a minute
 	@$(PY) -m pytest tests/unit
 
-test-integration: $(VENV)/.ready $(LINK) ## playbooks against the sandbox, which must be up
+test-integration: dist $(LINK) ## playbooks against the sandbox, which must be up
 	@$(PY) -m pytest tests/integration
 
 test-sabotage: $(VENV)/.ready $(LINK) ## one fault for each section, in the sandbox, which must be up

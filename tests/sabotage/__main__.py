@@ -18,7 +18,7 @@ from tests.sabotage.telling import Bite, last_line, row
 ROOT = Path(__file__).resolve().parents[2]
 ALL = frozenset(control for fault in FAULTS.values() for control in fault.turns_red)
 # One for each section, for `make test`.
-SMOKE = ("kubelet_out_of_skew", "service_selector_typo")
+SMOKE = ("kubelet_out_of_skew", "secret_low_entropy", "service_selector_typo")
 
 
 def main(arguments: list[str] | None = None) -> int:
