@@ -21,8 +21,9 @@ def load(path: Path) -> Any:
 
 
 def options(role: Path) -> dict[str, Any]:
-    found: dict[str, Any] = load(role / "meta" / "argument_specs.yml")["argument_specs"]["main"]["options"]
-    return found
+    """The options of all entries of a role; one of a name is the same in each."""
+    entries = load(role / "meta" / "argument_specs.yml")["argument_specs"].values()
+    return {name: told for entry in reversed(entries) for name, told in entry["options"].items()}
 
 
 def tasks(role: Path) -> str:
