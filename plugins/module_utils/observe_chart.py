@@ -15,6 +15,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.chart_fa
     ValueFacts,
     Wanted,
 )
+from ansible_collections.bytebot.production.plugins.module_utils.checks.cluster_version import server_minor
 from ansible_collections.bytebot.production.plugins.module_utils.checks.value_use import (
     Path,
     changed_at,
@@ -84,6 +85,8 @@ def observe(cluster: Cluster, helm: HelmCli, redactor: Redactor, scope: Scope) -
         refusals=tuple(refusals),
         not_asked=tuple(not_asked),
         asked=asked,
+        minor=_minor(cluster),
+        deprecations=tuple(text for text in cluster.warnings if "deprecated" in text),
         values_digest=release.values_digest if release else "",
         value_facts=about,
         wanted=wanted,
@@ -138,6 +141,11 @@ def _without_effect(
 
 def _content(release: Release) -> str:
     return digest((*release.objects, *release.hooks))
+
+
+def _minor(cluster: Cluster) -> int | None:
+    found = server_minor(cluster.version())
+    return found[1] if found else None
 
 
 def parse_lint(text: str) -> Iterator[LintMessage]:

@@ -140,6 +140,11 @@ FAULTS = (
         variables=edited("templates/broken.yaml", "", "{{ if }}\n"),
     ),
     Fault(
+        name="api_version_removed", says="a template writes an API version that Kubernetes no longer has",
+        layer="values", turns_red=(LINT,),
+        variables=edited("templates/availability.yaml", "apiVersion: policy/v1\n", "apiVersion: policy/v1beta1\n"),
+    ),
+    Fault(
         name="value_wrong_type", says="the number of replicas is a word", layer="values", turns_red=(LINT,),
         variables=values({"replicas": {"api": "two"}}),
     ),

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ansible_collections.bytebot.production.plugins.module_utils.checks.api_versions import removed_in, unserved
 from ansible_collections.bytebot.production.plugins.module_utils.checks.chart_environment import environment
 from ansible_collections.bytebot.production.plugins.module_utils.checks.chart_facts import SHOWN, ChartFacts, more
 from ansible_collections.bytebot.production.plugins.module_utils.checks.chart_values import values
@@ -37,6 +38,7 @@ def lint(facts: ChartFacts) -> Verdict:
             "lint": [f"{item.severity}: {item.message}" for item in facts.lint],
             "render_error": facts.render_error,
             "objects": len(facts.objects),
+            "deprecations": list(facts.deprecations),
         },
     )
     if not facts.lint_ok or bad:
@@ -44,10 +46,25 @@ def lint(facts: ChartFacts) -> Verdict:
         return failed(
             f"helm lint finds: {first}{more(len(bad))}.", "Correct the chart or the values that it names.", seen
         )
+    return _rendered(facts, seen)
+
+
+def _rendered(facts: ChartFacts, seen: Evidence) -> Verdict:
+    gone = [*removed_in(facts.render_error), *unserved(facts.workloads, facts.minor)]
+    if gone:
+        return failed(f"{gone[0]}{more(len(gone))}.", "Write the version that this cluster serves.", seen)
     if facts.render_error:
         return failed(f"The chart does not render: {facts.render_error}.", "Correct the template or the values.", seen)
     if not facts.objects:
         return failed("The chart renders no object at all.", "Check the values that switch its parts on.", seen)
+    if facts.deprecations:
+        return failed(
+            f"Lint is clean and {len(facts.objects)} objects render, but the API server warns: {facts.deprecations[0]}"
+            f"{more(len(facts.deprecations))}.",
+            "Write what it names before the cluster is upgraded.",
+            seen,
+            level="should",
+        )
     return passed(f"Lint is clean and {len(facts.objects)} objects render on this cluster.", seen)
 
 

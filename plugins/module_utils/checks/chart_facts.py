@@ -74,6 +74,8 @@ class ChartFacts:
     :param refusals: objects and pods that admission refuses, each with its reason.
     :param not_asked: objects that nobody could ask admission about (their namespace is not there, or not permitted).
     :param asked: how many objects and pods admission was asked about.
+    :param minor: the minor version of the cluster's Kubernetes, None where it tells none.
+    :param deprecations: what the API server warned of when it was asked about the objects.
     :param values_digest: SHA-256 over the values as helm merged them; empty where the chart does not render.
     :param value_facts: what was learned about the values; :param wanted: what they are judged by.
     """
@@ -89,6 +91,8 @@ class ChartFacts:
     refusals: tuple[str, ...] = ()
     not_asked: tuple[str, ...] = ()
     asked: int = 0
+    minor: int | None = None
+    deprecations: tuple[str, ...] = ()
     values_digest: str = ""
     value_facts: ValueFacts = field(default_factory=ValueFacts)
     wanted: Wanted = field(default_factory=Wanted)

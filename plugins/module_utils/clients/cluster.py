@@ -35,6 +35,7 @@ PAGE = 500  # objects per LIST page, the chunk size of kubectl
 CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 30.0
 _AUTHORIZATION = "authorization.k8s.io/v1"
+_WARNING = re.compile(r'\d{3} \S+ "((?:[^"\\]|\\.)*)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,7 @@ class Cluster:
         self._discovered: Any = None
         self.server: str = self._api.configuration.host
         self.requests = 0
+        self.warnings: list[str] = []  # what the API server warned of, each once (of deprecated APIs, say)
         self._ahead = timedelta()  # by which the API server's clock is before this machine's
 
     # ------------------------------------------------------------------ reading
@@ -273,9 +275,15 @@ class Cluster:
         """One request, answered by text; every status of 400 and above is raised."""
         status, headers, text = self._send(method, path, body, query or {}, content_type)
         self._learn_time(headers.get("Date", ""))
+        self._learn_warnings(headers.get("Warning", ""))
         if status >= HTTPStatus.BAD_REQUEST:
             raise _error(status, f"{method} {path}", text, self._where)
         return text
+
+    def _learn_warnings(self, told: str) -> None:
+        """Keep the texts of the headers ``Warning`` (RFC 9111, 5.5: code, agent, text), each once."""
+        texts = (re.sub(r"\\(.)", r"\1", text) for text in _WARNING.findall(told))
+        self.warnings += [text for text in dict.fromkeys(texts) if text not in self.warnings]
 
     def _learn_time(self, told: str) -> None:
         """Take the clock from the header ``Date`` (RFC 9110, 6.6.1), which knows whole seconds."""

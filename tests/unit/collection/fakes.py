@@ -42,6 +42,7 @@ class FakeCluster(Cluster):
         self._kinds = dict(_MORE_KINDS)
         self._version = 0
         self._ahead = timedelta()
+        self.warnings: list[str] = []
         for namespace in namespaces:
             self.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
         for obj in objects:

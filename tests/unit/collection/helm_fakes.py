@@ -113,6 +113,7 @@ class HeldCluster:
         self.created: list[Object] = []
         self.backends: dict[str, Any] = {}  # `service:port` to a status or an error
         self.log_text = ""
+        self.warnings: list[str] = []
         self.log_requests: list[tuple[str, str, str, bool]] = []
         self.clock = datetime(2026, 1, 2, 4, 0, tzinfo=UTC)
         self.written: list[tuple[str, str]] = []  # verb, and kind and name, of what was really changed
@@ -137,6 +138,9 @@ class HeldCluster:
             and one["metadata"].get("namespace", "") == namespace
             and wanted.items() <= (one["metadata"].get("labels") or {}).items()
         ]
+
+    def version(self) -> Object:
+        return {"gitVersion": "v1.30.2"}
 
     def namespaced(self, _api_version: str, kind: str) -> bool:
         return kind != "Namespace"

@@ -271,3 +271,35 @@ def test_secrets_of_values_and_of_rendered_secrets_leave_nowhere(tmp_path: Path)
     assert "does not match" in out
     assert not [canary for canary in canaries if canary in out]
     assert not [canary for canary in canaries if any(canary in argument for call in helm.calls for argument in call)]
+
+
+# ---------------------------------------------------------------------- versions of APIs
+
+OLD = {"apiVersion": "policy/v1beta1", "kind": "PodDisruptionBudget", "metadata": {"name": "api"}}
+
+
+def test_a_kind_that_the_cluster_no_longer_has_is_named_with_what_to_write() -> None:
+    found = verdict("lint", replace(FACTS, objects=(GOOD, OLD), minor=25))
+    assert found.state == State.FAIL
+    assert "policy/v1beta1 PodDisruptionBudget is gone since Kubernetes 1.25; write policy/v1" in found.summary
+
+
+@pytest.mark.parametrize("minor", [24, None])
+def test_a_kind_that_is_still_there_is_no_finding(minor: int | None) -> None:
+    assert verdict("lint", replace(FACTS, objects=(GOOD, OLD), minor=minor)).state == State.PASS
+
+
+def test_helm_s_words_about_a_kind_that_is_gone_are_explained() -> None:
+    said = 'resource mapping not found for name: "a": no matches for kind "CronJob" in version "batch/v1beta1"'
+    found = verdict("lint", replace(FACTS, objects=(), render_error=said))
+    assert "batch/v1beta1 CronJob is gone since Kubernetes 1.25; write batch/v1" in found.summary
+
+
+def test_what_the_api_server_warns_of_is_advice() -> None:
+    cluster = HeldCluster()
+    cluster.warnings = ["v1 Endpoints is deprecated in v1.33+", "would violate PodSecurity"]
+    facts = learn(cluster, GOOD)
+    found = verdict("lint", facts)
+    assert (facts.minor, found.state, found.level) == (30, State.FAIL, "should")
+    assert "v1 Endpoints is deprecated in v1.33+" in found.summary
+    assert "PodSecurity" not in found.summary

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import threading
@@ -63,7 +64,8 @@ class Api:
                 for name, value in api.tells.items():
                     self.send_header(name, value)
                 self.end_headers()
-                self.wfile.write(data)
+                with contextlib.suppress(BrokenPipeError):  # who asked may have hung up
+                    self.wfile.write(data)
 
             do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _answer
 
@@ -114,6 +116,14 @@ def test_credentials_go_in_the_header_and_nowhere_else(api: Api, cluster: Cluste
     assert sent["authorization"] == "Bearer hunter22"
     assert "hunter22" not in repr(api.asked)
     assert "hunter22" not in Connection(host=api.address, api_key="hunter22").describe()
+
+
+def test_what_the_api_server_warns_of_is_kept_once(api: Api, cluster: Cluster) -> None:
+    api.tells = {"Warning": '299 - "batch/v1beta1 CronJob is deprecated", 299 - "say \\"v1\\""'}
+    api.on("GET /version", 200, {"gitVersion": "v1.31.0"})
+    cluster.version()
+    cluster.version()
+    assert cluster.warnings == ["batch/v1beta1 CronJob is deprecated", 'say "v1"']
 
 
 def test_lists_are_read_page_by_page(api: Api, cluster: Cluster) -> None:
