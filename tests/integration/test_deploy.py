@@ -120,11 +120,44 @@ def test_a_bad_image_is_explained_before_the_time_out_and_heals(deployed: str, p
     assert f"{JUDGED} pass" in healed.output
 
 
-def test_an_upgrade_rolls_to_the_new_version(deployed: str, play: Player, kubectl: Kubectl) -> None:
+def images(kubectl: Kubectl) -> list[str]:
+    """The images of the application's pods that stay."""
+    pods = json.loads(kubectl("-n", NAMESPACE, "get", "pods", "-l", "component=api", "-o", "json"))["items"]
+    return [pod["spec"]["containers"][0]["image"] for pod in pods if not pod["metadata"].get("deletionTimestamp")]
+
+
+def test_an_upgrade_rolls_to_the_new_version_and_a_rollback_back(deployed: str, play: Player, kubectl: Kubectl) -> None:
     newer = play("deploy.yml", variables={"bytebot_values": {"global": {"imageTag": "1.1.0"}}})
     assert newer.code == 0, newer.output[-4000:]
-    pods = json.loads(kubectl("-n", NAMESPACE, "get", "pods", "-l", "component=api", "-o", "json"))["items"]
-    staying = [pod["spec"]["containers"][0]["image"] for pod in pods if not pod["metadata"].get("deletionTimestamp")]
-    assert staying == ["registry.sandbox/bytebot/api:1.1.0"] * 2
-    back = play("deploy.yml")
+    assert images(kubectl) == ["registry.sandbox/bytebot/api:1.1.0"] * 2
+    why = {"rollback_reason": "a drill of the tests"}
+    asked = play("rollback.yml", variables=why)
+    assert asked.code == 2
+    assert "Nothing was changed." in asked.output
+    assert "rollback_database_compatible=true" in asked.output
+    assert images(kubectl) == ["registry.sandbox/bytebot/api:1.1.0"] * 2
+    back = play("rollback.yml", variables={**why, "rollback_database_compatible": True})
     assert back.code == 0, back.output[-4000:]
+    assert f"{JUDGED} pass" in back.output
+    assert images(kubectl) == ["registry.sandbox/bytebot/api:1.0.0"] * 2
+    assert "a drill of the tests" in back.output
+    unchanged = play("deploy.yml")
+    assert (unchanged.code, unchanged.changed) == (0, 0), unchanged.output[-4000:]
+
+
+def test_what_runs_is_compared_with_what_the_inventory_says(deployed: str, play: Player) -> None:
+    other = play("playbooks/verify.yml", variables={"bytebot_values": {"global": {"imageTag": "1.1.0"}}})
+    assert other.code == 2
+    assert "What runs is not what chart and values say now: Deployment bytebot-production/bytebot-api differs" in (
+        " ".join(other.output.split())
+    )
+
+
+def test_nothing_is_deployed_over_a_red_must(deployed: str, play: Player, kubectl: Kubectl) -> None:
+    held = play(
+        "deploy.yml",
+        variables={"bytebot_values": {"global": {"imageTag": "1.1.0"}}, "infrastructure_minimum_version": "1.99"},
+    )
+    assert held.code == 2
+    assert "Not deployed, for this is red: infrastructure.cluster.version." in held.output
+    assert images(kubectl) == ["registry.sandbox/bytebot/api:1.0.0"] * 2
