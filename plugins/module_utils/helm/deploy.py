@@ -18,6 +18,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.errors import (
     RolloutFailed,
     TimedOut,
 )
+from ansible_collections.bytebot.production.plugins.module_utils.helm.left import left_behind, remove
 from ansible_collections.bytebot.production.plugins.module_utils.helm.plan import (
     MANAGER,
     Plan,
@@ -95,7 +96,9 @@ class Deployer:
             owned = [with_ownership(obj, wanted.name, wanted.namespace) for obj in rendered.objects]
             found = differences(work.cluster, owned, wanted.namespace, MANAGER)
             plan = make_plan(known, rendered, found, wanted.namespace, wanted.labels)
-            remarks = {"remarks": list(_remarks(known, rendered, wanted))}
+            left = left_behind(work.cluster, known, rendered.objects, wanted.namespace)
+            plan = plan.deleting(left.removable, left.claims)
+            remarks = {"remarks": [*_remarks(known, rendered, wanted), *left.remarks]}
         work.tell(_what_is_done(wanted.name, known, plan, check_mode=check_mode))
         work.story = RolloutStory(work.tell, wanted.namespace)
         work.story.expect(plan.change.created)
@@ -119,6 +122,7 @@ class Deployer:
             if wanted.rollback_on_failure and not work.robbed():
                 self._go_back(wanted, exc)
             raise
+        remove(work.cluster, left)
         deployed = work.history(wanted.name, wanted.namespace)
         if not deployed:
             raise CommandFailed(f"Release {wanted.name} was deployed, and its record has vanished since.")

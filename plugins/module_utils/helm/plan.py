@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.bytebot.production.plugins.module_utils import manifest, podspec
@@ -29,6 +29,11 @@ class Plan:
     diff: Mapping[str, str]
     drifted: bool = False
     replaced: tuple[Identity, ...] = ()
+
+    def deleting(self, more: Iterable[Object], not_these: Iterable[Object]) -> Plan:
+        """The plan with further objects that go, and without some that stay."""
+        deleted = {*self.change.deleted, *map(identity, more)} - set(map(identity, not_these))
+        return replace(self, change=replace(self.change, deleted=tuple(sorted(deleted))))
 
 
 def make_plan(

@@ -494,3 +494,66 @@ def test_an_unreachable_cluster_is_told_as_such() -> None:
     shop.helm.on["render"] = Completed(1, "", "Error: Kubernetes cluster unreachable: dial tcp: connection refused\n")
     with pytest.raises(Unreachable):
         shop.present()
+
+
+# ---------------------------------------------------------------------- what failed revisions have left
+
+
+def owned(obj: Object, release: str = "bytebot", **annotations: str) -> Object:
+    marked = with_ownership(obj, release, SHOP)
+    metadata = marked["metadata"]
+    return {
+        **marked,
+        "metadata": {**metadata, "namespace": SHOP, "annotations": {**metadata["annotations"], **annotations}},
+    }
+
+
+def piece(kind: str, name: str) -> Object:
+    return {"apiVersion": "v1", "kind": kind, "metadata": {"name": name}}
+
+
+def changed(shop: Shop) -> list[tuple[str, str]]:
+    """What was written, but for the Lease."""
+    return [(verb, what) for verb, what in shop.cluster.written if not what.startswith("Lease ")]
+
+
+def after_a_failure(*live: Object) -> Shop:
+    """A release whose last revision failed, with three objects more than the good one before."""
+    more = [piece("Service", "new"), piece("PersistentVolumeClaim", "data"), piece("ConfigMap", "kept")]
+    failed = rendered(chart_api("registry/api:bad"), *more, revision=2, status="failed")
+    shop = Shop(live_api(), *live, known=[rendered(chart_api()), failed])
+    shop.render(chart_api(), revision=3)
+    shop.after = [live_api(), *live]
+    return shop
+
+
+def test_what_a_failed_revision_has_left_goes_with_the_next_good_one_but_no_claim() -> None:
+    keep = owned(piece("ConfigMap", "kept"), **{"helm.sh/resource-policy": "keep"})
+    shop = after_a_failure(owned(piece("Service", "new")), owned(piece("PersistentVolumeClaim", "data")), keep)
+    out = shop.present()
+    assert changed(shop) == [("delete", "Service new")]
+    assert "Service shop/new" in out["changes"]["deleted"]
+    assert "PersistentVolumeClaim shop/data" not in out["changes"]["deleted"]
+    assert [text for text in out["remarks"] if "has left the claim data" in text]
+
+
+def test_what_somebody_else_owns_is_left_alone() -> None:
+    shop = after_a_failure(owned(piece("Service", "new"), "other"), {**piece("ConfigMap", "kept")})
+    shop.present()
+    assert changed(shop) == []
+
+
+def test_check_mode_says_what_would_go_and_deletes_nothing() -> None:
+    shop = after_a_failure(owned(piece("Service", "new")))
+    out = shop.present(check_mode=True)
+    assert "Service shop/new" in out["changes"]["deleted"]
+    assert changed(shop) == []
+
+
+def test_without_a_good_revision_helm_deletes_by_itself() -> None:
+    failed = rendered(chart_api("registry/api:bad"), piece("Service", "new"), revision=1, status="failed")
+    shop = Shop(live_api(), owned(piece("Service", "new")), known=[failed])
+    shop.render(chart_api(), revision=2)
+    shop.after = [live_api(), owned(piece("Service", "new"))]
+    shop.present()
+    assert changed(shop) == []
