@@ -8,10 +8,12 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,21 @@ BIN = Path(sys.executable).parent
 # The inventory's account may work in the release's namespace only; what makes or fills another one says this.
 AS_ADMIN = {"bytebot_kubeconfig": str(SANDBOX / "admin.kubeconfig")}
 _RECAP = re.compile(r"^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
+
+
+def kill_all(pid: int) -> None:
+    """Kill a process and all that came of it: Ansible's workers are sessions of their own, and would stay."""
+    parents: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has ended meanwhile
+            parent = int(stat.read_text().rpartition(")")[2].split()[1])
+            parents.setdefault(parent, []).append(int(stat.parent.name))
+    doomed = [pid]
+    for one in doomed:
+        doomed += parents.get(one, [])
+    for one in doomed:
+        with suppress(ProcessLookupError):
+            os.kill(one, signal.SIGKILL)
 
 
 @dataclass(frozen=True)

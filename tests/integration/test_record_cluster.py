@@ -8,7 +8,6 @@ import base64
 import gzip
 import json
 import os
-import signal
 import subprocess
 import tempfile
 import time
@@ -19,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.conftest import AS_ADMIN, BIN, ROOT, SANDBOX, Played, Player
+from tests.integration.conftest import AS_ADMIN, BIN, ROOT, SANDBOX, Played, Player, kill_all
 
 NAMESPACE = "bytebot-record-test"
 FOUND_WITHIN_S = 120  # only so that a test that waits in vain ends
@@ -116,7 +115,7 @@ def paused(playbook: str, variables: dict[str, Any], kubectl: Callable[..., str]
                 time.sleep(0.1)
             yield found[0]["metadata"]["labels"]["bytebot.production/run"]
         finally:
-            os.killpg(process.pid, signal.SIGKILL)
+            kill_all(process.pid)
 
 
 def decided(played: Played, folder: Path) -> dict[str, Any]:

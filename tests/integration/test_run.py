@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.conftest import BIN, ROOT, Player
+from tests.integration.conftest import BIN, ROOT, Player, kill_all
 
 FOUND_WITHIN_S = 120  # only so that a test that waits in vain ends
 
@@ -40,7 +40,7 @@ def playing(reports: Path) -> Iterator[subprocess.Popen[str]]:
         yield play
     finally:
         if play.poll() is None:
-            os.killpg(play.pid, signal.SIGKILL)
+            kill_all(play.pid)
         play.wait()
         if play.stdout and not play.stdout.closed:
             play.stdout.close()
@@ -64,7 +64,7 @@ def test_a_run_that_was_killed_goes_on(tmp_path: Path, play: Player) -> None:
     recorded = latest / "results" / "infrastructure.json"
     with playing(tmp_path) as first:
         appears(recorded, first)
-        os.killpg(first.pid, signal.SIGKILL)
+        kill_all(first.pid)
     killed, before = latest.resolve().name, read(recorded)["results"]["infrastructure.cluster.version"]
     again = play("deploy.yml", variables={"bytebot_reports_dir": str(tmp_path)})
     assert again.code == 0, again.output[-4000:]
