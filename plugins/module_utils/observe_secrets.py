@@ -54,6 +54,7 @@ class Scope:
 
     :param ingress_class: hosts that each certificate must cover come from the Ingresses of the release.
     :param others: further Secrets to judge for encoding and strength.
+    :param to_be_made: those that a run without check mode makes first.
     :param probe: how a pod is made to sign in from; None where none may be, for the reason in ``no_probe``.
     :param login: how the running application is asked for a token; None where it is not.
     """
@@ -65,6 +66,7 @@ class Scope:
     jwt: JwtKeys = field(default_factory=JwtKeys)
     tls: TlsWanted = field(default_factory=TlsWanted)
     others: tuple[str, ...] = ()
+    to_be_made: frozenset[str] = frozenset()
     probe: Probe | None = None
     no_probe: str = ""
     login: Login | None = None
@@ -106,6 +108,7 @@ def observe(cluster: Cluster, scope: Scope, redactor: Redactor, folder: str) -> 
         release_problem=problem,
         mentions_redis=tuple(_mentions(objects, held)),
         unread_managers=unread,
+        to_be_made=scope.to_be_made,
         database=scope.database,
         redis=scope.redis,
         jwt=scope.jwt,

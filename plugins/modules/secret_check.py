@@ -179,7 +179,8 @@ options:
       token_field: {description: Field of the answer that holds the access token., type: str, default: access_token}
 attributes:
   check_mode:
-    description: In check mode no pod is made and no token asked for; what needs a pod is V(pending).
+    description: In check mode no pod is made and no token asked for; what needs a pod is V(pending). So is what rests on
+      a Secret of O(others) that is not there yet.
     support: full
   diff_mode:
     description: Nothing stays changed, so there is no difference to show.
@@ -391,6 +392,7 @@ def _scope(module: AnsibleModule) -> Scope:
         jwt=_jwt(given["jwt"]),
         tls=_tls(given["tls"], given["hosts"], given["expiry_days"]),
         others=tuple(given["others"]),
+        to_be_made=frozenset(given["others"] if module.check_mode else ()),
         probe=Probe(place, image, given["probe_timeout"]) if image and not module.check_mode else None,
         no_probe="to sign in needs a probe, and check mode sends none." if module.check_mode else missing,
         login=_login(given["login"]) if given["login"] and not module.check_mode else None,

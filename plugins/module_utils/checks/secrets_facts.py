@@ -152,6 +152,7 @@ class SecretFacts:
     :param released: whether helm keeps a deployed revision; :param release_problem: why that is not known.
     :param mentions_redis: where the release mentions Redis, in words.
     :param unread_managers: by kind, why it could not be seen whether objects of it are in step.
+    :param to_be_made: Secrets that a run without check mode makes first; empty outside check mode.
     :param binary: keys (``key`` or ``Secret/key``) whose values need not be text.
     """
 
@@ -163,6 +164,7 @@ class SecretFacts:
     release_problem: str = ""
     mentions_redis: tuple[str, ...] = ()
     unread_managers: Mapping[str, str] = field(default_factory=dict)
+    to_be_made: frozenset[str] = frozenset()
     database: Keys = field(default_factory=lambda: Keys("bytebot-db-secret"))
     database_sign_in: SignIn | None = None
     redis: Keys = field(default_factory=lambda: Keys("bytebot-redis-secret", required=("password", "host")))
@@ -202,6 +204,8 @@ def not_there(facts: SecretFacts, name: str, create: str) -> Verdict | None:
     troubled = [one for one in held.managers if one.problem] if held else []
     if troubled:
         return failed(f"{troubled[0]}, which makes Secret {name}, is not in step: {troubled[0].problem}.", MEND, seen)
+    if held is None and name in facts.to_be_made:
+        return pending(f"Secret {name} is not there yet, and check mode makes none.", "", seen)
     if held is None:
         return failed(f"Secret {name} is not there in namespace {facts.namespace}.", create, seen)
     return None

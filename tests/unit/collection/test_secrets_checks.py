@@ -350,3 +350,11 @@ def test_what_was_not_seen_is_no_pass(control: str, more: dict[str, Any]) -> Non
 
 def test_nothing_to_judge_is_no_pass() -> None:
     assert {says(facts(), control).state for control in (ENCODING, STRENGTH)} == {"pending"}
+
+
+def test_a_secret_that_check_mode_does_not_make_is_pending_and_a_forgotten_one_red() -> None:
+    made = facts(to_be_made=frozenset({"bytebot-jwt-secret"}))
+    assert says(made, "deployment.secrets.jwt").state == "pending"
+    assert "check mode makes none" in says(made, "deployment.secrets.jwt").summary
+    assert says(made, "deployment.secrets.database").state == "fail"
+    assert says(facts(), "deployment.secrets.jwt").state == "fail"
