@@ -179,8 +179,8 @@ options:
       token_field: {description: Field of the answer that holds the access token., type: str, default: access_token}
 attributes:
   check_mode:
-    description: In check mode no pod is made and no token asked for; what needs a pod is V(pending). So is what rests on
-      a Secret of O(others) that is not there yet.
+    description: In check mode no pod is made and no token asked for; what needs a pod is V(pending). So is what rests
+      on a Secret of O(others) that is not there yet.
     support: full
   diff_mode:
     description: Nothing stays changed, so there is no difference to show.
