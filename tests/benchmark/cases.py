@@ -102,9 +102,11 @@ class Failing:
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
+        self._helm = Path()
 
     def prepare(self, contender: Contender, helm: Path) -> None:
-        """Each attempt prepares itself, since it leaves a failed release."""
+        """Keep the helm that makes ready; each attempt deploys anew, since the one before leaves a failed release."""
+        self._helm = helm
 
     def attempt(self, contender: Contender, helm: Path, execute: Execute) -> Sample:
         """Deploy anew what runs (not measured), then upgrade to what cannot."""
@@ -112,7 +114,7 @@ class Failing:
         bench.namespace.ask("delete", "secrets", f"--selector=owner=helm,name={contender.release}")
         kinds = "deployments,services,configmaps,serviceaccounts"
         bench.namespace.ask("delete", kinds, contender.release, "--ignore-not-found", "--cascade=foreground")
-        ended = run(good.command(helm, bench.values(), TIMEOUT_S))
+        ended = run(good.command(self._helm, bench.values(), TIMEOUT_S))
         expect(good.told(ended), good, ended, failed=False)
         command = contender.command(helm, {**bench.values(), "image": MISSING}, TIMEOUT_S)
         with bench.namespace.watched_for_missing_image(contender.release) as sign:

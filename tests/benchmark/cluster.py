@@ -17,8 +17,7 @@ from pathlib import Path
 from tests.benchmark.errors import Broken
 
 LABEL = "bytebot.production/benchmark"
-MISSING_IMAGE = re.compile(r"ErrImagePull|ImagePullBackOff|InvalidImageName")
-_REASONS = "{range .status.containerStatuses[*]}{.state.waiting.reason}{' '}{end}{'\\n'}"
+MISSING_IMAGE = re.compile(r'"reason":"(ErrImagePull|ImagePullBackOff)"')  # of a container that waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +74,8 @@ class Namespace:
     @contextmanager
     def watched_for_missing_image(self, release: str) -> Iterator[FirstSign]:
         """Follow the release's pods; the moment at which the kubelet first says that the image is missing."""
-        arguments = ["get", "pods", f"--selector=app={release}", "--watch", f"--output=jsonpath={_REASONS}"]
-        command = self._command(f"--namespace={self.name}", *arguments)
+        path = f"/api/v1/namespaces/{self.name}/pods?watch=true&labelSelector=app%3D{release}"
+        command = self._command("get", "--raw", path)  # one JSON object a line, as it happens
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         sign = FirstSign()
         follower = threading.Thread(target=sign.follow, args=(process.stdout,), daemon=True)

@@ -33,6 +33,7 @@ class Ended:
     """How a command ended.
 
     :param seconds: wall time; :param at: ``time.monotonic()`` of the end;
+    :param cpu_s: processor time of the command and of all that it started, which other load on the machine disturbs less;
     :param largest_mib: resident memory of the largest single process at its peak (the kernel's own account);
     :param tree_mib: memory of all its processes together at its peak, shared pages counted once (PSS), 0 where it was
         not sampled.
@@ -42,6 +43,7 @@ class Ended:
     output: str
     seconds: float
     at: float
+    cpu_s: float
     largest_mib: float
     tree_mib: float = 0.0
 
@@ -73,7 +75,8 @@ def run(command: Command, *, sample_memory: bool = False) -> Ended:
         process.returncode = os.waitstatus_to_exitcode(status)
         output.seek(0)
         text = output.read().decode("utf-8", "replace")
-    return Ended(process.returncode, text, at - began, at, usage.ru_maxrss / 1024, peak.mib)
+    cpu_s = usage.ru_utime + usage.ru_stime
+    return Ended(process.returncode, text, at - began, at, cpu_s, usage.ru_maxrss / 1024, peak.mib)
 
 
 @dataclass

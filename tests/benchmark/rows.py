@@ -45,6 +45,9 @@ def _quantities(case: str, samples: Samples, missing: str) -> Iterator[tuple[str
     def net(name: str) -> list[float]:
         return differences(samples.seconds(name), start(name)) if name != RAW else []
 
+    def cpu_net(name: str) -> list[float]:
+        return differences(samples.cpu(name), samples.cpu(f"start-{name}")) if name != RAW else samples.cpu(RAW)
+
     def task(name: str) -> list[float]:
         return samples.tasks(name) if name != RAW else samples.seconds(RAW)
 
@@ -77,9 +80,19 @@ def _quantities(case: str, samples: Samples, missing: str) -> Iterator[tuple[str
     if case == "failing":
         yield "diagnosis", "from the first certain cause to the end", "s", diagnosis, ""
         yield "named", "the message names the image and why", "share of runs", named, ""
+    yield "cpu", "processor time without Ansible's start", "s", cpu_net, "user and system, of all processes"
+    for phase in dict.fromkeys(phase for sample in samples.runs.get(OURS, ()) for phase in sample.told.phases):
+        yield f"phase_{phase}", f"helm_release's own phase {phase}", "s", _phase(samples, phase), ""
     yield "processes", "helm processes", "processes", processes, _agreement(samples.traced)
     yield "memory_tree", "memory of all processes together", "MiB", tree, "PSS, sampled every 20 ms in the warm-up"
     yield "memory_largest", "memory of the largest process", "MiB", largest, "resident, by the kernel's account"
+
+
+def _phase(samples: Samples, phase: str) -> Seen:
+    """Seconds of one phase, of each run that had it."""
+    return lambda name: [
+        found for one in samples.runs.get(name, ()) if (found := one.told.phases.get(phase)) is not None
+    ]
 
 
 def names_cause(text: str, image: str) -> bool:

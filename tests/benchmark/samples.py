@@ -49,6 +49,10 @@ class Samples:
         """Wall time of each run of a contender."""
         return [sample.ended.seconds for sample in self.runs.get(name, ())]
 
+    def cpu(self, name: str) -> list[float]:
+        """Processor time of each run of a contender."""
+        return [sample.ended.cpu_s for sample in self.runs.get(name, ())]
+
     def tasks(self, name: str) -> list[float]:
         """Seconds of the one task, of each run that had one."""
         return [sample.told.task_s for sample in self.runs.get(name, ()) if sample.told.task_s is not None]
