@@ -11,7 +11,7 @@ FAULT = $(addprefix -e @,$(wildcard .sandbox/faults/variables.json))
 export ANSIBLE_HOME ?= $(CURDIR)/.ansible
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: help demo verify gate fault heal sabotage test test-unit test-integration test-sabotage lint sanity dist sandbox-up sandbox-down sandbox-status sandbox-reset clean
+.PHONY: help demo verify gate fault heal sabotage test test-unit test-integration test-sabotage benchmark lint sanity dist sandbox-up sandbox-down sandbox-status sandbox-reset clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ test-integration: dist $(LINK) ## playbooks against the sandbox, which must be u
 
 test-sabotage: $(VENV)/.ready $(LINK) ## one fault for each section, in the sandbox, which must be up
 	@$(PY) -m tests.sabotage --smoke --fresh
+
+benchmark: $(VENV)/.ready $(LINK) ## helm_release against kubernetes.core.helm and helm, in the sandbox, which must be up: NAME=helm4.noop for one case
+	@$(PY) -m tests.benchmark $(NAME)
 
 lint: $(VENV)/.ready $(LINK) ## ruff, mypy, yamllint, ansible-lint, licences, changelog
 	@scripts/lint

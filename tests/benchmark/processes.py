@@ -33,7 +33,7 @@ class Ended:
     """How a command ended.
 
     :param seconds: wall time; :param at: ``time.monotonic()`` of the end;
-    :param cpu_s: processor time of the command and of all that it started, which other load on the machine disturbs less;
+    :param cpu_s: processor time of the command and of all that it started; other load on the machine disturbs it less;
     :param largest_mib: resident memory of the largest single process at its peak (the kernel's own account);
     :param tree_mib: memory of all its processes together at its peak, shared pages counted once (PSS), 0 where it was
         not sampled.

@@ -94,7 +94,7 @@ def _cell(figure: Figure | None) -> str:
 def goals_text(judged: Iterable[Judged]) -> str:
     """Each goal in one line: whether it holds, where, and the two figures."""
     return "\n".join(
-        f"  {_SIGNS[goal.holds]:<16} {goal.name:<24} {goal.says}: {goal.value:.2f}"
+        f"  {_SIGNS[goal.holds]:<17} {goal.name:<24} {goal.says}: {goal.value:.2f}"
         + (f" of at most {goal.limit:.2f} {goal.unit}" if goal.limit is not None else f" {goal.unit}")
         for goal in judged
     )
