@@ -23,7 +23,7 @@ from tests.benchmark.errors import Broken
 from tests.benchmark.goals import judge
 from tests.benchmark.model import Row
 from tests.benchmark.peer import Environment, peer_environment, peer_version
-from tests.benchmark.report import About, document, goals_text, table
+from tests.benchmark.report import About, document, goals_text, notes_text, table
 
 ROOT = Path(__file__).resolve().parents[2]
 HELMS = {4: "helm", 3: "helm3"}
@@ -87,7 +87,9 @@ def _measured(wanted: Sequence[str], given: argparse.Namespace, settings: Settin
             load_average["end"] = round(os.getloadavg()[0], 2)
             about = About(began, _now(), given.repetitions, os.cpu_count() or 1, versions, load_average)
             _write(given.output, about, rows)  # what is measured stays, whatever comes
-    print(f"\n{table(rows)}\n\nGoals\n{goals_text(judge(rows))}\n\nWritten: {given.output}")
+    print(
+        f"\n{table(rows)}\n\nNotes\n{notes_text(rows)}\n\nGoals\n{goals_text(judge(rows))}\n\nWritten: {given.output}"
+    )
 
 
 def _write(path: Path, about: About, rows: Sequence[Row]) -> None:

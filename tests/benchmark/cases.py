@@ -146,7 +146,7 @@ def measure(bench: Bench, case: Case, helm: Path, major: int) -> list[Row]:
         except Broken as error:
             if contender.name == OURS:
                 raise
-            notes.append(f"no figures of {contender.name}: {error}")
+            notes.append(f"no figures of {contender.name}: {error}"[:300])
             bench.tell(f"{label}: {notes[-1]}")
             continue
         samples.traced[contender.name] = found

@@ -91,6 +91,15 @@ def _cell(figure: Figure | None) -> str:
     return f"{figure.median:.2f}{spread}"
 
 
+def notes_text(rows: Iterable[Row]) -> str:
+    """What a reader must know beside the figures: each note once, with the rows that it is about."""
+    about: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        if row.note:
+            about.setdefault((row.case, row.note), []).append(row.quantity.split(".", 1)[1])
+    return "\n".join(f"  {case}: {', '.join(names)}: {' '.join(note.split())}" for (case, note), names in about.items())
+
+
 def goals_text(judged: Iterable[Judged]) -> str:
     """Each goal in one line: whether it holds, where, and the two figures."""
     return "\n".join(

@@ -26,11 +26,11 @@ def rows_of(case: str, title: str, major: int, samples: Samples, note: str = "",
         ours = Figure.of(seen(OURS))
         if ours is None:
             continue
-        notes = "; ".join(part for part in (own_note, note) if part)
         name = f"helm{major}.{case}.{quantity}"
         peer, raw = Figure.of(seen(PEER)), Figure.of(seen(RAW))
         if quantity == "over_raw":  # its limit is a share of raw helm's whole time
             raw = Figure.of(samples.seconds(RAW))
+        notes = "; ".join(part for part in (own_note, note if peer is None else "") if part)
         rows.append(Row(name, f"{title}, Helm {major}: {what}", unit, ours, peer, raw, notes))
     return rows
 

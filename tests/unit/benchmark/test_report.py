@@ -16,7 +16,7 @@ from tests.benchmark.errors import Broken
 from tests.benchmark.figures import Figure
 from tests.benchmark.goals import judge
 from tests.benchmark.model import Row
-from tests.benchmark.report import About, document, goals_text, table
+from tests.benchmark.report import About, document, goals_text, notes_text, table
 
 SCHEMA = Path(__file__).parents[3] / "docs" / "benchmark.schema.json"
 MOMENT = "2026-01-02T03:04:05Z"
@@ -63,6 +63,10 @@ def test_the_table_has_a_line_for_each_row() -> None:
     assert [line.split()[0] for line in lines] == [row.name for row in ROWS]
     assert "1.23 (1.00-2.00)" in lines[0]
     assert "0.62" in lines[0]
+
+
+def test_a_note_is_told_once_for_all_its_rows() -> None:
+    assert notes_text([*ROWS, ROWS[2]]) == "  helm3.noop: playbook, playbook: no figures of peer: it says no"
 
 
 def test_goals_are_told_as_they_are() -> None:
