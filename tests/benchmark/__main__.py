@@ -60,7 +60,7 @@ def _measured(wanted: Sequence[str], given: argparse.Namespace, settings: Settin
     if not settings.kubeconfig.is_file():
         raise Broken("The sandbox is not up. Raise it with: make sandbox-up")
     peer = peer_environment(ROOT / ".cache" / "benchmark-venv", _tell)
-    ours = Environment(Path(sys.executable).parent, str(ROOT / ".collections"))
+    ours = Environment(Path(sys.executable).parent, str(given.collections))
     versions = {
         "ansible_core": ours.core_version(),
         "peer_ansible_core": peer.core_version(),
@@ -118,6 +118,12 @@ def _parser() -> argparse.ArgumentParser:
         "--repetitions", type=int, default=5, help="of each measurement (the failing upgrade: at most 3)"
     )
     parser.add_argument("--namespace", default="benchmark", help="of the benchmark's own; made and removed")
+    parser.add_argument(
+        "--collections",
+        type=Path,
+        default=ROOT / ".collections",
+        help="where ansible_collections with ours is: the checkout, or another state of it to compare",
+    )
     parser.add_argument("--output", type=Path, default=ROOT / "reports" / "benchmark.json", help="where the JSON goes")
     return parser
 
