@@ -33,7 +33,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.errors import (
     Refused,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.helm.chart_source import read_chart
-from ansible_collections.bytebot.production.plugins.module_utils.helm.cli import HelmCli
+from ansible_collections.bytebot.production.plugins.module_utils.helm.cli import UNVALIDATED, HelmCli
 from ansible_collections.bytebot.production.plugins.module_utils.helm.release import Release, learn_secrets
 from ansible_collections.bytebot.production.plugins.module_utils.helm.values import Values
 from ansible_collections.bytebot.production.plugins.module_utils.manifest import digest, identity
@@ -129,7 +129,7 @@ def _without_effect(
 
     def same(changed: tuple[Path, ...]) -> bool:
         changes = changed_at(scope.values.merged(), changed)
-        found, _problem = _rendered(helm, scope.name, scope.chart, scope.values.over(changes))
+        found, _problem = _rendered(helm, scope.name, scope.chart, scope.values.over(changes), UNVALIDATED)
         return found is not None and _content(found) == _content(release)
 
     if not same(()):
@@ -155,8 +155,8 @@ def parse_lint(text: str) -> Iterator[LintMessage]:
             yield LintMessage(found.group(1), found.group(2))
 
 
-def _rendered(helm: HelmCli, name: str, chart: str, values: Values) -> tuple[Release | None, str]:
-    arguments = ["upgrade", name, chart, "--install", "--dry-run=server", *values.upgrade_arguments()]
+def _rendered(helm: HelmCli, name: str, chart: str, values: Values, *more: str) -> tuple[Release | None, str]:
+    arguments = ["upgrade", name, chart, "--install", "--dry-run=server", *more, *values.upgrade_arguments()]
     try:
         return Release.from_helm(helm.call_json(*arguments, stdin=values.stdin())), ""
     except CommandFailed as exc:

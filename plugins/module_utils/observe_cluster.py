@@ -34,7 +34,11 @@ from ansible_collections.bytebot.production.plugins.module_utils.errors import (
     ProgramMissing,
     Refused,
 )
-from ansible_collections.bytebot.production.plugins.module_utils.helm.cli import HelmCli, parse_version
+from ansible_collections.bytebot.production.plugins.module_utils.helm.cli import (
+    UNVALIDATED,
+    HelmCli,
+    parse_version,
+)
 from ansible_collections.bytebot.production.plugins.module_utils.helm.release import (
     DRIVERS,
     Release,
@@ -212,7 +216,7 @@ def _rendered(cli: HelmCli | None, scope: Scope, redactor: Redactor) -> Rendered
     if cli is None:
         return Rendered(problem="there is no helm that could render it")
     scope.values.teach(redactor)
-    arguments = ["upgrade", scope.release, scope.chart, "--install", "--dry-run=server"]
+    arguments = ["upgrade", scope.release, scope.chart, "--install", "--dry-run=server", UNVALIDATED]
     try:
         raw = cli.call_json(*arguments, *scope.values.upgrade_arguments(), stdin=scope.values.stdin())
     except CommandFailed as exc:

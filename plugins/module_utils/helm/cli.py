@@ -33,6 +33,9 @@ _BOUND = (
     "import ctypes, os, signal, sys; parent = os.getppid(); ctypes.CDLL(None).prctl(1, signal.SIGTERM); "
     "os.getppid() == parent or sys.exit('whoever started this has ended'); os.execvp(sys.argv[1], sys.argv[1:])",
 )
+# The API server is asked about every object by a dry run; for its own validation helm loads the whole OpenAPI document,
+# which takes longer than the rendering itself.
+UNVALIDATED = "--disable-openapi-validation"
 STOP_GRACE_S = 20.0  # helm marks the release as failed before it ends; only then is it killed
 KEPT_ENVIRONMENT = (
     "PATH",

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.bytebot.production.plugins.module_utils import manifest, podspec
-from ansible_collections.bytebot.production.plugins.module_utils.drift import differences
+from ansible_collections.bytebot.production.plugins.module_utils.drift import Difference, differences
 from ansible_collections.bytebot.production.plugins.module_utils.errors import (
     CollectionError,
     CommandFailed,
@@ -18,6 +18,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.errors import (
     RolloutFailed,
     TimedOut,
 )
+from ansible_collections.bytebot.production.plugins.module_utils.helm.cli import UNVALIDATED
 from ansible_collections.bytebot.production.plugins.module_utils.helm.left import left_behind, remove
 from ansible_collections.bytebot.production.plugins.module_utils.helm.plan import (
     MANAGER,
@@ -95,7 +96,8 @@ class Deployer:
         with work.phases.phase("compare"):
             owned = [with_ownership(obj, wanted.name, wanted.namespace) for obj in rendered.objects]
             found = differences(work.cluster, owned, wanted.namespace, MANAGER)
-            plan = make_plan(known, rendered, found, wanted.namespace, wanted.labels)
+            standing = self._standing(known, rendered)
+            plan = make_plan(known, rendered, found, wanted.namespace, labels=wanted.labels, standing=standing)
             left = left_behind(work.cluster, known, rendered.objects, wanted.namespace)
             plan = plan.deleting(left.removable, left.claims)
             remarks = {"remarks": [*_remarks(known, rendered, wanted), *left.remarks]}
@@ -143,13 +145,26 @@ class Deployer:
 
     # ------------------------------------------------------------------ steps
 
+    def _standing(self, known: list[Release], rendered: Release) -> list[Difference]:
+        """What the API server says about the objects that are to change, as they were deployed last."""
+        if not known:
+            return []
+        last = known[0]
+        changing = set(manifest.compare(last.objects, rendered.objects, last.namespace).changed)
+        owned = [
+            with_ownership(obj, last.name, last.namespace)
+            for obj in last.objects
+            if manifest.identity(obj, last.namespace) in changing
+        ]
+        return differences(self._work.cluster, owned, last.namespace, MANAGER)
+
     def _render(self, wanted: Wanted, known: list[Release]) -> Release:
         """What the chart gives with these values on this cluster; nothing is stored."""
         pending = bool(known) and known[0].pending  # in check mode only; helm renders no upgrade of it
         verb = ["install"] if pending else ["upgrade"]
         arguments = [*verb, wanted.name, wanted.chart, *([] if pending else ["--install"]), "--dry-run=server"]
         arguments += wanted.values.arguments() if pending else wanted.values.upgrade_arguments()
-        arguments += _common_arguments(wanted)
+        arguments += [UNVALIDATED, *_common_arguments(wanted)]
         return Release.from_helm(self._work.helm.call_json(*arguments, stdin=wanted.values.stdin()))
 
     def _upgrade(
@@ -171,6 +186,8 @@ class Deployer:
             ["--labels", ",".join(f"{key}={value}" for key, value in wanted.labels.items())] if wanted.labels else []
         )
         arguments += _common_arguments(wanted)
+        # hooks, and what nobody could ask about, are helm's to validate
+        arguments += [] if rendered.hooks or plan.not_asked else [UNVALIDATED]
         arguments += ["--wait"] if wait else []
         on_server = known[0].apply_method == "ssa" if known else True
         if version >= SERVER_SIDE_SINCE and plan.drifted and on_server:

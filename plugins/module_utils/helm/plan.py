@@ -41,16 +41,23 @@ def make_plan(
     rendered: Release,
     found: list[Difference],
     namespace: str,
+    *,
     labels: Mapping[str, str] | None = None,
+    standing: Iterable[Difference] = (),
 ) -> Plan:
     """Decide from the stored releases, what is rendered now, and what the API server said about it.
 
     :param labels: what the record must bear; others that it bears stay.
+    :param standing: what the API server said about the objects that change, as they were deployed: by these alone it
+        shows whether somebody else has changed them, for the new ones differ anyway.
     """
     latest = known[0] if known else None
     deployed = latest.objects if latest else ()
     change = manifest.compare(deployed, rendered.objects, namespace)
-    drifted = tuple(sorted(item.identity for item in found if item.drifted)) if latest else ()
+    intended = {*change.changed, *change.created}
+    unlike = {item.identity for item in found if item.drifted} - intended
+    unlike |= {item.identity for item in standing if item.drifted}
+    drifted = tuple(sorted(unlike)) if latest else ()
     reasons = tuple(_reasons(latest, rendered, change, drifted))
     if latest and not (labels or {}).items() <= dict(latest.labels).items():
         reasons += ("labels differ",)

@@ -63,6 +63,10 @@ def live_api(image: str = "registry/api:1", ready: int = 1) -> Object:
     return {**held, **applied, "status": held["status"], "metadata": {**held["metadata"], **applied["metadata"]}}
 
 
+def piece(kind: str, name: str) -> Object:
+    return {"apiVersion": "v1", "kind": kind, "metadata": {"name": name}}
+
+
 class Shop:
     """A cluster, a helm and a deployer; an upgrade stores what was rendered."""
 
@@ -141,6 +145,23 @@ def test_drift_is_put_right_and_helm_4_is_told_to_take_the_fields() -> None:
         out = shop.present()
         assert out["reasons"] == ["the cluster has drifted: Deployment shop/api"]
         assert ("--force-conflicts" in shop.helm.calls[-1]) == forced
+
+
+def test_a_clean_upgrade_takes_no_fields_by_force() -> None:
+    shop = Shop(live_api(), known=[rendered(chart_api(), apply_method="ssa")], version="v4.0.0")
+    shop.render(chart_api("registry/api:2"), revision=2)
+    shop.after = [live_api("registry/api:2")]
+    assert shop.present()["reasons"] == ["manifests differ"]
+    assert "--force-conflicts" not in shop.helm.calls[-1]
+
+
+@pytest.mark.parametrize(("hooks", "validated"), [((), False), ((piece("ConfigMap", "hook"),), True)])
+def test_helm_validates_what_the_dry_run_does_not_ask_about(hooks: tuple[Object, ...], validated: bool) -> None:
+    shop = Shop()
+    shop.render(chart_api(), hooks=hooks)
+    shop.present()
+    assert ("--disable-openapi-validation" not in shop.helm.calls[-1]) == validated
+    assert "--disable-openapi-validation" in shop.helm.calls[1]
 
 
 def test_arguments_of_an_upgrade() -> None:
@@ -506,10 +527,6 @@ def owned(obj: Object, release: str = "bytebot", **annotations: str) -> Object:
         **marked,
         "metadata": {**metadata, "namespace": SHOP, "annotations": {**metadata["annotations"], **annotations}},
     }
-
-
-def piece(kind: str, name: str) -> Object:
-    return {"apiVersion": "v1", "kind": kind, "metadata": {"name": name}}
 
 
 def changed(shop: Shop) -> list[tuple[str, str]]:

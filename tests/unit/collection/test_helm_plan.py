@@ -124,6 +124,21 @@ def test_drift_beside_a_change_is_shown_once_and_hides_nothing() -> None:
     assert [found.diff["after"].count(text) for text in ("hello", "text: new", "text: old")] == [1, 1, 0]
 
 
+def test_a_change_that_is_wanted_is_no_drift() -> None:
+    newer = config("new")
+    found = plan([release(config())], release(newer), drifted(newer, data={"text": "hello"}))
+    assert found.reasons == ("manifests differ",)
+    assert not found.drifted
+
+
+def test_what_somebody_else_changed_of_a_changing_object_is_drift() -> None:
+    newer, by_hand = config("new"), {"text": "by hand"}
+    standing, asked_now = drifted(config(), data=by_hand), drifted(newer, data=by_hand)
+    found = make_plan([release(config())], release(newer), asked_now, SHOP, standing=standing)
+    assert found.reasons == ("manifests differ", "the cluster has drifted: ConfigMap shop/motd")
+    assert found.drifted
+
+
 def test_what_has_not_drifted_is_not_in_the_diff_of_a_drift() -> None:
     calm = config("calm", "calm")
     found = plan(
