@@ -148,9 +148,7 @@ def test_an_upgrade_rolls_to_the_new_version_and_a_rollback_back(deployed: str, 
 def test_what_runs_is_compared_with_what_the_inventory_says(deployed: str, play: Player) -> None:
     other = play("playbooks/verify.yml", variables={"bytebot_values": {"global": {"imageTag": "1.1.0"}}})
     assert other.code == 2
-    assert "What runs is not what chart and values say now: Deployment bytebot-production/bytebot-api differs" in (
-        " ".join(other.output.split())
-    )
+    assert "What runs is not what chart and values say now" in other.output
 
 
 def test_nothing_is_deployed_over_a_red_must(deployed: str, play: Player, kubectl: Kubectl) -> None:
