@@ -99,7 +99,7 @@ def test_two_plays_exclude_each_other(tmp_path: Path, play: Player) -> None:
     ("variables", "red", "gate"),
     [
         ({"bytebot_values": {"replicas": {"api": "two"}}}, "deployment.validation.lint", "shut"),
-        ({"bytebot_helm": "/no/such/helm"}, "infrastructure.cluster.helm", "not_assessed"),
+        ({"bytebot_helm": "/no/such/helm"}, "infrastructure.cluster.helm", "shut"),
     ],
 )
 def test_what_cannot_be_deployed_is_judged_and_reported(
