@@ -60,7 +60,7 @@ options:
     type: str
   chart_digest:
     description:
-      - SHA-256 that the chart must have, else nothing is done. Either RV(digests), which is over the files and
+      - SHA-256 that the chart must have, else nothing is done. Either C(chart) of RV(digests), which is over the files and
         the same for a folder and its archive, or that of the archive, as a repository's index gives it.
     type: str
   verify:
