@@ -60,8 +60,8 @@ options:
     type: str
   chart_digest:
     description:
-      - SHA-256 that the chart must have, else nothing is done. Either C(chart) of RV(digests), which is over the files and
-        the same for a folder and its archive, or that of the archive, as a repository's index gives it.
+      - SHA-256 that the chart must have, else nothing is done. Either C(chart) of RV(digests), which is over the files
+        and the same for a folder and its archive, or that of the archive, as a repository's index gives it.
     type: str
   verify:
     description: Check the signature of the chart's archive by the provenance file beside it.
