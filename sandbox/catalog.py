@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sandbox.component import Component
 from sandbox.errors import SandboxError
+from sandbox.settings import Settings
 
 FOLDER = Path(__file__).parent / "components"
 
@@ -26,6 +27,11 @@ def discover(folder: Path = FOLDER, package: str = "sandbox.components") -> dict
             raise SandboxError(name, f"{path.name}/__init__.py declares no COMPONENT", remedy="declare one object")
         found[name] = dataclasses.replace(declared, name=name, folder=path)
     return found
+
+
+def wanted(found: Mapping[str, Component], settings: Settings) -> dict[str, Component]:
+    """Those that this sandbox has."""
+    return {name: component for name, component in found.items() if component.wanted(settings)}
 
 
 def sorter(needs: Mapping[str, Iterable[str]]) -> TopologicalSorter[str]:

@@ -21,7 +21,7 @@ from sandbox.files import put
 from sandbox.host import cgroups, netns
 from sandbox.lifecycle import Sandbox
 from sandbox.progress import Progress
-from sandbox.settings import Settings, load
+from sandbox.settings import Settings, load, wrong_switches
 from sandbox.shell import environment
 
 FAILED, PREFLIGHT, INTERRUPTED = 1, 2, 130
@@ -72,6 +72,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def dispatch(words: argparse.Namespace, settings: Settings) -> int:
+    if causes := wrong_switches():
+        raise PreflightError(causes)
     if words.command == "env":
         print(f"export KUBECONFIG={settings.kubeconfig} PATH={settings.bin}:$PATH")
         return 0

@@ -1,4 +1,4 @@
-# A small client of the Kubernetes API: get, server-side apply, logs.
+# A small client of the Kubernetes API: get, watch, server-side apply, logs.
 # SPDX-FileCopyrightText: The bytebot.production authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
@@ -8,7 +8,7 @@ import http.client
 import json
 import ssl
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import yaml
@@ -20,6 +20,8 @@ from sandbox.settings import Settings
 Object = dict[str, Any]
 APPLY = "application/apply-patch+yaml"
 TIMEOUT_S = 30.0
+# The server ends a watch after this time, in seconds; whoever watches begins anew.
+WATCH_S = 240
 
 
 class ApiError(Exception):
@@ -41,22 +43,32 @@ class Cluster:
         self._kinds: dict[str, dict[str, tuple[str, bool]]] = {}
 
     def call(self, method: str, path: str, body: str = "", content_type: str = "application/json") -> str:
-        connection = http.client.HTTPSConnection(
-            self._settings.node_address, self._settings.api_port, context=self._tls(), timeout=TIMEOUT_S
-        )
+        connection = self._connection(TIMEOUT_S)
         try:
             connection.request(method, path, body=body or None, headers={"Content-Type": content_type})
             answer = connection.getresponse()
             text = answer.read().decode(errors="replace")
         finally:
             connection.close()
-        if answer.status >= http.client.BAD_REQUEST:
-            try:
-                message = str(json.loads(text).get("message", text))
-            except (ValueError, AttributeError):
-                message = text
-            raise ApiError(answer.status, message[:600])
+        _raise_for(answer.status, text)
         return text
+
+    def watch(self, path: str, version: str) -> Iterator[Object]:
+        """Events of a collection after a resource version, until the server ends the watch, which it has begun now.
+
+        :raises ApiError: the server refuses; 410 where that version is too old to go on from.
+        """
+        query = f"watch=true&allowWatchBookmarks=true&resourceVersion={version}&timeoutSeconds={WATCH_S}"
+        connection = self._connection(WATCH_S + TIMEOUT_S)
+        try:
+            connection.request("GET", f"{path}?{query}")
+            answer = connection.getresponse()
+            if answer.status >= http.client.BAD_REQUEST:
+                _raise_for(answer.status, answer.read().decode(errors="replace"))
+        except BaseException:
+            connection.close()
+            raise
+        return _events(connection, answer)
 
     def ready(self) -> bool:
         try:
@@ -126,6 +138,10 @@ class Cluster:
         where = f"/namespaces/{meta['namespace']}" if namespaced else ""
         return f"{base}{where}/{plural}/{meta['name']}"
 
+    def _connection(self, timeout_s: float) -> http.client.HTTPSConnection:
+        s = self._settings
+        return http.client.HTTPSConnection(s.node_address, s.api_port, context=self._tls(), timeout=timeout_s)
+
     def _tls(self) -> ssl.SSLContext:
         with self._lock:
             if self._context is None:
@@ -133,6 +149,24 @@ class Cluster:
                 context.load_cert_chain(self._pki.path("admin.crt"), self._pki.path("admin.key"))
                 self._context = context
             return self._context
+
+
+def _events(connection: http.client.HTTPSConnection, answer: http.client.HTTPResponse) -> Iterator[Object]:
+    try:
+        for line in answer:
+            yield json.loads(line)
+    finally:
+        connection.close()
+
+
+def _raise_for(status: int, text: str) -> None:
+    if status < http.client.BAD_REQUEST:
+        return
+    try:
+        message = str(json.loads(text).get("message", text))
+    except (ValueError, AttributeError):
+        message = text
+    raise ApiError(status, message[:600])
 
 
 def _main(resources: Iterable[Object]) -> list[Object]:

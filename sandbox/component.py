@@ -44,6 +44,10 @@ def _true(_: Context) -> bool:
     return True
 
 
+def _always(_: Settings) -> bool:
+    return True
+
+
 @dataclass(frozen=True, kw_only=True)
 class Component:
     """Name and folder come from where it was found (catalog.py)."""
@@ -63,6 +67,8 @@ class Component:
     values: Callable[[Context], Mapping[str, Any]] = _no_values
     # Asks for a real answer: stored conditions may be older than this start.
     answers: Callable[[Context], bool] = _true
+    # Whether this sandbox has it at all.
+    wanted: Callable[[Settings], bool] = _always
     within_s: float = 120.0
     name: str = ""
     folder: Path = Path()

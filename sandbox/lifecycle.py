@@ -31,7 +31,7 @@ class Sandbox:
 
     def __init__(self, settings: Settings, progress: Progress) -> None:
         self.settings = settings
-        self.components = catalog.discover()
+        self.components = catalog.wanted(catalog.discover(), settings)
         pki = Pki(settings.pki)
         self.ctx = Context(settings, pki, Cluster(settings, pki), Supervisor(settings), ImageStore(settings), progress)
 

@@ -32,6 +32,7 @@ class Versions:
 
 
 VERSIONS = Versions()
+NETWORK_POLICY = "SANDBOX_NETWORK_POLICY"
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,8 @@ class Settings:
     app_versions: tuple[str, ...] = ("1.0.0", "1.1.0")
     app_namespace: str = "bytebot-production"
     deployer: str = "deployer"
+    # Whether NetworkPolicy objects are enforced: the component network-policy.
+    network_policy: bool = False
 
     # Folders that kubelet, containerd and the CNI library use whatever one configures: the sandbox sees its own there.
     fixed_folders: tuple[Path, ...] = field(
@@ -144,4 +147,11 @@ def load() -> Settings:
     checkout = Path(__file__).resolve().parent.parent
     wanted = os.environ.get("SANDBOX_DIR")
     state = Path(wanted).expanduser().absolute() if wanted else checkout / ".sandbox"
-    return Settings(checkout=checkout, state=state)
+    return Settings(checkout=checkout, state=state, network_policy=os.environ.get(NETWORK_POLICY) == "1")
+
+
+def wrong_switches() -> list[str]:
+    """What is set in the environment and is no switch, each as one sentence; `load` takes it as not set."""
+    text = os.environ.get(NETWORK_POLICY)
+    said = f"{NETWORK_POLICY} is {text!r}: set it to 1 (NetworkPolicy is enforced) or 0 (it is not), or not at all."
+    return [] if text in {None, "0", "1"} else [said]
