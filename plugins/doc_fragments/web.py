@@ -1,4 +1,4 @@
-# Documents the options by which a module speaks HTTP to the application (spec: module_utils/argspec.py, HTTP_ARGS).
+# Documents the options by which a module speaks HTTP to the application (spec: HTTP_ARGS in argspec_http.py).
 # SPDX-FileCopyrightText: The bytebot.production authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 

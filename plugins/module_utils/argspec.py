@@ -9,8 +9,7 @@ from typing import Any
 
 from ansible.module_utils.common.parameters import env_fallback
 
-from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Connection
-from ansible_collections.bytebot.production.plugins.module_utils.clients.http import Http
+from ansible_collections.bytebot.production.plugins.module_utils.clients.access import Connection
 
 Spec = dict[str, dict[str, Any]]
 
@@ -23,15 +22,6 @@ CLUSTER_ARGS: Spec = {
     "ca_cert": {"type": "path"},
 }
 
-# doc_fragments/web.py
-HTTP_ARGS: Spec = {
-    "base_url": {"type": "str", "required": True},
-    "allowed_hosts": {"type": "list", "elements": "str", "required": True},
-    "ca_file": {"type": "path"},
-    "resolve": {"type": "dict", "default": {}},
-    "timeout": {"type": "float", "default": 5.0},
-}
-
 # doc_fragments/results.py
 ONLY_ARGS: Spec = {"only": {"type": "list", "elements": "str", "default": []}}
 
@@ -39,14 +29,3 @@ ONLY_ARGS: Spec = {"only": {"type": "list", "elements": "str", "default": []}}
 def connection_of(params: Mapping[str, Any]) -> Connection:
     """The connection that a module's parameters (``CLUSTER_ARGS``) describe."""
     return Connection(**{name: params.get(name) or "" for name in CLUSTER_ARGS})
-
-
-def http_of(params: Mapping[str, Any]) -> Http:
-    """The HTTP client that a module's parameters (``HTTP_ARGS``) describe."""
-    return Http(
-        params["base_url"],
-        params["allowed_hosts"],
-        ca_file=params.get("ca_file") or "",
-        resolve={name: str(address) for name, address in (params.get("resolve") or {}).items()},
-        timeout_s=params["timeout"],
-    )

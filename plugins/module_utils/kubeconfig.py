@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from ansible_collections.bytebot.production.plugins.module_utils import yaml_text
-from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Connection
+from ansible_collections.bytebot.production.plugins.module_utils.clients.access import Connection
 from ansible_collections.bytebot.production.plugins.module_utils.helm.cli import Target
 
 

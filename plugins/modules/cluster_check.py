@@ -196,7 +196,8 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.cluster 
 from ansible_collections.bytebot.production.plugins.module_utils.checks.cluster_facts import NAMESPACE_LABELS
 from ansible_collections.bytebot.production.plugins.module_utils.checks.cluster_version import minor_of
 from ansible_collections.bytebot.production.plugins.module_utils.checks.workload import quantity
-from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster, Connection
+from ansible_collections.bytebot.production.plugins.module_utils.clients.access import Connection
+from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
 from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError
 from ansible_collections.bytebot.production.plugins.module_utils.helm.chart import chart_digest
 from ansible_collections.bytebot.production.plugins.module_utils.helm.cli import HelmCli, chart_path, find_helm

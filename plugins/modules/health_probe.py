@@ -187,7 +187,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.bytebot.production.plugins.module_utils.argspec import HTTP_ARGS, ONLY_ARGS, http_of
+from ansible_collections.bytebot.production.plugins.module_utils.argspec import ONLY_ARGS
+from ansible_collections.bytebot.production.plugins.module_utils.argspec_http import HTTP_ARGS, http_of
 from ansible_collections.bytebot.production.plugins.module_utils.checks.bodies import expression_problem
 from ansible_collections.bytebot.production.plugins.module_utils.checks.health import (
     CHECKS,

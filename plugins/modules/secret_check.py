@@ -268,11 +268,10 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.bytebot.production.plugins.module_utils.argspec import (
     CLUSTER_ARGS,
-    HTTP_ARGS,
     ONLY_ARGS,
     connection_of,
-    http_of,
 )
+from ansible_collections.bytebot.production.plugins.module_utils.argspec_http import HTTP_ARGS, http_of
 from ansible_collections.bytebot.production.plugins.module_utils.checks.secrets import CHECKS
 from ansible_collections.bytebot.production.plugins.module_utils.checks.secrets_facts import JwtKeys, Keys, TlsWanted
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster

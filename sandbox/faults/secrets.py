@@ -57,6 +57,7 @@ def restored(name: str) -> Act:
         kept = hands.folder / KEPT
         if kept.exists():
             hands.patch(f"{CORE}/{name}", {"data": json.loads(kept.read_text())})
+            kept.unlink()
 
     return act
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -103,18 +104,21 @@ def good(tmp_path: Path) -> None:
         subprocess.run(["openssl", "genrsa", "-out", private, "2048"], check=True, capture_output=True)
         subprocess.run(["openssl", "rsa", "-in", private, "-pubout", "-out", public], check=True, capture_output=True)
     kube(*new, "generic", "bytebot-jwt-secret", f"--from-file={keys}")
+    shutil.rmtree(keys)
     kube(*new, "tls", "bytebot-tls-secret", f"--cert={HANDOVER}/tls.crt", f"--key={HANDOVER}/tls.key")
 
 
 @pytest.fixture
-def hands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hands:
-    """The faults' hands, in this namespace and with a folder of their own."""
+def hands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hands]:
+    """The faults' hands, in this namespace and a folder of their own, which goes: it holds what faults replaced."""
+    folder = tmp_path / "faults"
     monkeypatch.setattr(faults, "NAMESPACE", OURS)
     monkeypatch.setattr(faults, "CORE", f"/api/v1/namespaces/{OURS}/secrets")
-    monkeypatch.setattr(Hands, "folder", property(lambda _: tmp_path / "faults"))
+    monkeypatch.setattr(Hands, "folder", property(lambda _: folder))
     settings = load()
     pki = Pki(settings.pki)
-    return Hands(settings, Cluster(settings, pki), pki)
+    yield Hands(settings, Cluster(settings, pki), pki)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.mark.usefixtures("good")

@@ -1,4 +1,4 @@
-# The one place that imports the Kubernetes client: read, page, apply and watch a cluster, as plain dicts.
+# One Kubernetes cluster: read, page, apply and watch its objects, as plain dicts.
 # SPDX-FileCopyrightText: The bytebot.production authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
@@ -7,9 +7,9 @@ from __future__ import annotations
 import importlib
 import json
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -17,10 +17,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from ansible_collections.bytebot.production.plugins.module_utils import yaml_text
+from ansible_collections.bytebot.production.plugins.module_utils.clients.access import Connection, access_of
 from ansible_collections.bytebot.production.plugins.module_utils.errors import (
     CredentialsRefused,
-    InputError,
     LibraryMissing,
     NoBackend,
     NotPermitted,
@@ -38,25 +37,6 @@ _AUTHORIZATION = "authorization.k8s.io/v1"
 _WARNING = re.compile(r'\d{3} \S+ "((?:[^"\\]|\\.)*)"')
 
 
-@dataclass(frozen=True, slots=True)
-class Connection:
-    """How to reach one cluster: a kubeconfig (and context), or a server address with a token and its CA."""
-
-    kubeconfig: str = ""
-    context: str = ""
-    host: str = ""
-    api_key: str = ""
-    ca_cert: str = ""
-
-    def describe(self) -> str:
-        """The connection in words, without credentials."""
-        if self.host:
-            return self.host
-        return f"kubeconfig {self.kubeconfig or '~/.kube/config'}" + (
-            f", context {self.context}" if self.context else ""
-        )
-
-
 class Cluster:
     """One Kubernetes cluster. Objects go in and come out as plain dicts; errors are the collection's own."""
 
@@ -67,9 +47,9 @@ class Cluster:
         """
         self._where = connection.describe()
         self._cache_file = str(Path(cache_dir) / "kubernetes-discovery.json")
-        self._api = _api_client(connection)
+        self._access = access_of(connection, cache_dir)
         self._discovered: Any = None
-        self.server: str = self._api.configuration.host
+        self.server: str = self._access.server
         self.requests = 0
         self.warnings: list[str] = []  # what the API server warned of, each once (of deprecated APIs, say)
         self._ahead = timedelta()  # by which the API server's clock is before this machine's
@@ -155,19 +135,13 @@ class Cluster:
         path = f"/api/v1/namespaces/{quote(namespace)}/pods/{quote(pod)}/exec"
         streams = [(name, "true") for name in ("stdin", "stdout", "stderr")]
         query = [("container", container), *streams, ("tty", "false"), *(("command", word) for word in command)]
-        headers = {
-            auth["key"]: auth["value"]
-            for auth in self._api.configuration.auth_settings().values()
-            if auth["key"] == "authorization"
-        }
-        options = {"query_params": query, "headers": headers, "_preload_content": False}
+        options = {"query_params": query, "headers": self._access.credentials(), "_preload_content": False}
 
         what = f"exec in pod {namespace}/{pod}"
         self.requests += 1
         try:
-            return websocket_call(
-                self._api.configuration, "GET", self.server + path, binary=True, capture_all=False, **options
-            )
+            settings = self._access.client().configuration
+            return websocket_call(settings, "GET", self.server + path, binary=True, capture_all=False, **options)
         except ApiException as exc:  # every failure of the handshake comes as one, its status in the text
             refused = re.match(r"Handshake status (\d+)", str(exc.reason))
             if refused is None:
@@ -294,14 +268,12 @@ class Cluster:
     def _send(
         self, method: str, path: str, body: Object | None, query: Mapping[str, str], content_type: str
     ) -> tuple[int, Mapping[str, str], str]:
-        headers = {"Accept": "application/json", "Content-Type": content_type}
-        for auth in self._api.configuration.auth_settings().values():  # asked each time: a token may be renewed
-            headers[auth["key"]] = auth["value"]
+        headers = {"Accept": "application/json", "Content-Type": content_type, **self._access.credentials()}
         url = self.server + path
         self.requests += 1
 
         def send() -> tuple[int, Mapping[str, str], str]:
-            answer = self._api.rest_client.pool_manager.request(
+            answer = self._access.pool.request(
                 method,
                 url + _query(query),
                 body=None if body is None else json.dumps(body).encode(),
@@ -316,11 +288,10 @@ class Cluster:
 
     def _call(self, what: str, send: Callable[[], Any]) -> Any:
         import urllib3
-        from kubernetes.client.exceptions import ApiException
 
         try:
             return send()
-        except ApiException as exc:
+        except _api_exceptions() as exc:
             raise _error(exc.status or 0, what, str(exc.body or exc.reason), self._where) from exc
         except (urllib3.exceptions.HTTPError, OSError) as exc:
             raise Unreachable(
@@ -334,7 +305,7 @@ class Cluster:
         if self._discovered is None:
             dynamic = _dynamic_module()
             self._discovered = self._call(
-                "discover its API", lambda: dynamic.DynamicClient(self._api, cache_file=self._cache_file)
+                "discover its API", lambda: dynamic.DynamicClient(self._access.client(), cache_file=self._cache_file)
             )
         try:
             return self._call(
@@ -361,16 +332,26 @@ _CORE_PATHS: dict[tuple[str, str], tuple[str, bool]] = {
     ("v1", "Service"): ("services", True),
     ("v1", "ServiceAccount"): ("serviceaccounts", True),
     ("v1", "Event"): ("events", True),
+    ("v1", "LimitRange"): ("limitranges", True),
+    ("v1", "ResourceQuota"): ("resourcequotas", True),
     ("v1", "PersistentVolume"): ("persistentvolumes", False),
     ("v1", "PersistentVolumeClaim"): ("persistentvolumeclaims", True),
     ("apps/v1", "Deployment"): ("deployments", True),
     ("apps/v1", "ReplicaSet"): ("replicasets", True),
     ("apps/v1", "StatefulSet"): ("statefulsets", True),
     ("apps/v1", "DaemonSet"): ("daemonsets", True),
+    ("autoscaling/v2", "HorizontalPodAutoscaler"): ("horizontalpodautoscalers", True),
+    ("batch/v1", "CronJob"): ("cronjobs", True),
     ("batch/v1", "Job"): ("jobs", True),
     ("coordination.k8s.io/v1", "Lease"): ("leases", True),
     ("networking.k8s.io/v1", "Ingress"): ("ingresses", True),
     ("networking.k8s.io/v1", "IngressClass"): ("ingressclasses", False),
+    ("networking.k8s.io/v1", "NetworkPolicy"): ("networkpolicies", True),
+    ("policy/v1", "PodDisruptionBudget"): ("poddisruptionbudgets", True),
+    ("rbac.authorization.k8s.io/v1", "ClusterRole"): ("clusterroles", False),
+    ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding"): ("clusterrolebindings", False),
+    ("rbac.authorization.k8s.io/v1", "Role"): ("roles", True),
+    ("rbac.authorization.k8s.io/v1", "RoleBinding"): ("rolebindings", True),
     ("discovery.k8s.io/v1", "EndpointSlice"): ("endpointslices", True),
     ("storage.k8s.io/v1", "StorageClass"): ("storageclasses", False),
 }
@@ -389,50 +370,6 @@ def _dynamic_module() -> Any:
         except ImportError as exc:
             reason = str(exc)
     raise LibraryMissing("kubernetes", reason)
-
-
-def _api_client(connection: Connection) -> Any:
-    try:
-        from kubernetes import client, config
-    except ImportError as exc:
-        raise LibraryMissing("kubernetes", str(exc)) from exc
-    if connection.host:
-        settings = client.Configuration()
-        settings.host = connection.host.rstrip("/")
-        settings.api_key = {"authorization": f"Bearer {connection.api_key}"} if connection.api_key else {}
-        settings.ssl_ca_cert = connection.ca_cert or None
-        if connection.ca_cert and not Path(connection.ca_cert).is_file():
-            raise InputError(f"There is no CA certificate at {connection.ca_cert} (ca_cert).")
-        return client.ApiClient(settings)
-    path = Path(connection.kubeconfig or "~/.kube/config").expanduser()
-    if not path.is_file():
-        raise InputError(
-            f"There is no kubeconfig at {path}. Set kubeconfig (in the inventory: bytebot_kubeconfig) "
-            "to the cluster's kubeconfig, or give host and api_key."
-        )
-    try:
-        whose = f"The kubeconfig {path} is not usable: it"  # its text is never repeated, for a token stands in it
-        if not isinstance(yaml_text.load(path.read_text(encoding="utf-8"), whose), dict):
-            raise InputError(f"{whose} holds no keys and values.")
-        return config.new_client_from_config(config_file=str(path), context=connection.context or None)
-    except PermissionError as exc:
-        raise InputError(f"The kubeconfig {path} cannot be read: {exc.strerror}.") from exc
-    except config.ConfigException as exc:
-        raise InputError(_kubeconfig_problem(path, connection.context, str(exc))) from exc
-    except (ValueError, TypeError, KeyError, AttributeError, OSError) as exc:
-        raise InputError(f"The kubeconfig {path} is not usable: {_first_line(str(exc))}.") from exc
-
-
-def _kubeconfig_problem(path: Path, context: str, message: str) -> str:
-    if context and "Expected object with name" in message:
-        names = ", ".join(sorted(_context_names(path))) or "none"
-        return f"The kubeconfig {path} has no context {context}. It has: {names}."
-    return f"The kubeconfig {path} is not usable: {_first_line(message)}."
-
-
-def _context_names(path: Path) -> list[str]:
-    loaded = yaml_text.load(path.read_text(encoding="utf-8"), f"The kubeconfig {path}") or {}
-    return [str(item.get("name")) for item in loaded.get("contexts") or []]
 
 
 # Admission answers 403 as RBAC does: `… is forbidden: User "x" cannot list resource …` is RBAC's, and these are not.
@@ -463,6 +400,15 @@ def _error(status: int, what: str, body: str, where: str) -> Exception:
             "It is busy, or something between is: try again."
         )
     return Refused(f"The Kubernetes API refused to {what} ({status}): {message}.")
+
+
+def _api_exceptions() -> tuple[Any, ...]:
+    """What the Kubernetes client raises, where it is in use."""
+    if "kubernetes" not in sys.modules:
+        return ()
+    from kubernetes.client.exceptions import ApiException
+
+    return (ApiException,)
 
 
 def _is_failure(body: str) -> bool:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -100,11 +101,8 @@ def _forget_credentials() -> None:
 
     It does so itself when its process ends as usual, which the controller's workers do not.
     """
-    try:
-        from kubernetes.config import kube_config
-    except ImportError:
-        return
-    kube_config._cleanup_temp_files()
+    if kube_config := sys.modules.get("kubernetes.config.kube_config"):
+        kube_config._cleanup_temp_files()
 
 
 def _whole(name: str, given: Any, least: int, most: int) -> int:

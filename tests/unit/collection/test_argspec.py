@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from ansible_collections.bytebot.production.plugins.doc_fragments import cluster, results, web
-from ansible_collections.bytebot.production.plugins.module_utils import argspec
+from ansible_collections.bytebot.production.plugins.module_utils import argspec, argspec_http
 from ansible_collections.bytebot.production.plugins.module_utils.checks import health, ingress
 from ansible_collections.bytebot.production.plugins.modules import health_probe, ingress_check
 
@@ -47,7 +47,7 @@ def same(spec: dict[str, Any], options: dict[str, Any], where: str = "") -> None
 
 @pytest.mark.parametrize(
     ("spec", "fragment"),
-    [(argspec.CLUSTER_ARGS, cluster), (argspec.HTTP_ARGS, web), (argspec.ONLY_ARGS, results)],
+    [(argspec.CLUSTER_ARGS, cluster), (argspec_http.HTTP_ARGS, web), (argspec.ONLY_ARGS, results)],
 )
 def test_fragments(spec: dict[str, Any], fragment: ModuleType) -> None:
     same(spec, fragment_options(fragment))
@@ -75,4 +75,4 @@ def test_connection_of() -> None:
 
 def test_http_of() -> None:
     given = {"base_url": "https://a.test/", "allowed_hosts": ["a.test"], "timeout": 1.0, "resolve": {"a.test": "::1"}}
-    assert argspec.http_of(given).url_of("/x") == "https://a.test/x"
+    assert argspec_http.http_of(given).url_of("/x") == "https://a.test/x"

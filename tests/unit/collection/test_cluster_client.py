@@ -21,7 +21,8 @@ import pytest
 import yaml
 
 from ansible_collections.bytebot.production.plugins.module_utils.clients import cluster as under_test
-from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster, Connection
+from ansible_collections.bytebot.production.plugins.module_utils.clients.access import Connection
+from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
 from ansible_collections.bytebot.production.plugins.module_utils.errors import (
     CollectionError,
     CredentialsRefused,
@@ -430,7 +431,8 @@ def test_a_backend_that_never_answers_is_told_from_an_api_server_that_is_away(
 def test_kinds_that_need_no_look_up_are_where_kubernetes_has_them(cluster: Cluster) -> None:
     """Only these are not in a namespace; each plural is the kind's (Kubernetes API reference)."""
     everywhere = {kind for (_version, kind), (_plural, namespaced) in under_test._CORE_PATHS.items() if not namespaced}
-    assert everywhere == {"Namespace", "Node", "IngressClass", "PersistentVolume", "StorageClass"}
+    cluster_wide = {"ClusterRole", "ClusterRoleBinding", "IngressClass", "Namespace", "Node", "PersistentVolume"}
+    assert everywhere == cluster_wide | {"StorageClass"}
     for (version, kind), (plural, namespaced) in under_test._CORE_PATHS.items():
         ending = {"s": "es", "y": "ies"}.get(kind[-1], "s")
         assert plural == (kind.lower().removesuffix("y") if ending == "ies" else kind.lower()) + ending

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Connection
+from ansible_collections.bytebot.production.plugins.module_utils.clients.access import Connection
 from ansible_collections.bytebot.production.plugins.module_utils.errors import (
     CommandFailed,
     InputError,

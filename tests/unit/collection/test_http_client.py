@@ -11,76 +11,18 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from ansible_collections.bytebot.production.plugins.module_utils.clients import tls
 from ansible_collections.bytebot.production.plugins.module_utils.clients.http import Answer, Http
 from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError, Unreachable
+from tests.unit.collection.throwaway_ca import DAY, Authority
 
 NAME = "api.bytebot.test"
-DAY = timedelta(days=1)
-
-
-@dataclass
-class Authority:
-    """A throw-away CA."""
-
-    folder: Path
-    key: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
-
-    def __post_init__(self) -> None:
-        self.name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "throw-away CA")])
-        self.file = self.folder / "ca.crt"
-        self.file.write_bytes(_pem(self._build(self.name, self.key, (), -DAY, 9 * DAY, ca=True)))
-
-    def issue(self, host: str = NAME, start: timedelta = -DAY, end: timedelta = DAY) -> Path:
-        """A file with key and certificate for a host, valid between two times counted from now."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host)])
-        path = self.folder / f"{host}-{abs(hash((start, end)))}.pem"
-        private = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        path.write_bytes(private + _pem(self._build(subject, key, (host,), start, end)))
-        return path
-
-    def _build(
-        self,
-        subject: x509.Name,
-        key: ec.EllipticCurvePrivateKey,
-        hosts: tuple[str, ...],
-        start: timedelta,
-        end: timedelta,
-        *,
-        ca: bool = False,
-    ) -> x509.Certificate:
-        now = datetime.now(UTC)
-        builder = (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(self.name)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now + start)
-            .not_valid_after(now + end)
-            .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
-        )
-        if hosts:
-            names = x509.SubjectAlternativeName([x509.DNSName(host) for host in hosts])
-            builder = builder.add_extension(names, critical=False)
-        return builder.sign(self.key, hashes.SHA256())
-
-
-def _pem(cert: x509.Certificate) -> bytes:
-    return cert.public_bytes(serialization.Encoding.PEM)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -188,7 +130,7 @@ def test_an_answer_has_status_headers_body_time_and_address(serve: Serve) -> Non
 
 
 def test_resolve_keeps_the_name_in_host_sni_and_verification(serve: Serve, authority: Authority) -> None:
-    port = serve(authority.issue())
+    port = serve(authority.issue(NAME))
     answer = secure(port, authority).get("/echo")
     assert answer.status == 200, answer.failure
     assert f"Host: {NAME}:{port}" in answer.body
@@ -242,7 +184,7 @@ def test_a_bad_certificate_is_named(
 
 
 def test_an_unknown_ca_is_named(serve: Serve, authority: Authority) -> None:
-    assert _failure(secure(serve(authority.issue()), None).get("/")) == ("tls", "unknown_ca")
+    assert _failure(secure(serve(authority.issue(NAME)), None).get("/")) == ("tls", "unknown_ca")
 
 
 def test_plain_http_on_a_tls_port_is_a_handshake_failure(serve: Serve, authority: Authority) -> None:
@@ -374,7 +316,7 @@ def at(port: int, authority: Authority | None = None) -> tls.Server:
 
 
 def test_a_handshake_shows_the_certificate(serve: Serve, authority: Authority) -> None:
-    seen = tls.handshake(at(serve(authority.issue()), authority))
+    seen = tls.handshake(at(serve(authority.issue(NAME)), authority))
     assert seen.verified and seen.why == "" and seen.protocol == "TLSv1.3" and seen.cipher
     leaf = seen.leaf
     assert (leaf.subject, leaf.issuer, leaf.names) == (f"CN={NAME}", "CN=throw-away CA", (NAME,))
@@ -399,7 +341,7 @@ def test_a_certificate_that_does_not_verify_is_still_shown(
 
 
 def test_old_versions_are_found(serve: Serve, authority: Authority) -> None:
-    pem = authority.issue()
+    pem = authority.issue(NAME)
     assert tls.accepted(at(serve(pem, ssl.TLSVersion.TLSv1))) == dict.fromkeys(tls.VERSIONS, True)
     modern = tls.accepted(at(serve(pem, ssl.TLSVersion.TLSv1_2)))
     assert modern == {"TLSv1.0": False, "TLSv1.1": False, "TLSv1.2": True, "TLSv1.3": True}
