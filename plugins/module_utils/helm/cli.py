@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ansible_collections.bytebot.production.plugins.module_utils.errors import (
+    CollectionError,
     CommandFailed,
     InputError,
     ProgramMissing,
@@ -167,6 +169,27 @@ class HelmCli:
         self.processes += 1
         command = [self.binary, *arguments, *self.target.arguments()]
         return self.runner(command, stdin, self._environment(), should_stop)
+
+    def begin(self, *arguments: str) -> Callable[[], Completed]:
+        """Start helm and go on; what is returned waits for its end, and raises what :meth:`call` raises."""
+        ended: list[Completed | CollectionError] = []
+
+        def run() -> None:
+            try:
+                ended.append(self.call(*arguments))
+            except CollectionError as exc:
+                ended.append(exc)
+
+        thread = threading.Thread(target=run, name=f"helm {arguments[0]}")
+        thread.start()
+
+        def end() -> Completed:
+            thread.join()
+            if isinstance(ended[0], CollectionError):
+                raise ended[0]
+            return ended[0]
+
+        return end
 
     def call_json(self, *arguments: str, stdin: str | None = None) -> Any:
         """Run helm with ``--output json`` and parse what it prints."""

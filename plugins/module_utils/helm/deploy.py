@@ -78,6 +78,7 @@ class Deployer:
 
         :param check_mode: ask the API server (admission included) what would happen, and change nothing.
         """
+        self._work.ask_version()
         wanted.values.teach(self._work.redactor)
         self._chart = wanted.digests
         with self._work.alone(wanted.name, wanted.namespace, "helm_release", check_mode=check_mode):

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,6 +19,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.errors import (
     InputError,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.helm.cli import (
+    Completed,
     HelmCli,
     clean_stderr,
     parse_version,
@@ -94,6 +95,7 @@ class ReleaseWork:
         self.exclusion = Exclusion(False, "nobody was kept out yet", seen=False)
         self.recovered: Recovered | None = None
         self._lease: ReleaseLease | None = None
+        self._asked_version: Callable[[], Completed] | None = None
         self._version: tuple[int, int, int] | None = None
         self._recover_after_s = patience.timeout_s if recover_after_s is None else recover_after_s
 
@@ -112,10 +114,16 @@ class ReleaseWork:
             self._lease = lease if self.exclusion.held else None
             yield
 
+    def ask_version(self) -> Callable[[], Completed]:
+        """Let helm say its version while other things are done."""
+        if self._asked_version is None:
+            self._asked_version = self.helm.begin("version", "--short")
+        return self._asked_version
+
     def version(self) -> tuple[int, int, int]:
         """The version of helm, which is new enough; asked once."""
         if self._version is None:
-            self._version = parse_version(self.helm.call("version", "--short").stdout)
+            self._version = parse_version(self.ask_version()().stdout)
             require_supported(self._version)
         return self._version
 
