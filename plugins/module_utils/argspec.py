@@ -22,6 +22,16 @@ CLUSTER_ARGS: Spec = {
     "ca_cert": {"type": "path"},
 }
 
+# doc_fragments/chart.py
+CHART_ARGS: Spec = {
+    "repository": {"type": "str"},
+    "version": {"type": "str"},
+    "chart_digest": {"type": "str"},
+    "verify": {"type": "bool", "default": False},
+    "keyring": {"type": "path"},
+    "plain_http": {"type": "bool", "default": False},
+}
+
 # doc_fragments/results.py
 ONLY_ARGS: Spec = {"only": {"type": "list", "elements": "str", "default": []}}
 

@@ -33,12 +33,14 @@ from ansible_collections.bytebot.production.plugins.module_utils.errors import (
     NotThere,
     ProgramMissing,
     Refused,
+    Unreachable,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.helm.cli import (
     UNVALIDATED,
     HelmCli,
     parse_version,
 )
+from ansible_collections.bytebot.production.plugins.module_utils.helm.fetch import Chart
 from ansible_collections.bytebot.production.plugins.module_utils.helm.release import (
     DRIVERS,
     Release,
@@ -64,7 +66,7 @@ WATCHING = 4  # the major version of helm that waits by watching
 class Scope:
     """What is looked at, and what is asked of it.
 
-    :param chart: folder or archive of the chart; empty where none is given.
+    :param chart: brings the chart, by helm where it comes from the network; None where none is given.
     :param probe: how a scratch claim is made; None where none may be, for the reason in ``no_probe``.
     :param namespace_labels: the labels that the namespace must have; :param check_mode: whether nothing may be made.
     :param only: the controls that are judged; empty for all.
@@ -72,7 +74,7 @@ class Scope:
 
     namespace: str
     release: str
-    chart: str = ""
+    chart: Callable[[HelmCli], Chart] | None = None
     values: Values = field(default_factory=Values)
     minimum_version: str = "1.25"
     minimum_cpu: str = "16"
@@ -215,15 +217,19 @@ def _rendered(cli: HelmCli | None, scope: Scope, redactor: Redactor) -> Rendered
     """The release as helm renders it on the server; nothing is stored."""
     if cli is None:
         return Rendered(problem="there is no helm that could render it")
+    if scope.chart is None:
+        return Rendered(problem="no chart is given")
     scope.values.teach(redactor)
-    arguments = ["upgrade", scope.release, scope.chart, "--install", "--dry-run=server", UNVALIDATED]
     try:
+        chart = scope.chart(cli)
+        arguments = ["upgrade", scope.release, chart.path, "--install", "--dry-run=server", UNVALIDATED]
         raw = cli.call_json(*arguments, *scope.values.upgrade_arguments(), stdin=scope.values.stdin())
-    except CommandFailed as exc:
+    except (CommandFailed, Refused, Unreachable) as exc:
         return Rendered(problem=exc.sentence.rstrip("."))
     release = Release.from_helm(raw)
     learn_secrets(redactor, (*release.objects, *release.hooks))
-    return Rendered(release.objects, release.operating_hooks, values_digest=release.values_digest)
+    digests = {**chart.digests(), "values": release.values_digest}
+    return Rendered(release.objects, release.operating_hooks, digests=digests)
 
 
 # ---------------------------------------------------------------------------- access

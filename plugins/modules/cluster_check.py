@@ -31,6 +31,7 @@ description:
     and LimitRanges.
   - A control that does not hold is a result, not a failure of the module. So is a helm that is missing.
 extends_documentation_fragment:
+  - bytebot.production.chart
   - bytebot.production.cluster
   - bytebot.production.results
 options:
@@ -43,7 +44,7 @@ options:
     type: str
     required: true
   chart:
-    description: Folder or archive of the chart.
+    description: Folder or archive of the chart; its name in O(repository); or an C(oci://) reference.
     type: path
   values_files:
     description: Values files in their order; a later one wins.
@@ -183,11 +184,13 @@ api_requests:
   type: int
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.bytebot.production.plugins.module_utils.argspec import (
+    CHART_ARGS,
     CLUSTER_ARGS,
     ONLY_ARGS,
     connection_of,
@@ -199,8 +202,8 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.workload
 from ansible_collections.bytebot.production.plugins.module_utils.clients.access import Connection
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
 from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError
-from ansible_collections.bytebot.production.plugins.module_utils.helm.chart import chart_digest
 from ansible_collections.bytebot.production.plugins.module_utils.helm.cli import HelmCli, chart_path, find_helm
+from ansible_collections.bytebot.production.plugins.module_utils.helm.fetch import Chart, Source, chart_of
 from ansible_collections.bytebot.production.plugins.module_utils.helm.values import Values
 from ansible_collections.bytebot.production.plugins.module_utils.judge import known_only, results_of
 from ansible_collections.bytebot.production.plugins.module_utils.kubeconfig import target_of
@@ -211,6 +214,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.scratch_claim i
 from ansible_collections.bytebot.production.plugins.module_utils.secret.hide import take
 
 ARGUMENTS: dict[str, Any] = {
+    **CHART_ARGS,
     **CLUSTER_ARGS,
     **ONLY_ARGS,
     "namespace": {"type": "str", "required": True},
@@ -240,8 +244,7 @@ def judge_cluster(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
     cluster = Cluster(connection, module.tmpdir)
     facts = observe(cluster, lambda: _helm(module, connection), _scope(module, inline), redactor)
     results = results_of(CHECKS.judge(facts, given["only"]), redactor)
-    values = facts.rendered.values_digest if facts.rendered else ""
-    digests = {"chart": chart_digest(str(chart_path(given["chart"]))) if values else "", "values": values}
+    digests = {"chart": "", "values": "", **(facts.rendered.digests if facts.rendered else {})}
     return {"changed": False, "api_requests": cluster.requests, "digests": digests, **results}
 
 
@@ -262,7 +265,7 @@ def _scope(module: AnsibleModule, inline: dict[str, Any]) -> Scope:
     return Scope(
         namespace=given["namespace"],
         release=given["release"],
-        chart=str(chart_path(given["chart"])) if given["chart"] else "",
+        chart=_chart(given, module.tmpdir) if given["chart"] else None,
         values=Values.checked(given["values_files"], inline),
         minimum_version=given["minimum_version"],
         minimum_cpu=given["minimum_cpu"],
@@ -273,6 +276,14 @@ def _scope(module: AnsibleModule, inline: dict[str, Any]) -> Scope:
         check_mode=module.check_mode,
         only=tuple(given["only"]),
     )
+
+
+def _chart(given: dict[str, Any], private_dir: str) -> Callable[[HelmCli], Chart]:
+    """Brings the chart when helm is known; what can be seen to be wrong is told before anything is asked."""
+    source = Source.checked(given)
+    if not source.remote:
+        chart_path(source.chart)
+    return lambda helm: chart_of(source, helm, private_dir)
 
 
 def main() -> None:

@@ -22,6 +22,7 @@ description:
     C(deployment.validation.environment) and C(deployment.validation.security_context).
   - A control that does not hold is a result, not a failure of the module.
 extends_documentation_fragment:
+  - bytebot.production.chart
   - bytebot.production.cluster
   - bytebot.production.results
 options:
@@ -34,7 +35,10 @@ options:
     type: str
     required: true
   chart:
-    description: Folder or archive of the chart.
+    description:
+      - Folder or archive of the chart; its name in O(repository); or an C(oci://) reference, with O(version) or with a
+        digest (C(oci://host/path@sha256:…)).
+      - A chart from the network is fetched once, into a private folder that goes with the task.
     type: path
     required: true
   values_files:
@@ -189,6 +193,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.bytebot.production.plugins.module_utils.argspec import (
+    CHART_ARGS,
     CLUSTER_ARGS,
     ONLY_ARGS,
     connection_of,
@@ -209,6 +214,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.helm.cli import
     parse_version,
     require_supported,
 )
+from ansible_collections.bytebot.production.plugins.module_utils.helm.fetch import Source, chart_of
 from ansible_collections.bytebot.production.plugins.module_utils.helm.values import Values
 from ansible_collections.bytebot.production.plugins.module_utils.judge import known_only, results_of
 from ansible_collections.bytebot.production.plugins.module_utils.kubeconfig import target_of
@@ -220,6 +226,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.redact import R
 from ansible_collections.bytebot.production.plugins.module_utils.secret.hide import take
 
 ARGUMENTS: dict[str, Any] = {
+    **CHART_ARGS,
     **CLUSTER_ARGS,
     **ONLY_ARGS,
     "name": {"type": "str", "required": True},
@@ -254,21 +261,23 @@ def judge_chart(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
     redactor.learn(connection.api_key)
     inline = take(module, "values")
     given["values"] = redactor.data(inline)
-    chart, values = str(chart_path(given["chart"])), Values.checked(given["values_files"], inline)
+    source, values = Source.checked(given), Values.checked(given["values_files"], inline)
+    local = "" if source.remote else str(chart_path(source.chart))
     cluster, target = Cluster(connection, module.tmpdir), target_of(connection, given["namespace"], module.tmpdir)
     try:
         helm = HelmCli(find_helm(given["binary_path"] or ""), target)
         require_supported(parse_version(helm.call("version", "--short").stdout))
     except (ProgramMissing, CommandFailed, InputError) as exc:  # a finding of cluster_check; here nothing is known
         results = CHECKS.pending(exc.sentence, "Install a helm that is supported.", given["only"])
-        nothing = {"chart": chart_digest(chart), "values": ""}
+        nothing = {"chart": chart_digest(local) if local else "", "values": ""}
         return {"changed": False, "images": [], "objects": {}, "digests": nothing, **results_of(results, redactor)}
-    facts = observe(cluster, helm, redactor, _scope(given, chart, values))
+    chart = chart_of(source, helm, module.tmpdir)
+    facts = observe(cluster, helm, redactor, _scope(given, chart.path, values))
     return {
         "changed": False,
         "images": images(facts.objects),
         "objects": digests(facts.objects, facts.namespace),
-        "digests": {"chart": chart_digest(facts.chart), "values": facts.values_digest},
+        "digests": {**chart.digests(), "values": facts.values_digest},
         **results_of(CHECKS.judge(facts, given["only"]), redactor),
     }
 

@@ -26,6 +26,7 @@ description:
   - A revision that a killed helm left pending is marked as failed, and the work goes on, where it is sure that nobody
     works on it - its holder's Lease has run out, and the record is older than a Lease lasts.
 extends_documentation_fragment:
+  - bytebot.production.chart
   - bytebot.production.cluster
 options:
   name:
@@ -50,30 +51,6 @@ options:
       - A chart from the network is fetched once, into a private folder that goes with the task, so that what is
         compared, rendered and deployed are the same bytes. Nothing else reaches the network.
     type: path
-  repository:
-    description:
-      - URL of the chart repository that holds O(chart). Credentials do not belong in it; helm takes them from the files
-        that E(HELM_REGISTRY_CONFIG) and E(HELM_REPOSITORY_CONFIG) name.
-    type: str
-  version:
-    description: Version of a chart from a repository or registry. Needed there, unless the reference has a digest.
-    type: str
-  chart_digest:
-    description:
-      - SHA-256 that the chart must have, else nothing is done. Either C(chart) of RV(digests), which is over the files
-        and the same for a folder and its archive, or that of the archive, as a repository's index gives it.
-    type: str
-  verify:
-    description: Check the signature of the chart's archive by the provenance file beside it.
-    type: bool
-    default: false
-  keyring:
-    description: Public keys for O(verify). Helm's own default where it is not set.
-    type: path
-  plain_http:
-    description: Speak to an OCI registry without TLS, as to one on this machine.
-    type: bool
-    default: false
   values_files:
     description: Values files in their order; a later one wins. Helm reads them itself, so types mean what Helm says.
     type: list
@@ -319,7 +296,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.bytebot.production.plugins.module_utils.argspec import CLUSTER_ARGS, connection_of
+from ansible_collections.bytebot.production.plugins.module_utils.argspec import CHART_ARGS, CLUSTER_ARGS, connection_of
 from ansible_collections.bytebot.production.plugins.module_utils.checks.release import not_rolled_out
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
 from ansible_collections.bytebot.production.plugins.module_utils.errors import RolloutFailed, TimedOut
@@ -339,16 +316,11 @@ from ansible_collections.bytebot.production.plugins.module_utils.secret.hide imp
 
 ARGUMENTS: dict[str, Any] = {
     **CLUSTER_ARGS,
+    **CHART_ARGS,
     "name": {"type": "str", "required": True},
     "namespace": {"type": "str", "required": True},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "chart": {"type": "path"},
-    "repository": {"type": "str"},
-    "version": {"type": "str"},
-    "chart_digest": {"type": "str"},
-    "verify": {"type": "bool", "default": False},
-    "keyring": {"type": "path"},
-    "plain_http": {"type": "bool", "default": False},
     "values_files": {"type": "list", "elements": "path", "default": []},
     "values": {"type": "dict", "default": {}, "no_log": True},  # there may be secrets inside; the rest is put back
     "create_namespace": {"type": "bool", "default": False},

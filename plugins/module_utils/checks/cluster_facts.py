@@ -52,13 +52,13 @@ class HelmFacts:
 class Rendered:
     """The release as it would be deployed; ``problem`` where it cannot be rendered.
 
-    :param values_digest: SHA-256 over the values as helm merged them.
+    :param digests: SHA-256 over the chart's files, its archive, and the values as helm merged them.
     """
 
     objects: tuple[Object, ...] = ()
     hooks: tuple[Object, ...] = ()
     problem: str = ""
-    values_digest: str = ""
+    digests: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.bytebot.production.plugins.doc_fragments import cluster, results, web
+from ansible_collections.bytebot.production.plugins.doc_fragments import chart, cluster, results, web
 from ansible_collections.bytebot.production.plugins.module_utils import argspec, argspec_http
 from ansible_collections.bytebot.production.plugins.module_utils.checks import health, ingress
 from ansible_collections.bytebot.production.plugins.modules import health_probe, ingress_check
 
-FRAGMENTS = {"cluster": cluster, "web": web, "results": results}
+FRAGMENTS = {"chart": chart, "cluster": cluster, "web": web, "results": results}
 WORDS = ("type", "elements", "required", "default", "choices")
 
 
@@ -47,7 +47,12 @@ def same(spec: dict[str, Any], options: dict[str, Any], where: str = "") -> None
 
 @pytest.mark.parametrize(
     ("spec", "fragment"),
-    [(argspec.CLUSTER_ARGS, cluster), (argspec_http.HTTP_ARGS, web), (argspec.ONLY_ARGS, results)],
+    [
+        (argspec.CHART_ARGS, chart),
+        (argspec.CLUSTER_ARGS, cluster),
+        (argspec_http.HTTP_ARGS, web),
+        (argspec.ONLY_ARGS, results),
+    ],
 )
 def test_fragments(spec: dict[str, Any], fragment: ModuleType) -> None:
     same(spec, fragment_options(fragment))

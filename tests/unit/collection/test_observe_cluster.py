@@ -16,6 +16,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.cluster 
 from ansible_collections.bytebot.production.plugins.module_utils.checks.preparation import ENFORCE
 from ansible_collections.bytebot.production.plugins.module_utils.errors import NotPermitted, ProgramMissing, Refused
 from ansible_collections.bytebot.production.plugins.module_utils.helm.cli import Completed, HelmCli
+from ansible_collections.bytebot.production.plugins.module_utils.helm.fetch import Chart
 from ansible_collections.bytebot.production.plugins.module_utils.observe_cluster import Scope, observe
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
 from ansible_collections.bytebot.production.plugins.module_utils.scratch_claim import LABELS, Probe, try_class
@@ -223,7 +224,7 @@ def test_volumes_made_by_hand_are_not_tried() -> None:
 
 # ---------------------------------------------------------------------- the observation
 
-SCOPE = Scope(SHOP, "bytebot", chart="./chart", no_probe="it needs a probe.")
+SCOPE = Scope(SHOP, "bytebot", chart=lambda _helm: Chart("./chart", "c0ffee"), no_probe="it needs a probe.")
 
 
 def whole() -> Kubernetes:
