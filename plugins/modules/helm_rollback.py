@@ -233,7 +233,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.bytebot.production.plugins.module_utils.argspec import CLUSTER_ARGS, connection_of
-from ansible_collections.bytebot.production.plugins.module_utils.checks.release import not_rolled_out
+from ansible_collections.bytebot.production.plugins.module_utils.checks.watched import not_rolled_out
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
 from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError, RolloutFailed, TimedOut
 from ansible_collections.bytebot.production.plugins.module_utils.helm.cli import HelmCli, find_helm

@@ -13,7 +13,6 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.rollout 
 from ansible_collections.bytebot.production.plugins.module_utils.judge import Checks
 from ansible_collections.bytebot.production.plugins.module_utils.model import (
     Evidence,
-    Result,
     Verdict,
     failed,
     inconclusive,
@@ -107,14 +106,6 @@ def rolled_out(facts: ReleaseFacts) -> Verdict:
     return passed(
         f"Every workload is rolled out ({len(facts.workloads)}){idle}; no restart within {facts.quiet_s:g} s.", seen
     )
-
-
-def not_rolled_out(sentence: str, seen: Mapping[str, Any]) -> Result:
-    """The result of a roll-out that was watched and has failed, from what the watch reports of it."""
-    causes = seen.get("causes") or []
-    evidence = Evidence("the roll-out, watched", {"causes": causes, "waiting": seen.get("waiting") or []})
-    remedy = causes[0]["remedy"] if causes else "Give it more time, or mend what it waits for."
-    return Result("deployment.execution.pods", failed(sentence, remedy, evidence), utc_now(), 0.0)
 
 
 def _unfinished(facts: ReleaseFacts) -> tuple[str, str] | None:

@@ -78,7 +78,6 @@ class Deployer:
 
         :param check_mode: ask the API server (admission included) what would happen, and change nothing.
         """
-        self._work.ask_version()
         wanted.values.teach(self._work.redactor)
         self._chart = wanted.digests
         with self._work.alone(wanted.name, wanted.namespace, "helm_release", check_mode=check_mode):
@@ -87,8 +86,8 @@ class Deployer:
     def _present(self, wanted: Wanted, check_mode: bool, wait: bool) -> dict[str, Any]:
         work = self._work
         with work.phases.phase("read"):
-            version = work.version()
-            _check_version(version, wanted)
+            if wanted.take_ownership:
+                _check_version(work.version())
             known = work.recovered_history(wanted.name, wanted.namespace, check_mode=check_mode)
         with work.phases.phase("render"):
             rendered = self._render(wanted, known)
@@ -102,6 +101,8 @@ class Deployer:
             left = left_behind(work.cluster, known, rendered.objects, wanted.namespace)
             plan = plan.deleting(left.removable, left.claims)
             remarks = {"remarks": [*_remarks(known, rendered, wanted), *left.remarks]}
+        if plan.changed and not check_mode:
+            work.ask_version()
         work.tell(_what_is_done(wanted.name, known, plan, check_mode=check_mode))
         work.story = RolloutStory(work.tell, wanted.namespace)
         work.story.expect(plan.change.created)
@@ -117,7 +118,7 @@ class Deployer:
             return self._result(plan, known[0] if not plan.changed else rendered) | remarks
         try:
             with work.phases.phase("apply"):
-                before = self._upgrade(wanted, known, rendered, plan, version, wait=wait)
+                before = self._upgrade(wanted, known, rendered, plan, wait=wait)
             if wait:
                 work.wait(rendered.objects, wanted.namespace, before)
         except (RolloutFailed, TimedOut, CommandFailed) as exc:
@@ -166,7 +167,11 @@ class Deployer:
         arguments = [*verb, wanted.name, wanted.chart, *([] if pending else ["--install"]), "--dry-run=server"]
         arguments += wanted.values.arguments() if pending else wanted.values.upgrade_arguments()
         arguments += [UNVALIDATED, *_common_arguments(wanted)]
-        return Release.from_helm(self._work.helm.call_json(*arguments, stdin=wanted.values.stdin()))
+        try:
+            return Release.from_helm(self._work.helm.call_json(*arguments, stdin=wanted.values.stdin()))
+        except CommandFailed:
+            self._work.version()  # one that is too old has another reason
+            raise
 
     def _upgrade(
         self,
@@ -174,7 +179,6 @@ class Deployer:
         known: list[Release],
         rendered: Release,
         plan: Plan,
-        version: tuple[int, int, int],
         *,
         wait: bool,
     ) -> RolloutWatch:
@@ -191,7 +195,7 @@ class Deployer:
         arguments += [] if rendered.hooks or plan.not_asked else [UNVALIDATED]
         arguments += ["--wait"] if wait else []
         on_server = known[0].apply_method == "ssa" if known else True
-        if version >= SERVER_SIDE_SINCE and plan.drifted and on_server:
+        if work.version() >= SERVER_SIDE_SINCE and plan.drifted and on_server:
             arguments.append("--force-conflicts")  # helm 4 applies on the server: drift has another field owner
         hooks = watchable(rendered.deploy_hooks, wanted.namespace)
         try:
@@ -248,8 +252,8 @@ def _common_arguments(wanted: Wanted) -> list[str]:
     return [*(["--take-ownership"] if wanted.take_ownership else []), *(["--skip-crds"] if wanted.skip_crds else [])]
 
 
-def _check_version(version: tuple[int, int, int], wanted: Wanted) -> None:
-    if wanted.take_ownership and version < TAKES_OWNERSHIP_SINCE:
+def _check_version(version: tuple[int, int, int]) -> None:
+    if version < TAKES_OWNERSHIP_SINCE:
         raise InputError("take_ownership needs Helm 3.17 or newer, or 4.")
 
 

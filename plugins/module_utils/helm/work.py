@@ -123,8 +123,9 @@ class ReleaseWork:
     def version(self) -> tuple[int, int, int]:
         """The version of helm, which is new enough; asked once."""
         if self._version is None:
-            self._version = parse_version(self.ask_version()().stdout)
-            require_supported(self._version)
+            version = parse_version(self.ask_version()().stdout)
+            require_supported(version)
+            self._version = version
         return self._version
 
     def history(self, release: str, namespace: str) -> list[Release]:
@@ -154,6 +155,7 @@ class ReleaseWork:
                 f"another helm works on it, or was killed. {problem} If none works on it, end it with: "
                 f"helm {verb} {latest.name} --namespace {latest.namespace}."
             )
+        self.version()  # only a helm that is supported is let go on
         self.recovered = Recovered(latest.revision, latest.status, latest.updated, self.exclusion.dead)
         if check_mode:
             return known

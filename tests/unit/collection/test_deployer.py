@@ -113,7 +113,7 @@ def test_an_install() -> None:
     out = shop.present()
     assert (out["changed"], out["reasons"]) == (True, ["the release is not there"])
     assert out["changes"]["created"] == ["Deployment shop/api"]
-    assert shop.helm.verbs() == ["version", "render", "upgrade"]
+    assert shop.helm.verbs() == ["render", "version", "upgrade"]
     assert (out["helm_processes"], out["release"]["revision"], out["release"]["status"]) == (3, 1, "deployed")
     assert out["release"]["images"] == ["registry/api:1"]
     assert set(out["seconds"]) == {"read", "render", "compare", "apply", "wait"}
@@ -123,7 +123,7 @@ def test_a_second_run_changes_nothing() -> None:
     shop = Shop(live_api(), known=[rendered(chart_api())])
     out = shop.present()
     assert (out["changed"], out["reasons"]) == (False, [])
-    assert shop.helm.verbs() == ["version", "render"]
+    assert shop.helm.verbs() == ["render"]
     assert out["release"]["revision"] == 1
 
 
@@ -161,7 +161,7 @@ def test_helm_validates_what_the_dry_run_does_not_ask_about(hooks: tuple[Object,
     shop.render(chart_api(), hooks=hooks)
     shop.present()
     assert ("--disable-openapi-validation" not in shop.helm.calls[-1]) == validated
-    assert "--disable-openapi-validation" in shop.helm.calls[1]
+    assert "--disable-openapi-validation" in shop.helm.calls[0]
 
 
 def test_arguments_of_an_upgrade() -> None:
@@ -200,7 +200,7 @@ def test_check_mode_changes_nothing_and_says_what_would_be() -> None:
     shop.render(chart_api("registry/api:2"), revision=2)
     out = shop.present(check_mode=True)
     assert (out["changed"], out["release"]["revision"]) == (True, 2)
-    assert shop.helm.verbs() == ["version", "render"]
+    assert shop.helm.verbs() == ["render"]
 
 
 @pytest.mark.parametrize("known", [[], [rendered(chart_api())]])
@@ -209,7 +209,7 @@ def test_check_mode_is_refused_where_admission_would_refuse(known: list[Object])
     shop.cluster.refuses["Deployment"] = Refused("violates the policy.")
     with pytest.raises(Refused, match=r"would refuse the release: Deployment shop/api: violates the policy"):
         shop.present(check_mode=True)
-    assert shop.helm.verbs() == ["version", "render"]
+    assert shop.helm.verbs() == ["render"]
 
 
 def test_check_mode_waits_for_no_change_that_it_does_not_make() -> None:
@@ -296,11 +296,23 @@ def test_a_release_at_work_is_left_alone(revisions: int, verb: str) -> None:
     shop.cluster.clock = datetime(2026, 1, 2, 3, 4, 30, tzinfo=UTC)
     with pytest.raises(InputError, match=rf"is pending-upgrade since .*helm {verb} bytebot --namespace shop"):
         shop.present()
-    assert shop.helm.verbs() == ["version"]
+    assert shop.helm.verbs() == []
 
 
 def test_an_old_helm_is_refused_before_anything_is_done() -> None:
     shop = Shop(version="v3.10.0")
+    with pytest.raises(InputError, match="too old"):
+        shop.present()
+    assert shop.helm.verbs() == ["render", "version"]
+    shop.helm.on["render"] = Completed(1, "", "Error: unknown value server")
+    with pytest.raises(InputError, match="too old"):
+        shop.present()
+
+
+def test_an_old_helm_does_not_even_mend_a_record() -> None:
+    pending = rendered(chart_api(), status="pending-upgrade")
+    shop = Shop(known=[pending], version="v3.10.0")
+    shop.cluster.clock = datetime(2027, 1, 2, 3, 4, 30, tzinfo=UTC)
     with pytest.raises(InputError, match="too old"):
         shop.present()
     assert shop.helm.verbs() == ["version"]
@@ -398,7 +410,7 @@ def test_a_failure_is_rolled_back_where_it_is_asked_for_and_stays_one() -> None:
     assert failed.value.details["rolled_back"] == {"done": True, "to": 1, "why": "it is the last good one"}
     assert failed.value.details["causes"][0]["cause"] == "image_missing"
     assert failed.value.details["release"]["description"] == "Rollback to 1: the upgrade failed"
-    assert shop.helm.verbs() == ["version", "render", "upgrade", "rollback"]
+    assert shop.helm.verbs() == ["render", "version", "upgrade", "rollback"]
 
 
 def test_a_failure_is_left_as_it_is_unless_asked() -> None:
@@ -472,9 +484,9 @@ def test_what_helm_leaves_of_crds_is_told(before: str, skip: bool, words: str) -
 
 
 def test_no_process_is_started_beyond_those_that_are_needed() -> None:
-    """A no-op two (version, one server-side dry run), an upgrade three; a chart from the network one more, its pull."""
+    """A no-op one (a server-side dry run), an upgrade three (version and itself); a pull is one more."""
     unchanged = Shop(live_api(), known=[rendered(chart_api())])
-    assert unchanged.present()["helm_processes"] == len(unchanged.helm.calls) == 2
+    assert unchanged.present()["helm_processes"] == len(unchanged.helm.calls) == 1
     upgraded = Shop(live_api(), known=[rendered(chart_api())])
     upgraded.render(chart_api("registry/api:2"), revision=2)
     upgraded.after = [live_api("registry/api:2")]

@@ -13,12 +13,12 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.release 
     CHECKS,
     Reach,
     ReleaseFacts,
-    not_rolled_out,
     running_digests,
     settled,
     youngest_s,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.checks.rollout import Signal, Status
+from ansible_collections.bytebot.production.plugins.module_utils.checks.watched import not_rolled_out
 from ansible_collections.bytebot.production.plugins.module_utils.errors import (
     NoBackend,
     NotPermitted,
