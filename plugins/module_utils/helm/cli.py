@@ -170,13 +170,13 @@ class HelmCli:
         command = [self.binary, *arguments, *self.target.arguments()]
         return self.runner(command, stdin, self._environment(), should_stop)
 
-    def begin(self, *arguments: str) -> Callable[[], Completed]:
+    def begin(self, *arguments: str, stdin: str | None = None) -> Callable[[], Completed]:
         """Start helm and go on; what is returned waits for its end, and raises what :meth:`call` raises."""
         ended: list[Completed | CollectionError] = []
 
         def run() -> None:
             try:
-                ended.append(self.call(*arguments))
+                ended.append(self.call(*arguments, stdin=stdin))
             except CollectionError as exc:
                 ended.append(exc)
 
@@ -193,12 +193,21 @@ class HelmCli:
 
     def call_json(self, *arguments: str, stdin: str | None = None) -> Any:
         """Run helm with ``--output json`` and parse what it prints."""
-        done = self.call(*arguments, "--output", "json", stdin=stdin)
-        try:
-            return json.loads(done.stdout)
-        except ValueError as exc:
-            # what it printed is not repeated: a rendered release holds Secrets
-            raise CommandFailed(f"helm {arguments[0]} printed {len(done.stdout)} characters that are no JSON.") from exc
+        return self.begin_json(*arguments, stdin=stdin)()
+
+    def begin_json(self, *arguments: str, stdin: str | None = None) -> Callable[[], Any]:
+        """Start helm with ``--output json`` and go on; what is returned waits, and parses what it printed."""
+        end = self.begin(*arguments, "--output", "json", stdin=stdin)
+
+        def parsed() -> Any:
+            text = end().stdout
+            try:
+                return json.loads(text)
+            except ValueError as exc:
+                # what it printed is not repeated: a rendered release holds Secrets
+                raise CommandFailed(f"helm {arguments[0]} printed {len(text)} characters that are no JSON.") from exc
+
+        return parsed
 
     def _environment(self) -> dict[str, str]:
         kept = {key: os.environ[key] for key in (*KEPT_ENVIRONMENT, *KEPT_HELM) if key in os.environ}

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -72,6 +73,7 @@ class Deployer:
     def __init__(self, work: ReleaseWork) -> None:
         self._work = work
         self._chart: Mapping[str, str] = {}  # its digests
+        self._begun: Callable[[], Any] = dict
 
     def present(self, wanted: Wanted, *, check_mode: bool = False, wait: bool = True) -> dict[str, Any]:
         """Install or upgrade where anything differs; return the module's result.
@@ -80,6 +82,7 @@ class Deployer:
         """
         wanted.values.teach(self._work.redactor)
         self._chart = wanted.digests
+        self._begun = self._begin_to_render(wanted)  # it changes nothing, so it need not wait for the Lease
         with self._work.alone(wanted.name, wanted.namespace, "helm_release", check_mode=check_mode):
             return self._present(wanted, check_mode, wait)
 
@@ -163,15 +166,21 @@ class Deployer:
     def _render(self, wanted: Wanted, known: list[Release]) -> Release:
         """What the chart gives with these values on this cluster; nothing is stored."""
         pending = bool(known) and known[0].pending  # in check mode only; helm renders no upgrade of it
-        verb = ["install"] if pending else ["upgrade"]
-        arguments = [*verb, wanted.name, wanted.chart, *([] if pending else ["--install"]), "--dry-run=server"]
-        arguments += wanted.values.arguments() if pending else wanted.values.upgrade_arguments()
-        arguments += [UNVALIDATED, *_common_arguments(wanted)]
+        if pending or self._work.recovered:
+            with suppress(CommandFailed):  # it was asked too early
+                self._begun()
+            self._begun = self._begin_to_render(wanted, "install" if pending else "upgrade")
         try:
-            return Release.from_helm(self._work.helm.call_json(*arguments, stdin=wanted.values.stdin()))
+            return Release.from_helm(self._begun())
         except CommandFailed:
             self._work.version()  # one that is too old has another reason
             raise
+
+    def _begin_to_render(self, wanted: Wanted, verb: str = "upgrade") -> Callable[[], Any]:
+        arguments = [verb, wanted.name, wanted.chart, *(["--install"] if verb == "upgrade" else []), "--dry-run=server"]
+        arguments += wanted.values.upgrade_arguments() if verb == "upgrade" else wanted.values.arguments()
+        arguments += [UNVALIDATED, *_common_arguments(wanted)]
+        return self._work.helm.begin_json(*arguments, stdin=wanted.values.stdin())
 
     def _upgrade(
         self,

@@ -296,14 +296,14 @@ def test_a_release_at_work_is_left_alone(revisions: int, verb: str) -> None:
     shop.cluster.clock = datetime(2026, 1, 2, 3, 4, 30, tzinfo=UTC)
     with pytest.raises(InputError, match=rf"is pending-upgrade since .*helm {verb} bytebot --namespace shop"):
         shop.present()
-    assert shop.helm.verbs() == []
+    assert shop.helm.verbs() == ["render"]
 
 
 def test_an_old_helm_is_refused_before_anything_is_done() -> None:
     shop = Shop(version="v3.10.0")
     with pytest.raises(InputError, match="too old"):
         shop.present()
-    assert shop.helm.verbs() == ["render", "version"]
+    assert sorted(shop.helm.verbs()) == ["render", "version"]
     shop.helm.on["render"] = Completed(1, "", "Error: unknown value server")
     with pytest.raises(InputError, match="too old"):
         shop.present()
@@ -315,7 +315,7 @@ def test_an_old_helm_does_not_even_mend_a_record() -> None:
     shop.cluster.clock = datetime(2027, 1, 2, 3, 4, 30, tzinfo=UTC)
     with pytest.raises(InputError, match="too old"):
         shop.present()
-    assert shop.helm.verbs() == ["version"]
+    assert sorted(shop.helm.verbs()) == ["render", "version"]
 
 
 def test_a_record_that_vanishes_is_one_sentence() -> None:
@@ -454,7 +454,7 @@ def test_labels_that_helm_would_not_take(labels: dict[str, str], sentence: str) 
 def test_ownership_is_taken_in_the_rendering_too_and_needs_a_helm_that_can() -> None:
     shop = Shop(version="v3.17.0")
     shop.present(take_ownership=True, skip_crds=True)
-    for call in shop.helm.calls[1:]:
+    for call in [call for call, verb in zip(shop.helm.calls, shop.helm.verbs(), strict=True) if verb != "version"]:
         assert {"--take-ownership", "--skip-crds"} <= set(call)
     with pytest.raises(InputError, match=r"3\.17"):
         Shop(version="v3.16.9").present(take_ownership=True)
