@@ -26,6 +26,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.secrets_
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
 from ansible_collections.bytebot.production.plugins.module_utils.errors import CollectionError, NotPermitted, NotThere
 from ansible_collections.bytebot.production.plugins.module_utils.helm.release import history
+from ansible_collections.bytebot.production.plugins.module_utils.observe_injected import injected
 from ansible_collections.bytebot.production.plugins.module_utils.observe_sign_in import sign_ins
 from ansible_collections.bytebot.production.plugins.module_utils.observe_token import Login, token_of
 from ansible_collections.bytebot.production.plugins.module_utils.podspec import pod_spec
@@ -106,6 +107,7 @@ def observe(cluster: Cluster, scope: Scope, redactor: Redactor, folder: str) -> 
         denied=denied,
         released=released,
         release_problem=problem,
+        injected=injected(cluster, scope.namespace, objects),
         mentions_redis=tuple(_mentions(objects, held)),
         unread_managers=unread,
         to_be_made=scope.to_be_made,

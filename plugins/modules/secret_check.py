@@ -24,6 +24,8 @@ description:
     of it, refers to, of the types C(Opaque), C(kubernetes.io/tls) and C(kubernetes.io/basic-auth).
   - Secrets that External Secrets, Sealed Secrets or the Secrets Store CSI driver make are told as such, and are red
     where their maker says that it is not in step.
+  - Where a Secret is not there, since Vault's agent injector or a mount of the Secrets Store CSI driver puts files into
+    the release's pods in its place, the control is pending where all pods have got them, and red where one has not.
   - A control that does not hold is a result, not a failure of the module.
 extends_documentation_fragment:
   - bytebot.production.cluster

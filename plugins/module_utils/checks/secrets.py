@@ -85,8 +85,11 @@ def redis(facts: SecretFacts) -> Verdict:
             return pending(f"Secret {name} is not there, and {why.rstrip('.')}.", CREATE, where)
         if not facts.mentions_redis:
             return not_applicable("Nothing in the deployed release mentions Redis, and it has no Secret.", where)
-        summary = f"Secret {name} is not there, and the release mentions Redis in {some(list(facts.mentions_redis))}."
-        return failed(summary, CREATE, where)
+        if not facts.injected:
+            summary = (
+                f"Secret {name} is not there, and the release mentions Redis in {some(list(facts.mentions_redis))}."
+            )
+            return failed(summary, CREATE, where)
     return secrets_login.judged(facts, facts.redis, "redis", facts.redis_sign_in, CREATE)
 
 
@@ -133,7 +136,7 @@ def tls(facts: SecretFacts) -> Verdict:
     """Each certificate fits its key, is whole, covers its hosts, and has time left."""
     wanted = facts.tls
     for name in wanted.secrets:
-        if wrong := not_there(facts, name, _CERTIFICATE):
+        if wrong := not_there(facts, name, _CERTIFICATE, in_pods=False):  # an ingress controller reads Secrets
             return wrong
     found = {
         name: secrets_tls.judged(

@@ -41,6 +41,20 @@ class Manager:
 
 
 @dataclass(frozen=True, slots=True)
+class Injected:
+    """What others put into the release's pods as files, past any Secret.
+
+    :param asked: what is asked for, in words; :param served: how many pods have got it.
+    :param problems: by pod, why it has not; :param unseen: why the pods could not be seen.
+    """
+
+    asked: tuple[str, ...]
+    served: int = 0
+    problems: tuple[str, ...] = ()
+    unseen: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Held:
     """One Secret as it is in the cluster; its values are never shown."""
 
@@ -150,6 +164,7 @@ class SecretFacts:
     :param held: the Secrets that are there, by name; :param absent: those that are not; :param denied: by name, why
         one could not be read.
     :param released: whether helm keeps a deployed revision; :param release_problem: why that is not known.
+    :param injected: what is put into pods past any Secret; None where nothing is.
     :param mentions_redis: where the release mentions Redis, in words.
     :param unread_managers: by kind, why it could not be seen whether objects of it are in step.
     :param to_be_made: Secrets that a run without check mode makes first; empty outside check mode.
@@ -162,6 +177,7 @@ class SecretFacts:
     denied: Mapping[str, str] = field(default_factory=dict)
     released: bool = False
     release_problem: str = ""
+    injected: Injected | None = None
     mentions_redis: tuple[str, ...] = ()
     unread_managers: Mapping[str, str] = field(default_factory=dict)
     to_be_made: frozenset[str] = frozenset()
@@ -195,8 +211,11 @@ class SecretFacts:
         return Evidence(f"GET Secret {self.namespace}/{name}", {**told, **(more or {})}, self.observed_at)
 
 
-def not_there(facts: SecretFacts, name: str, create: str) -> Verdict | None:
-    """Pending where the Secret may not be read, red where it is not there or its manager is not in step."""
+def not_there(facts: SecretFacts, name: str, create: str, *, in_pods: bool = True) -> Verdict | None:
+    """Pending where the Secret may not be read, red where it is not there or its manager is not in step.
+
+    :param in_pods: whether files that are put into the pods may stand in its place.
+    """
     seen = facts.evidence(name)
     if name in facts.denied:
         return pending(f"Secret {name} could not be read: {facts.denied[name]}", "Grant get on that Secret.", seen)
@@ -206,9 +225,25 @@ def not_there(facts: SecretFacts, name: str, create: str) -> Verdict | None:
         return failed(f"{troubled[0]}, which makes Secret {name}, is not in step: {troubled[0].problem}.", MEND, seen)
     if held is None and name in facts.to_be_made:
         return pending(f"Secret {name} is not there yet, and check mode makes none.", "", seen)
+    if held is None and facts.injected and in_pods:
+        return _by_injection(facts.injected, name, facts)
     if held is None:
         return failed(f"Secret {name} is not there in namespace {facts.namespace}.", create, seen)
     return None
+
+
+def _by_injection(injected: Injected, name: str, facts: SecretFacts) -> Verdict:
+    """What can be said where the values may only be in the pods: red where they have not come, else pending."""
+    seen = facts.evidence(name, {"injected": list(injected.asked), "pods_served": injected.served})
+    told = f"There is no Secret {name}; the release's pods get {some(list(injected.asked))}"
+    if injected.problems:
+        return failed(f"{told}, and this has failed: {some(list(injected.problems))}.", MEND, seen)
+    if injected.unseen:
+        return pending(f"{told}, and the pods could not be seen: {injected.unseen}", "Grant list on pods.", seen)
+    if not injected.served:
+        return pending(f"{told}, and no pod runs yet.", "Deploy the release, then judge again.", seen)
+    remedy = "Judge the value by its use: the readiness of the application, which signs in with it."
+    return pending(f"{told} ({injected.served} pods have them); values in pods are not read.", remedy, seen)
 
 
 MEND = "Mend what the condition names: the store, its credentials, or the path of the secret in it."

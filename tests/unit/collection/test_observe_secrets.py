@@ -203,6 +203,81 @@ def test_what_makes_a_secret_from_outside_is_told(
     assert (result.verdict.state == "fail") is bool(problem)
 
 
+VAULT = {
+    "vault.hashicorp.com/agent-inject": "true",
+    "vault.hashicorp.com/agent-inject-secret-database": "secret/data/bytebot/production",
+}
+CSI = {
+    "name": "s",
+    "csi": {"driver": "secrets-store.csi.k8s.io", "volumeAttributes": {"secretProviderClass": "bytebot"}},
+}
+
+
+def fetching(code: int | None) -> Object:
+    state = {"running": {}} if code is None else {"terminated": {"exitCode": code}}
+    return {"phase": "Running", "initContainerStatuses": [{"name": "vault-agent-init", "state": state}]}
+
+
+@pytest.mark.parametrize(
+    ("annotations", "volumes", "noted", "status", "state", "words"),
+    [
+        (
+            VAULT,
+            [],
+            {"vault.hashicorp.com/agent-inject-status": "injected"},
+            fetching(0),
+            "pending",
+            "1 pods have them",
+        ),
+        (VAULT, [], {"vault.hashicorp.com/agent-inject-status": "injected"}, fetching(None), "fail", "has not fetched"),
+        (VAULT, [], {"vault.hashicorp.com/agent-inject-status": "injected"}, fetching(1), "fail", "has not fetched"),
+        (VAULT, [], {}, {"phase": "Running"}, "fail", "the injector has not touched it"),
+        (VAULT, [], {}, None, "pending", "no pod runs yet"),
+        ({}, [CSI], {}, {"phase": "Running"}, "pending", "SecretProviderClass bytebot"),
+        ({}, [CSI], {}, {"phase": "Pending"}, "fail", "it has not started"),
+        ({}, [], {}, {"phase": "Running"}, "fail", "is not there in namespace"),
+    ],
+)
+def test_files_that_are_put_into_pods_stand_in_the_place_of_a_secret(
+    tmp_path: Path,
+    annotations: Object,
+    volumes: list[Object],
+    noted: Object,
+    status: Object | None,
+    state: str,
+    words: str,
+) -> None:
+    template = {"metadata": {"annotations": annotations}, "spec": {"containers": [], "volumes": volumes}}
+    workload = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "api"},
+        "spec": {"template": template},
+    }
+    kubernetes = Kubernetes(stored(rendered(workload)))
+    if status is not None:
+        metadata = {"name": "api-1", "annotations": {**annotations, **noted}}
+        kubernetes.objects.append({"kind": "Pod", "metadata": metadata, "spec": template["spec"], "status": status})
+    facts = look(kubernetes, tmp_path)
+    database, redis, tls = CHECKS.judge(facts, [DATABASE, REDIS, "deployment.secrets.tls"])
+    assert (database.verdict.state, words in database.verdict.summary) == (state, True)
+    assert redis.verdict.state == "not_applicable"
+    assert tls.verdict.state == "fail"
+
+
+def test_pods_that_may_not_be_listed_leave_injection_open(tmp_path: Path) -> None:
+    workload = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "api"},
+        "spec": {"template": {"metadata": {"annotations": VAULT}, "spec": {"containers": []}}},
+    }
+    kubernetes = Kubernetes(stored(rendered(workload)))
+    kubernetes.forbidden = {"Pod"}
+    (result,) = CHECKS.judge(look(kubernetes, tmp_path), [DATABASE])
+    assert (result.verdict.state, result.verdict.remedy) == ("pending", "Grant list on pods.")
+
+
 @pytest.mark.parametrize(
     ("env", "state"), [("LOG_LEVEL", "not_applicable"), ("REDIS_HOST", "fail")], ids=["no redis", "redis"]
 )
