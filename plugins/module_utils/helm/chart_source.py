@@ -4,20 +4,17 @@
 
 from __future__ import annotations
 
-import io
 import json
-import tarfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.bytebot.production.plugins.module_utils import yaml_text
 from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError
-from ansible_collections.bytebot.production.plugins.module_utils.helm.chart import chart_files
+from ansible_collections.bytebot.production.plugins.module_utils.helm.chart import DEEPEST, chart_files
 
 _NOT_RENDERED = ("Chart.yaml", "Chart.lock", "values.yaml", "values.schema.json", "README.md", "LICENSE")
 LIBRARY = "library"
-DEEPEST = 5  # charts within charts
 
 
 @dataclass(frozen=True)
@@ -72,8 +69,6 @@ def _subcharts(files: Mapping[str, bytes], where: str, depth: int) -> Iterator[t
         name, _slash, rest = path.removeprefix("charts/").partition("/")
         if rest:
             folders.setdefault(name, {})[rest] = content
-        elif name.endswith((".tgz", ".tar.gz")):
-            folders[name] = _opened(content, f"{where}/{path}")
     for name, inner in folders.items():
         if "Chart.yaml" in inner:
             source = _source(inner, f"{where}/charts/{name}", depth + 1)
@@ -92,18 +87,6 @@ def _aliased(found: Mapping[str, ChartSource], dependencies: list[Mapping[str, A
 
 def _called(dependency: Mapping[str, Any]) -> str:
     return str(dependency.get("alias") or dependency.get("name"))
-
-
-def _opened(archive: bytes, where: str) -> dict[str, bytes]:
-    try:
-        with tarfile.open(fileobj=io.BytesIO(archive)) as opened:
-            return {
-                member.name.partition("/")[2]: content.read()
-                for member in opened
-                if member.isfile() and (content := opened.extractfile(member)) is not None
-            }
-    except (OSError, EOFError, tarfile.TarError) as exc:
-        raise InputError(f"The subchart {where} cannot be read ({exc}).") from exc
 
 
 def _texts(files: Mapping[str, bytes]) -> Iterator[tuple[str, str]]:

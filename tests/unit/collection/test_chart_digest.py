@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tarfile
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError
 from ansible_collections.bytebot.production.plugins.module_utils.helm.chart import chart_digest
+from ansible_collections.bytebot.production.plugins.module_utils.helm.ignore import Ignore
 
 
 @pytest.fixture
@@ -27,6 +29,46 @@ def test_an_archive_is_the_same_chart_as_its_folder(chart: Path) -> None:
     with tarfile.open(archive, "w:gz") as made:
         made.add(chart, "shop")
     assert chart_digest(str(archive)) == chart_digest(str(chart))
+
+
+def test_what_helm_rewrites_or_leaves_out_does_not_count(chart: Path) -> None:
+    same = chart_digest(str(chart))
+    (chart / "Chart.yaml").write_text("# a comment\nname: 'shop'\nkeywords: []\nunknown: 1\n")
+    (chart / "templates" / ".hidden.swp").write_text("x")
+    assert chart_digest(str(chart)) == same
+    (chart / "Chart.yaml").write_text("name: shop\nversion: 2.0.0\n")
+    assert chart_digest(str(chart)) != same
+
+
+@pytest.mark.parametrize(
+    ("rules", "kept"),
+    [
+        ("", ["a.txt", "docs/a.txt", "docs/deep/b.md"]),
+        ("# *.txt\n\n", ["a.txt", "docs/a.txt", "docs/deep/b.md"]),
+        ("*.txt", ["docs/deep/b.md"]),
+        ("/*.txt", ["docs/a.txt", "docs/deep/b.md"]),
+        ("docs/*", ["a.txt"]),
+        ("docs/*.txt", ["a.txt", "docs/deep/b.md"]),
+        ("deep/", ["a.txt", "docs/a.txt"]),
+        ("a.txt/", ["a.txt", "docs/a.txt", "docs/deep/b.md"]),
+        ("[a-c].txt", ["docs/deep/b.md"]),
+        ("[^a].*", ["a.txt", "docs/a.txt"]),
+        ("?.txt", ["docs/deep/b.md"]),
+        (r"\a.txt", ["docs/deep/b.md"]),
+        ("**/b.md", ["a.txt", "docs/a.txt", "docs/deep/b.md"]),
+    ],
+)
+def test_helmignore(rules: str, kept: list[str]) -> None:
+    assert Ignore(rules).kept(["a.txt", "docs/a.txt", "docs/deep/b.md", "templates/.hidden"]) == kept
+
+
+def test_a_packed_subchart_is_the_same_as_its_folder(chart: Path) -> None:
+    (chart / "charts" / "sub" / "Chart.yaml").write_text("name: sub\nversion: 1.0.0\n")
+    same = chart_digest(str(chart))
+    with tarfile.open(chart / "charts" / "sub-1.0.0.tgz", "w:gz") as made:
+        made.add(chart / "charts" / "sub", "sub")
+    shutil.rmtree(chart / "charts" / "sub")
+    assert chart_digest(str(chart)) == same
 
 
 def test_any_change_is_another_chart(chart: Path) -> None:

@@ -94,7 +94,7 @@ def test_the_archives_own_digest_pins_it_too(tmp_path: Path, prefix: str) -> Non
 
 def test_another_chart_than_the_wanted_one_is_refused(tmp_path: Path) -> None:
     wanted = Registry(archive()).get(tmp_path, chart="oci://r.example.com/shop", version="1").files_digest
-    other = Registry(archive(CHART + b"#"))
+    other = Registry(archive(CHART + b"description: other\n"))
     with pytest.raises(Refused, match=f"not the wanted one: chart_digest names {wanted}"):
         other.get(tmp_path, chart="oci://r.example.com/shop", version="1", chart_digest=wanted)
 
