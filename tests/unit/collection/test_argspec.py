@@ -13,6 +13,7 @@ import yaml
 from ansible_collections.bytebot.production.plugins.doc_fragments import chart, cluster, results, web
 from ansible_collections.bytebot.production.plugins.module_utils import argspec, argspec_http
 from ansible_collections.bytebot.production.plugins.module_utils.checks import health, ingress
+from ansible_collections.bytebot.production.plugins.module_utils.clients.access import Connection
 from ansible_collections.bytebot.production.plugins.modules import health_probe, ingress_check
 
 FRAGMENTS = {"chart": chart, "cluster": cluster, "web": web, "results": results}
@@ -73,9 +74,31 @@ def test_the_token_is_not_logged() -> None:
     assert argspec.CLUSTER_ARGS["api_key"]["no_log"] is True
 
 
-def test_connection_of() -> None:
-    found = argspec.connection_of({"kubeconfig": "/k", "context": None, "host": "", "api_key": None})
-    assert (found.kubeconfig, found.context, found.host, found.api_key, found.ca_cert) == ("/k", "", "", "", "")
+_TOKEN = {"K8S_AUTH_HOST": "https://api", "K8S_AUTH_API_KEY": "t", "K8S_AUTH_SSL_CA_CERT": "/ca"}
+_FILE = {"K8S_AUTH_KUBECONFIG": "/a", "KUBECONFIG": "/b", "K8S_AUTH_CONTEXT": "c"}
+
+
+@pytest.mark.parametrize(
+    ("given", "environment", "wanted"),
+    [
+        ({"kubeconfig": "/k", "context": None, "host": "", "api_key": None}, {}, Connection("/k")),
+        ({"kubeconfig": "/k"}, _TOKEN | _FILE, Connection("/k")),
+        ({"host": "https://h", "api_key": "own"}, _TOKEN | _FILE, Connection(host="https://h", api_key="own")),
+        ({}, _TOKEN | _FILE, Connection(host="https://api", api_key="t", ca_cert="/ca")),
+        ({"context": "own"}, _TOKEN | _FILE, Connection("/a", "own")),
+        ({}, _FILE, Connection("/a", "c")),
+        ({}, {"KUBECONFIG": "/b"}, Connection("/b")),
+        ({}, {}, Connection()),
+    ],
+)
+def test_connection_of(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, Any], environment: dict[str, str], wanted: Connection
+) -> None:
+    for name in {**_TOKEN, **_FILE}:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert argspec.connection_of(given) == wanted
 
 
 def test_http_of() -> None:
