@@ -94,6 +94,8 @@ class Deployer:
             known = work.recovered_history(wanted.name, wanted.namespace, check_mode=check_mode)
         with work.phases.phase("render"):
             rendered = self._render(wanted, known)
+            if not check_mode and not (known and rendered.same_as(known[0])):
+                work.ask_version()  # an upgrade needs it; it is said while the API server is asked
             for release in (rendered, *known[:1]):
                 learn_secrets(work.redactor, (*release.objects, *release.hooks))
         with work.phases.phase("compare"):
@@ -104,8 +106,6 @@ class Deployer:
             left = left_behind(work.cluster, known, rendered.objects, wanted.namespace)
             plan = plan.deleting(left.removable, left.claims)
             remarks = {"remarks": [*_remarks(known, rendered, wanted), *left.remarks]}
-        if plan.changed and not check_mode:
-            work.ask_version()
         work.tell(_what_is_done(wanted.name, known, plan, check_mode=check_mode))
         work.story = RolloutStory(work.tell, wanted.namespace)
         work.story.expect(plan.change.created)
