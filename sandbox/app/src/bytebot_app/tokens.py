@@ -1,11 +1,11 @@
-# RS256 tokens: made and checked with the mounted keys.
+# Tokens: made and checked with the mounted keys (profile A, RS256) or the shared secret (profile B, HS256).
 # SPDX-FileCopyrightText: The bytebot.production authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +18,6 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key, l
 from bytebot_app.errors import ApiError
 from bytebot_app.settings import ConfigurationError, Settings
 
-ALGORITHM = "RS256"
 SMALLEST_KEY = 2048
 Kind = Literal["access", "refresh"]
 
@@ -43,9 +42,35 @@ class Keys:
 
     access: Pair
     refresh: Pair
+    algorithm = "RS256"
+    required = ("exp", "iat", "sub", "jti")
 
-    def of(self, kind: Kind) -> Pair:
+    def signing(self, kind: Kind) -> RSAPrivateKey:
+        return self._of(kind).private
+
+    def checking(self, kind: Kind) -> RSAPublicKey:
+        return self._of(kind).public
+
+    def _of(self, kind: Kind) -> Pair:
         return self.access if kind == "access" else self.refresh
+
+
+@dataclass(frozen=True)
+class Shared:
+    """One secret for both kinds, which their type alone tells apart."""
+
+    secret: str = field(repr=False)
+    algorithm = "HS256"
+    required = ("exp", "iat", "sub", "sessionId")
+
+    def signing(self, kind: Kind) -> str:
+        del kind
+        return self.secret
+
+    checking = signing
+
+
+KeyRing = Keys | Shared
 
 
 @dataclass(frozen=True)
@@ -60,7 +85,7 @@ class Made:
 class Tokens:
     """Access and refresh tokens."""
 
-    def __init__(self, settings: Settings, keys: Keys) -> None:
+    def __init__(self, settings: Settings, keys: KeyRing) -> None:
         self._settings, self._keys = settings, keys
         self.lifetime = settings.jwt_expires_in
         self.refresh_lifetime = settings.jwt_refresh_expires_in
@@ -71,8 +96,8 @@ class Tokens:
         now, token_id = datetime.now(UTC).replace(microsecond=0), str(uuid.uuid4())
         ends = now + timedelta(seconds=seconds)
         claims = {
-            "iss": self._settings.jwt_issuer,
-            "aud": self._settings.jwt_audience,
+            "iss": self._settings.issuer,
+            "aud": self._settings.audience,
             "sub": subject,
             "iat": now,
             "exp": ends,
@@ -81,18 +106,18 @@ class Tokens:
             "sessionId": session,
             **(more or {}),
         }
-        return Made(jwt.encode(claims, self._keys.of(kind).private, ALGORITHM), token_id, ends)
+        return Made(jwt.encode(claims, self._keys.signing(kind), self._keys.algorithm), token_id, ends)
 
     def read(self, kind: Kind, token: str) -> dict[str, Any]:
         """The claims of a good token; anything else is refused without saying more than the contract does."""
         try:
             claims: dict[str, Any] = jwt.decode(
                 token,
-                self._keys.of(kind).public,
-                algorithms=[ALGORITHM],  # never what the token's header asks for
-                issuer=self._settings.jwt_issuer,
-                audience=self._settings.jwt_audience,
-                options={"require": ["exp", "iat", "sub", "jti"]},
+                self._keys.checking(kind),
+                algorithms=[self._keys.algorithm],  # never what the token's header asks for
+                issuer=self._settings.issuer,
+                audience=self._settings.audience,
+                options={"require": list(self._keys.required)},
             )
         except jwt.ExpiredSignatureError:
             raise ApiError(401, "TOKEN_EXPIRED", "The token has expired") from None
@@ -106,6 +131,13 @@ class Tokens:
 def invalid() -> ApiError:
     """What every token that is not good is answered with."""
     return ApiError(401, "TOKEN_INVALID", "The token is not valid")
+
+
+def key_ring(settings: Settings) -> KeyRing:
+    """What the configured profile signs with."""
+    if settings.jwt_profile == "B":
+        return Shared(settings.jwt_secret.get_secret_value())
+    return load_keys(settings.jwt_keys_dir)
 
 
 def load_keys(folder: Path) -> Keys:
