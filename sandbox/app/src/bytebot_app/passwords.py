@@ -9,12 +9,13 @@ import re
 import bcrypt
 
 LONGEST = 72  # bytes: bcrypt looks at no more, and refuses more in its newer versions
-SHORTEST_NAME = 4  # a shorter part of the user name may stand in a password by chance
+SHORTEST_NAME = 4  # a shorter one may stand in a password by chance
 OWN_LETTERS = 4  # so many beside a common word make it another password
 _COMMON = re.compile(
     "password|passwort|passphrase|qwerty|qwertz|letmein|welcome|iloveyou|abcdef|administrator|admin|trustno|changeme"
     "|default|secret|bytebot"
 )
+_SEPARATOR = re.compile(r"[\W_]+")
 _LEET = str.maketrans({"@": "a", "4": "a", "3": "e", "1": "i", "!": "i", "0": "o", "$": "s", "5": "s", "7": "t"})
 
 
@@ -58,5 +59,5 @@ def _is_common(password: str) -> bool:
 
 
 def _has_name(password: str, username: str) -> bool:
-    parts = re.split(r"[\W_]+", username.partition("@")[0].lower())
-    return any(part in password.lower() for part in parts if len(part) >= SHORTEST_NAME)
+    name = _SEPARATOR.sub("", username.partition("@")[0].lower())
+    return len(name) >= SHORTEST_NAME and name in _SEPARATOR.sub("", password.lower())

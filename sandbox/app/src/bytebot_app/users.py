@@ -91,11 +91,12 @@ class Users:
 
     async def change_password(self, caller: Caller, current: str, new: str) -> None:
         """Change the caller's password. The caller's session stays, and every other one of the user ends."""
-        await self._auth.lockout.refuse_locked(caller.username)
         user = await self._store.user(caller.id)
+        name = user["username"] if user else caller.username
+        await self._auth.lockout.refuse_locked(name)
         if not await self._auth.compared(user, current) or user is None:
-            raise await self._auth.lockout.failure(caller.username)
-        await self._auth.lockout.success(caller.username)
+            raise await self._auth.lockout.failure(name)
+        await self._auth.lockout.success(name)
         self.held_to_policy("new_password", new, user["username"])
         before = await self._store.passwords_before(user["id"], self._history)
         used = await run_in_threadpool(passwords.used_before, new, before)
