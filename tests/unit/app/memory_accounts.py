@@ -77,7 +77,7 @@ class MemoryAccounts:
         if user["passwordHash"] != known:
             return False
         user["passwordHash"] = new
-        self.before[user_id].append(new)
+        self.before[user_id] = [*(self.before[user_id] or [known]), new]
         return True
 
     async def passwords_before(self, user_id: str, number: int) -> list[str]:

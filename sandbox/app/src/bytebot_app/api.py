@@ -13,7 +13,7 @@ from typing import Any
 from fastapi import FastAPI, Response
 from fastapi.openapi.utils import get_openapi
 
-from bytebot_app import audit, auth_routes, errors, faults, health, tasks, user_routes
+from bytebot_app import audit, auth_faults, auth_routes, errors, faults, health, tasks, user_routes
 from bytebot_app.auth import Auth
 from bytebot_app.cache import Cache
 from bytebot_app.cors import Cors
@@ -62,6 +62,7 @@ def create_app(settings: Settings, parts: Parts) -> FastAPI:
     revocations = Revocations(parts.marks, parts.store, settings.jwt_expires_in)
     auth = Auth(settings, parts.store, Tokens(settings, parts.keys), revocations, parts.metrics)
     users = Users(settings, parts.store, auth)
+    auth_faults.put(os.environ.get(faults.MARK, ""), auth, users)
     errors.install(app)
     app.include_router(health.router(parts.health))
     app.include_router(auth_routes.router(auth, users))

@@ -59,6 +59,16 @@ def client() -> Client:
     return Client((scope.get("client") or (None,))[0], agent or None)
 
 
+def path() -> str:
+    """The present request's path."""
+    return str((_scope.get() or {}).get("path", ""))
+
+
+def method() -> str:
+    """The present request's method."""
+    return str((_scope.get() or {}).get("method", ""))
+
+
 def authorization(permission: str, reason: str, granted: bool) -> None:
     """One decision."""
     scope, here = _scope.get() or {}, client()
@@ -67,7 +77,7 @@ def authorization(permission: str, reason: str, granted: bool) -> None:
         "authorization",
         username=username.get() or None,
         resource=_endpoint(scope),
-        action=scope.get("method"),
+        action=method() or None,
         permission=permission,
         result="granted" if granted else "denied",
         reason=reason,
@@ -89,7 +99,7 @@ def security(event: str, success: bool, subject: str | None = None, **metadata: 
         ipAddress=here.address,
         userAgent=here.agent,
         endpoint=_endpoint(scope),
-        method=scope.get("method"),
+        method=method() or None,
         success=success,
         riskScore=RISKS[event],
         metadata=metadata,

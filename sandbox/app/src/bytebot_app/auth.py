@@ -55,7 +55,7 @@ class Auth:
     def __init__(
         self, settings: Settings, store: Store, tokens: Tokens, revocations: Revocations, metrics: Metrics
     ) -> None:
-        self._store, self._metrics = store, metrics
+        self.store, self._metrics = store, metrics
         self.tokens, self.revocations = tokens, revocations
         self.lockout = Lockout(store, settings)
         self.ownership = Ownership()
@@ -74,8 +74,8 @@ class Auth:
         user_id.set(user["id"])
         session = str(uuid.uuid4())
         refresh = self._refresh_token(user, session)
-        await self._store.add_session(session, user["id"], _lease(refresh))
-        await self._store.signed_in(user["id"])
+        await self.store.add_session(session, user["id"], _lease(refresh))
+        await self.store.signed_in(user["id"])
         self._metrics.logins.labels("success").inc()
         audit.security("AUTHENTICATION_SUCCESS", success=True)
         return await self._signed_in(user, session, refresh)
@@ -84,11 +84,11 @@ class Auth:
         """A new pair for a refresh token, which is dead from then on; a second use ends the session."""
         claims = self.tokens.read("refresh", token)
         session = str(claims.get("sessionId", ""))
-        user = await self._store.user(claims["sub"])
+        user = await self.store.user(claims["sub"])
         if not session or not user or not user["isActive"] or await self.revocations.ended(claims):
             raise invalid()
         made = self._refresh_token(user, session)
-        if not await self._store.rotate_session(session, str(claims.get("jti", "")), _lease(made)):
+        if not await self.store.rotate_session(session, str(claims.get("jti", "")), _lease(made)):
             await self.revocations.end(session)
             audit.security("TOKEN_REUSE", success=False, subject=user["id"])
             raise invalid()
@@ -111,13 +111,17 @@ class Auth:
         roles, permissions = await self._rights(claims)
         return Caller(claims["sub"], name, roles, permissions, _words(claims.get("teamIds")), claims)
 
+    async def unknown(self) -> Caller:
+        """Who brings no token: nobody."""
+        raise invalid()
+
     async def compared(self, user: Row | None, password: str) -> bool:
         """Whether the password is the user's, with the same work where there is no user."""
         return await run_in_threadpool(passwords.matches, password, user["passwordHash"] if user else self._nobody)
 
     async def _checked(self, username: str, password: str) -> Row:
         await self.lockout.refuse_locked(username)
-        user = await self._store.user_by_name(username)
+        user = await self.store.user_by_name(username)
         right = await self.compared(user, password)
         if not user or not right or not user["isActive"]:
             raise await self.lockout.failure(username)

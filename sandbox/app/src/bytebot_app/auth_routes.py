@@ -26,7 +26,6 @@ from bytebot_app.models import (
     Text,
 )
 from bytebot_app.roles import ALL, public_name
-from bytebot_app.tokens import invalid
 from bytebot_app.users import Users
 
 COOKIE = "refresh_token"
@@ -51,9 +50,7 @@ def caller_of(auth: Auth) -> Callable[..., Awaitable[Caller]]:
     """A dependency that demands a valid access token."""
 
     async def known(credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]) -> Caller:
-        if credentials is None:
-            raise invalid()
-        return await auth.caller(credentials.credentials)
+        return await (auth.caller(credentials.credentials) if credentials else auth.unknown())
 
     return known
 

@@ -32,18 +32,18 @@ class Revocations:
     async def end(self, session: str, token: str | None = None) -> None:
         """End a session; where Redis does not answer this raises, and the caller must not be told that it is done."""
         await self._store.end_session(session)
-        await self._revoke(session)
+        await self.revoke(session)
         if token:
-            await self._revoke(token)
+            await self.revoke(token)
 
     async def end_all(self, user_id: str, but: str = "") -> None:
         """End a user's sessions, all but one."""
         for session in await self._store.end_sessions(user_id, but):
-            await self._revoke(session)
+            await self.revoke(session)
 
     async def end_user(self, user_id: str) -> None:
         """End whatever a user has who is to be removed; a session that begins meanwhile, too."""
-        await self._revoke(user_id)
+        await self.revoke(user_id)
         await self.end_all(user_id)
 
     async def ended(self, claims: dict[str, Any]) -> bool:
@@ -56,5 +56,6 @@ class Revocations:
             logger().warning("the database answers for the cache", error=type(exc).__name__)
             return not await self._store.session_lives(str(claims.get("sessionId", "")))
 
-    async def _revoke(self, name: str) -> None:
+    async def revoke(self, name: str) -> None:
+        """Mark a token, a session or a user as ended."""
         await self._marks.mark(f"revoked:{name}", self._lifetime)

@@ -4,19 +4,28 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import jwt
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey, generate_private_key
-from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)
 
 from bytebot_app.errors import ApiError
 from bytebot_app.settings import ConfigurationError, Settings
+
+if TYPE_CHECKING:
+    from jwt.types import Options
 
 SMALLEST_KEY = 2048
 Kind = Literal["access", "refresh"]
@@ -45,6 +54,10 @@ class Keys:
     algorithm = "RS256"
     required = ("exp", "iat", "sub", "jti")
 
+    def key_id(self, kind: Kind) -> str | None:
+        public = self._of(kind).public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        return hashlib.sha256(public).hexdigest()[:16]
+
     def signing(self, kind: Kind) -> RSAPrivateKey:
         return self._of(kind).private
 
@@ -62,6 +75,10 @@ class Shared:
     secret: str = field(repr=False)
     algorithm = "HS256"
     required = ("exp", "iat", "sub", "sessionId")
+
+    def key_id(self, kind: Kind) -> str | None:
+        del kind
+        return None
 
     def signing(self, kind: Kind) -> str:
         del kind
@@ -86,7 +103,8 @@ class Tokens:
     """Access and refresh tokens."""
 
     def __init__(self, settings: Settings, keys: KeyRing) -> None:
-        self._settings, self._keys = settings, keys
+        self._settings, self.keys = settings, keys
+        self.checks: dict[str, bool] = {}  # what the library checks of itself stays as it is
         self.lifetime = settings.jwt_expires_in
         self.refresh_lifetime = settings.jwt_refresh_expires_in
 
@@ -106,18 +124,23 @@ class Tokens:
             "sessionId": session,
             **(more or {}),
         }
-        return Made(jwt.encode(claims, self._keys.signing(kind), self._keys.algorithm), token_id, ends)
+        key_id = self.keys.key_id(kind)
+        headers = {"kid": key_id} if key_id else None
+        return Made(jwt.encode(claims, self.keys.signing(kind), self.keys.algorithm, headers), token_id, ends)
 
     def read(self, kind: Kind, token: str) -> dict[str, Any]:
         """The claims of a good token; anything else is refused without saying more than the contract does."""
         try:
+            # A token may leave out which key it is signed with; it may not name one that is not this.
+            if jwt.get_unverified_header(token).get("kid") not in (None, self.keys.key_id(kind)):
+                raise invalid()
             claims: dict[str, Any] = jwt.decode(
                 token,
-                self._keys.checking(kind),
-                algorithms=[self._keys.algorithm],  # never what the token's header asks for
+                self.keys.checking(kind),
+                algorithms=[self.keys.algorithm],  # never what the token's header asks for
                 issuer=self._settings.issuer,
                 audience=self._settings.audience,
-                options={"require": list(self._keys.required)},
+                options=cast("Options", {"require": list(self.keys.required), **self.checks}),
             )
         except jwt.ExpiredSignatureError:
             raise ApiError(401, "TOKEN_EXPIRED", "The token has expired") from None

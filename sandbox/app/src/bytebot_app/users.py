@@ -24,7 +24,7 @@ class Users:
     def __init__(self, settings: Settings, store: Store, auth: Auth) -> None:
         self._store, self._auth = store, auth
         self._rounds = settings.bcrypt_rounds
-        self._shortest, self._history = settings.auth_password_min_length, settings.auth_password_history
+        self.shortest, self.history = settings.auth_password_min_length, settings.auth_password_history
 
     async def add(self, given: NewUser) -> Account:
         """A new user."""
@@ -98,10 +98,10 @@ class Users:
             raise await self._auth.lockout.failure(name)
         await self._auth.lockout.success(name)
         self.held_to_policy("new_password", new, user["username"])
-        before = await self._store.passwords_before(user["id"], self._history)
+        before = await self._store.passwords_before(user["id"], self.history)
         used = await run_in_threadpool(passwords.used_before, new, before)
         if used:
-            raise refused_field("new_password", f"it is one of the last {self._history}")
+            raise refused_field("new_password", f"it is one of the last {self.history}")
         made = await run_in_threadpool(passwords.hashed, new, self._rounds)
         if not await self._store.set_password(user["id"], user["passwordHash"], made):
             raise conflict("The password has been changed meanwhile")
@@ -110,7 +110,7 @@ class Users:
 
     def held_to_policy(self, field: str, password: str, username: str) -> None:
         """Refuse a weak password, with every reason."""
-        if found := passwords.weaknesses(password, username, self._shortest):
+        if found := passwords.weaknesses(password, username, self.shortest):
             raise refused_field(field, *found)
 
     async def shown(self, user: Row) -> Account:
