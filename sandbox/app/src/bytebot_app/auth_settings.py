@@ -62,7 +62,7 @@ class AuthSettings(BaseSettings):
         return getattr(self, f"{name}_username"), getattr(self, f"{name}_password").get_secret_value()
 
 
-def problems(settings: AuthSettings, environment: str) -> list[str]:
+def problems(settings: AuthSettings) -> list[str]:
     """What is wrong between these settings."""
     found = []
     for role in BOOTSTRAP_ROLES:
@@ -70,10 +70,12 @@ def problems(settings: AuthSettings, environment: str) -> list[str]:
         if bool(username) != bool(password):
             lacking = "PASSWORD" if username else "USERNAME"
             found.append(f"BOOTSTRAP_{role}_{lacking}: it is not set, and its partner is")
-    if settings.jwt_profile == "B":
-        secret, needed = settings.jwt_secret.get_secret_value(), SECRET_LENGTH.get(environment, SHORTEST_SECRET)
-        if len(secret) < needed:
-            found.append(f"JWT_SECRET: it has {len(secret)} characters, {needed} are the least")
-        if any(part in secret.lower() for part in _PLACEHOLDERS):
-            found.append("JWT_SECRET: it is a placeholder")
     return found
+
+
+def secret_problem(secret: str, environment: str) -> str:
+    """What is wrong with the secret of profile B, which only those need who make and check tokens."""
+    needed = SECRET_LENGTH.get(environment, SHORTEST_SECRET)
+    if len(secret) < needed:
+        return f"JWT_SECRET: it has {len(secret)} characters, {needed} are the least"
+    return "JWT_SECRET: it is a placeholder" if any(part in secret.lower() for part in _PLACEHOLDERS) else ""

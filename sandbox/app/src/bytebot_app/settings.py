@@ -86,7 +86,7 @@ class ConfigurationError(Exception):
 def load() -> Settings:
     """Settings that the process can run with, or :class:`ConfigurationError` with every variable that is wrong."""
     settings = read()
-    problems = [*_database(settings), *_origins(settings), *auth_settings.problems(settings, settings.node_env)]
+    problems = [*_database(settings), *_origins(settings), *auth_settings.problems(settings)]
     if not settings.redis_host:
         problems.append("REDIS_HOST: it is not set")
     if settings.port == settings.prometheus_metrics_port:

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
+from bytebot_app.auth_settings import secret_problem
 from bytebot_app.errors import ApiError
 from bytebot_app.settings import ConfigurationError, Settings
 
@@ -159,7 +160,10 @@ def invalid() -> ApiError:
 def key_ring(settings: Settings) -> KeyRing:
     """What the configured profile signs with."""
     if settings.jwt_profile == "B":
-        return Shared(settings.jwt_secret.get_secret_value())
+        secret = settings.jwt_secret.get_secret_value()
+        if problem := secret_problem(secret, settings.node_env):
+            raise ConfigurationError(problem)
+        return Shared(secret)
     return load_keys(settings.jwt_keys_dir)
 
 
