@@ -120,6 +120,21 @@ def test_a_right_guess_that_ends_after_the_lock_wins_nothing(
     assert store.sessions == {}
 
 
+def test_a_wrong_guess_that_ends_after_the_lock_is_told_of_it(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = passwords.matches
+
+    def others_fail_meanwhile(password: str, known: str) -> bool:
+        monkeypatch.setattr(passwords, "matches", real)
+        for _ in range(5):
+            login(client, KNOWN)
+        return False
+
+    monkeypatch.setattr(passwords, "matches", others_fail_meanwhile)
+    assert login(client, KNOWN) == error("ACCOUNT_LOCKED", 0)
+
+
 @pytest.mark.parametrize(
     ("seconds", "said"), [(900, "15 minutes"), (60, "1 minute"), (90, "90 seconds"), (3600, "1 hour"), (1, "1 second")]
 )

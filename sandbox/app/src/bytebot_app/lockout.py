@@ -23,14 +23,15 @@ class Lockout:
     async def refuse_locked(self, name: str) -> None:
         """Raise where the name is locked."""
         if self._limit and await self._store.failures(name, self._seconds) >= self._limit:
-            audit.security("ACCOUNT_LOCKED", success=False)
-            raise ApiError(401, "ACCOUNT_LOCKED", "Too many sign-ins have failed; try again later", self._details(0))
+            raise self._locked()
 
     async def failure(self, name: str) -> ApiError:
         """Count a failure; what the caller is told."""
         left = None
         if self._limit:
-            left = max(0, self._limit - await self._store.failed(name, self._limit, self._seconds))
+            left = self._limit - await self._store.failed(name, self._limit, self._seconds)
+            if left < 0:  # others have failed meanwhile
+                return self._locked()
         audit.security("AUTHENTICATION_FAILURE", success=False, attemptsRemaining=left)
         details = None if left is None else self._details(left)
         return ApiError(401, "INVALID_CREDENTIALS", "The user name or the password is wrong", details)
@@ -39,6 +40,10 @@ class Lockout:
         """Forget the failures before."""
         await self.refuse_locked(name)
         await self._store.forgive(name)
+
+    def _locked(self) -> ApiError:
+        audit.security("ACCOUNT_LOCKED", success=False)
+        return ApiError(401, "ACCOUNT_LOCKED", "Too many sign-ins have failed; try again later", self._details(0))
 
     def _details(self, left: int) -> dict[str, object]:
         return {"attempts_remaining": left, "lockout_duration": words(self._seconds)}
