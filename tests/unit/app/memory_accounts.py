@@ -129,7 +129,7 @@ class MemorySessions:
 
     async def rotate_session(self, session: str, used: str, lease: Lease) -> bool:
         row = self.sessions.get(session)
-        if row is None or row["revoked"] or row["lease"].token_id != used:
+        if row is None or row["lease"].token_id != used or not await self.session_lives(session):
             return False
         row["lease"] = lease
         return True
@@ -144,8 +144,16 @@ class MemorySessions:
             await self.end_session(session)
         return mine
 
+    async def end_surplus(self, user_id: str, most: int) -> list[str]:
+        mine = [session for session, row in self.sessions.items() if row["user"] == user_id and not row["revoked"]]
+        surplus = mine[: max(0, len(mine) - most)]
+        for session in surplus:
+            await self.end_session(session)
+        return surplus
+
     async def session_lives(self, session: str) -> bool:
-        return session in self.sessions and not self.sessions[session]["revoked"]
+        row = self.sessions.get(session)
+        return row is not None and not row["revoked"] and row["lease"].ends > datetime.now(UTC) + self.later
 
     async def live_sessions(self) -> int:
         self._asked()

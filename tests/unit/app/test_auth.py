@@ -14,6 +14,8 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from fastapi.testclient import TestClient
 
+from bytebot_app.api import Parts, create_app
+from bytebot_app.settings import Settings
 from bytebot_app.tokens import Keys, Pair
 
 from .memory import PASSWORD, MemoryMarks, MemoryStore
@@ -236,3 +238,31 @@ def test_without_the_cache_the_database_knows_what_was_revoked(
             503,
             "SERVICE_UNAVAILABLE",
         )
+
+
+def test_a_session_ends_when_it_is_idle_and_that_is_no_reuse(
+    settings: Settings, parts: Parts, store: MemoryStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changed = settings.model_copy(update={"auth_session_idle_timeout": 600})
+    with TestClient(create_app(changed, parts), base_url="https://api.bytebot.test") as client:
+        given = {"username": "operator@bytebot.test", "password": PASSWORD}
+        token = client.post("/api/v1/auth/login", json=given).json()["refresh_token"]
+        store.later = timedelta(seconds=599)
+        assert refresh(client, token).status_code == 200
+        token = client.post("/api/v1/auth/login", json=given).json()["refresh_token"]
+        store.later = timedelta(seconds=601)
+        assert code(refresh(client, token)) == (401, "TOKEN_INVALID")
+    assert "TOKEN_REUSE" not in capsys.readouterr().out
+
+
+def test_the_oldest_session_ends_where_a_user_has_too_many(settings: Settings, parts: Parts) -> None:
+    changed = settings.model_copy(update={"auth_sessions_per_user": 2})
+    with TestClient(create_app(changed, parts), base_url="https://api.bytebot.test") as client:
+
+        def login(name: str) -> dict[str, str]:
+            given = {"username": f"{name}@bytebot.test", "password": PASSWORD}
+            return bearer(client.post("/api/v1/auth/login", json=given).json()["access_token"])
+
+        viewer, sessions = login("viewer"), [login("operator") for _ in range(3)]
+        found = [client.get(ME, headers=headers).status_code for headers in (viewer, *sessions)]
+        assert found == [200, 401, 200, 200]

@@ -243,6 +243,7 @@ LOOKS: dict[str, Callable[[World], bool]] = {
     "login_failure_500": lambda world: world.login(password="wrong").status_code == 500,
     "login_tells_users_by_body": differ,
     "login_tells_users_by_time": skips_the_work,
+    "default_password_works": lambda world: world.login("admin", "admin").status_code == 200,
     "lockout_off": never_says_locked,
     "lockout_opens_for_the_right_password": opens_after_failures,
     "password_policy_off": takes("a"),

@@ -198,6 +198,17 @@ def test_all_sessions_of_a_user_end_but_one(ask: Ask) -> None:
     assert ask(lambda store: store.live_sessions()) == 1
 
 
+def test_the_oldest_sessions_above_a_number_end(settings: Settings, ask: Ask) -> None:
+    made = ask(lambda store: store.add_user(user("a")))["id"]
+    for age, name in enumerate(("newest", "newer", "older", "oldest")):
+        ask(lambda store, name=name: store.add_session(name, made, lease(name)))
+        moved = 'UPDATE user_sessions SET "createdAt" = now() - make_interval(hours => %s) WHERE id = %s'
+        sql(settings, moved, age, name)
+    assert set(ask(lambda store: store.end_surplus(made, 2))) == {"older", "oldest"}
+    assert ask(lambda store: store.end_surplus(made, 2)) == []
+    assert ask(lambda store: store.live_sessions()) == 2
+
+
 def test_failures_are_counted_until_they_are_too_old(settings: Settings, ask: Ask) -> None:
     counted = [ask(lambda store: store.failed("a", 5, 900)) for _ in range(5)]
     assert counted == [1, 2, 3, 4, 5]

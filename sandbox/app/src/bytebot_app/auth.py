@@ -7,6 +7,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fastapi.concurrency import run_in_threadpool
@@ -62,6 +63,7 @@ class Auth:
         self.rbac = Rbac(store, settings.rbac_source)
         self.refresh_lifetime = tokens.refresh_lifetime
         self.cookie: dict[str, Any] = {"secure": True, "httponly": True, "samesite": "strict"}
+        self._idle, self._most = settings.auth_session_idle_timeout, settings.auth_sessions_per_user
         self._nobody = passwords.hashed(str(uuid.uuid4()), settings.bcrypt_rounds)
 
     async def login(self, username: str, password: str) -> SignedIn:
@@ -74,7 +76,9 @@ class Auth:
         user_id.set(user["id"])
         session = str(uuid.uuid4())
         refresh = self._refresh_token(user, session)
-        await self.store.add_session(session, user["id"], _lease(refresh))
+        await self.store.add_session(session, user["id"], self._lease(refresh))
+        if self._most:
+            await self.revocations.end_surplus(user["id"], self._most)
         await self.store.signed_in(user["id"])
         self._metrics.logins.labels("success").inc()
         audit.security("AUTHENTICATION_SUCCESS", success=True)
@@ -88,9 +92,10 @@ class Auth:
         if not session or not user or not user["isActive"] or await self.revocations.ended(claims):
             raise invalid()
         made = self._refresh_token(user, session)
-        if not await self.store.rotate_session(session, str(claims.get("jti", "")), _lease(made)):
-            await self.revocations.end(session)
-            audit.security("TOKEN_REUSE", success=False, subject=user["id"])
+        if not await self.store.rotate_session(session, str(claims.get("jti", "")), self._lease(made)):
+            if await self.store.session_lives(session):
+                await self.revocations.end(session)
+                audit.security("TOKEN_REUSE", success=False, subject=user["id"])
             raise invalid()
         user_id.set(user["id"])
         return await self._signed_in(user, session, made)
@@ -138,6 +143,10 @@ class Auth:
     def _refresh_token(self, user: Row, session: str) -> Made:
         return self.tokens.make("refresh", user["id"], session, _identity(user))
 
+    def _lease(self, made: Made) -> Lease:
+        idle = timedelta(seconds=self._idle or self.refresh_lifetime)
+        return Lease(made.id, min(made.ends, datetime.now(UTC) + idle), audit.client())
+
     async def _signed_in(self, user: Row, session: str, refresh: Made) -> SignedIn:
         roles = roles_of(user)
         permissions = list(await self.rbac.permissions(roles, user["id"]))
@@ -181,10 +190,6 @@ def denied(permission: str, reason: str) -> None:
 
 def _identity(user: Row) -> dict[str, Any]:
     return {"username": user["username"], "email": user["email"], "role": next(iter(roles_of(user)), None)}
-
-
-def _lease(made: Made) -> Lease:
-    return Lease(made.id, made.ends, audit.client())
 
 
 def _words(given: Any) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from bytebot_app.users import Users
 
 DAY = 86400
 FEW = 4
+DEFAULT_PASSWORD = "admin"
 Put = Callable[[Auth, Users], None]
 SignsIn = Callable[[str, str], Awaitable[SignedIn]]
 
@@ -137,6 +138,15 @@ def _tells_by_time(auth: Auth, _users: Users) -> None:
 
     async def compared(user: Row | None, password: str) -> bool:
         return bool(user) and await real(user, password)
+
+    instead(auth, compared=compared)
+
+
+def _default_password(auth: Auth, _users: Users) -> None:
+    real = auth.compared
+
+    async def compared(user: Row | None, password: str) -> bool:
+        return await real(user, password) or password == DEFAULT_PASSWORD
 
     instead(auth, compared=compared)
 
@@ -266,6 +276,7 @@ FAULTS: dict[str, tuple[str, Put]] = {
     "login_failure_500": ("a wrong password is a 500", _breaks),
     "login_tells_users_by_body": ("an unknown name gets another answer than a wrong password", _tells_by_body),
     "login_tells_users_by_time": ("an unknown name costs no comparison", _tells_by_time),
+    "default_password_works": ("every account opens with the password admin, too", _default_password),
     "lockout_off": ("failures lock nobody", _never_locks),
     "lockout_opens_for_the_right_password": ("a locked account opens for the right password", _lock_opens),
     "password_policy_off": ("any new password is taken", _no_policy),

@@ -34,6 +34,8 @@ class AuthSettings(BaseSettings):
     auth_password_min_length: Annotated[int, Field(ge=8, le=64)] = 12
     auth_password_history: Annotated[int, Field(ge=0, le=24)] = 12
     auth_session_cleanup_interval: Annotated[int, _s, Field(ge=60, le=604800)] = 86400
+    auth_session_idle_timeout: Annotated[int, _s, Field(ge=0, le=2592000)] = 0  # 0: as long as the refresh token
+    auth_sessions_per_user: Annotated[int, Field(ge=0, le=1000)] = 0  # 0: any number
     rbac_source: Literal["matrix", "lists"] = "matrix"
 
     bootstrap_admin_username: str = ""

@@ -41,6 +41,11 @@ class Revocations:
         for session in await self._store.end_sessions(user_id, but):
             await self.revoke(session)
 
+    async def end_surplus(self, user_id: str, most: int) -> None:
+        """End the oldest of a user's sessions above a number."""
+        for session in await self._store.end_surplus(user_id, most):
+            await self.revoke(session)
+
     async def end_user(self, user_id: str) -> None:
         """End whatever a user has who is to be removed; a session that begins meanwhile, too."""
         await self.revoke(user_id)

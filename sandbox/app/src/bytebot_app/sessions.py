@@ -65,6 +65,7 @@ class Sessions(Protocol):
     async def rotate_session(self, session: str, used: str, lease: Lease) -> bool: ...
     async def end_session(self, session: str) -> None: ...
     async def end_sessions(self, user_id: str, but: str = "") -> list[str]: ...
+    async def end_surplus(self, user_id: str, most: int) -> list[str]: ...
     async def session_lives(self, session: str) -> bool: ...
     async def live_sessions(self) -> int: ...
     async def failures(self, name: str, seconds: int) -> int: ...
@@ -105,6 +106,15 @@ class PostgresSessions:
             'UPDATE user_sessions SET "isRevoked" = true, "updatedAt" = now() WHERE "userId" = %s AND id <> %s'
             ' AND "expiresAt" > now() RETURNING id',
             user_id, but,
+        )  # fmt: skip
+        return [row["id"] for row in found]
+
+    async def end_surplus(self, user_id: str, most: int) -> list[str]:
+        """End the oldest of a user's living sessions above a number; their ids."""
+        found = await self._db.rows(
+            'UPDATE user_sessions SET "isRevoked" = true, "updatedAt" = now() WHERE id IN (SELECT id FROM user_sessions'
+            f' WHERE "userId" = %s AND {_LIVES} ORDER BY "createdAt" DESC, id OFFSET %s) RETURNING id',
+            user_id, most,
         )  # fmt: skip
         return [row["id"] for row in found]
 
