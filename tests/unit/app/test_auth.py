@@ -4,6 +4,10 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
+import json
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -121,11 +125,42 @@ def test_wrong_claims_are_refused(client: TestClient, keys: Keys, changes: dict[
     assert code(client.get(ME, headers=bearer(token))) == (401, expected)
 
 
-def forged(keys: Keys) -> dict[str, str]:
-    import base64
-    import hashlib
-    import hmac
+@pytest.mark.parametrize(
+    ("changes", "permitted"),
+    [
+        ({"role": ["ADMIN"]}, False), ({"role": {}}, False), ({"role": None}, False), ({"role": "KING"}, False),
+        ({"permissions": "task:read"}, True), ({"permissions": {"task:read": 1}}, True), ({"permissions": [1]}, False),
+        ({"role": None, "permissions": ["task:read"]}, True), ({"roles": 5, "permissions": ["task:fly"]}, False),
+        ({"teamIds": 5}, True), ({"sessionId": 5}, True), ({"username": ["a"]}, True),
+        ({"aud": ["bytebot-clients"]}, True),
+    ],
+)  # fmt: skip
+def test_strange_claims_that_are_signed_right_give_no_more_than_they_say(
+    client: TestClient, keys: Keys, changes: dict[str, Any], permitted: bool
+) -> None:
+    headers = bearer(jwt.encode(claims(keys, **changes), keys.access.private, "RS256"))
+    assert client.get(ME, headers=headers).status_code == 200
+    assert client.get("/api/v1/tasks", headers=headers).status_code == (200 if permitted else 403)
 
+
+@pytest.mark.parametrize(
+    "header", [{"kid": 1}, {"kid": ["a"]}, {"alg": None}, {"crit": ["a"]}, {"alg": ["RS256"]}, [], "a"]
+)
+def test_strange_headers_are_refused(client: TestClient, header: Any) -> None:
+    def part(what: Any) -> str:
+        return base64.urlsafe_b64encode(json.dumps(what).encode()).decode().rstrip("=")
+
+    first = {"alg": "RS256", **header} if isinstance(header, dict) else header
+    assert code(client.get(ME, headers=bearer(f"{part(first)}.{part({})}.AAAA"))) == (401, "TOKEN_INVALID")
+
+
+@pytest.mark.parametrize("text", [r'{"username":"a","password":"\ud800"}', r'{"username":"\ud800","password":"a"}'])
+def test_half_a_character_is_a_400(client: TestClient, text: str) -> None:
+    answer = client.post("/api/v1/auth/login", content=text, headers={"Content-Type": "application/json"})
+    assert code(answer) == (400, "VALIDATION_FAILED")
+
+
+def forged(keys: Keys) -> dict[str, str]:
     good = jwt.encode(claims(keys), keys.access.private, "RS256")
     head, body, signature = good.split(".")
     public = keys.access.public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)

@@ -22,7 +22,7 @@ from bytebot_app.models import SignedIn, User
 from bytebot_app.ownership import Ownership
 from bytebot_app.rbac import Rbac
 from bytebot_app.revocations import Revocations
-from bytebot_app.roles import ADMIN, public_name
+from bytebot_app.roles import ADMIN, ordered, public_name
 from bytebot_app.sessions import Lease
 from bytebot_app.settings import Settings
 from bytebot_app.store import Row, Store
@@ -135,9 +135,9 @@ class Auth:
 
     async def _rights(self, claims: dict[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
         if isinstance(claims.get("permissions"), list):
-            return _words(claims.get("roles")), _words(claims["permissions"])
+            return _words(claims.get("roles")), ordered(_words(claims["permissions"]))
         # A token of the documented claims alone has the one role.
-        roles = tuple(role for role in (claims.get("role"),) if role in self.rbac.builtin)
+        roles = tuple(role for role in self.rbac.builtin if role == claims.get("role"))
         return roles, await self.rbac.permissions(roles, claims["sub"])
 
     def _refresh_token(self, user: Row, session: str) -> Made:
