@@ -45,8 +45,9 @@ class Seen:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        _scope.set(scope)
-        username.set("")
+        if scope["type"] != "lifespan":
+            _scope.set(scope)
+            username.set("")
         await self._app(scope, receive, send)
 
 

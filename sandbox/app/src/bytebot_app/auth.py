@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -39,6 +39,7 @@ class Caller:
     permissions: tuple[str, ...]
     teams: tuple[str, ...]
     claims: dict[str, Any]
+    ownership: Ownership = field(default_factory=Ownership)
 
     @property
     def role(self) -> str:
@@ -114,7 +115,8 @@ class Auth:
         name = str(claims.get("username", ""))
         audit.username.set(name)
         roles, permissions = await self._rights(claims)
-        return Caller(claims["sub"], name, roles, permissions, _words(claims.get("teamIds")), claims)
+        teams = _words(claims.get("teamIds"))
+        return Caller(claims["sub"], name, roles, permissions, teams, claims, self.ownership)
 
     async def unknown(self) -> Caller:
         """Who brings no token: nobody."""

@@ -62,7 +62,7 @@ def router(store: Store, auth: Auth, metrics: Metrics) -> APIRouter:
     @routes.post("", status_code=201, responses=documented(400, 401, 403, 413, 415, 503))
     async def create(given: NewTask, caller: Caller = known) -> Task:
         needs(caller, "task:write")
-        team = auth.ownership.team(caller, given.teamId)
+        team = caller.ownership.team(caller, given.teamId)
         task = await store.add_task({**given.model_dump(), "createdBy": caller.id, "teamId": team})
         metrics.tasks.labels(task["status"], task["type"], caller.id).inc()
         return Task(**task)
@@ -75,18 +75,18 @@ def router(store: Store, auth: Auth, metrics: Metrics) -> APIRouter:
         status: Annotated[Status | None, Query()] = None,
     ) -> list[Task]:
         needs(caller, "task:read")
-        owner, teams = auth.ownership.scope(caller)
+        owner, teams = caller.ownership.scope(caller)
         return [Task(**task) for task in await store.tasks(owner, page, limit, status, teams)]
 
     @routes.get("/{task_id}", responses=documented(401, 403, 404, 503))
     async def one(task_id: str, caller: Caller = known) -> TaskDetail:
         needs(caller, "task:read")
-        return TaskDetail(**await _own(store, auth, caller, task_id, "task:read"))
+        return TaskDetail(**await _own(store, caller, task_id, "task:read"))
 
     @routes.patch("/{task_id}", responses=documented(400, 401, 403, 404, 413, 415, 503))
     async def change(task_id: str, given: TaskChange, caller: Caller = known) -> Task:
         needs(caller, "task:write")
-        before = await _own(store, auth, caller, task_id, "task:write")
+        before = await _own(store, caller, task_id, "task:write")
         task = await store.change_task(before["id"], given.of("status"), given.of("priority"))
         if task is None:
             raise not_found("Task")
@@ -97,7 +97,7 @@ def router(store: Store, auth: Auth, metrics: Metrics) -> APIRouter:
     @routes.delete("/{task_id}", status_code=204, responses=documented(401, 403, 404, 503))
     async def remove(task_id: str, caller: Caller = known) -> None:
         needs(caller, "task:write", "task:delete")
-        if not await store.remove_task((await _own(store, auth, caller, task_id, "task:delete"))["id"]):
+        if not await store.remove_task((await _own(store, caller, task_id, "task:delete"))["id"]):
             raise not_found("Task")
 
     return routes
@@ -110,7 +110,7 @@ def _count(metrics: Metrics, task: Row) -> None:
         metrics.task_seconds.labels(task["type"], task["status"]).observe((task["completedAt"] - began).total_seconds())
 
 
-async def _own(store: Store, auth: Auth, caller: Caller, task_id: str, permission: str) -> Row:
+async def _own(store: Store, caller: Caller, task_id: str, permission: str) -> Row:
     try:
         wanted = str(uuid.UUID(task_id))
     except ValueError:
@@ -118,5 +118,5 @@ async def _own(store: Store, auth: Auth, caller: Caller, task_id: str, permissio
     task = await store.task(wanted)
     if task is None:
         raise not_found("Task")
-    auth.ownership.demand(caller, task, permission)
+    caller.ownership.demand(caller, task, permission)
     return task
