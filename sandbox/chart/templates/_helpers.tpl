@@ -58,3 +58,17 @@ securityContext: {{- toYaml .Values.containerSecurityContext | nindent 2 }}
 - name: POD_NAME
   valueFrom: {fieldRef: {fieldPath: metadata.name}}
 {{- end }}
+
+{{- /* The first accounts: the administrator's Secret is needed, and another role's where it is named. */}}
+{{- define "bytebot.bootstrapEnv" -}}
+{{- $accounts := .Values.bootstrapAccounts }}
+{{- $secrets := dict "ADMIN" .Values.bootstrapAdmin "OPERATOR" $accounts.operator "VIEWER" $accounts.viewer "API_CONSUMER" $accounts.apiConsumer }}
+{{- range $role, $from := $secrets }}
+{{- with $from.existingSecret }}
+- name: BOOTSTRAP_{{ $role }}_USERNAME
+  valueFrom: {secretKeyRef: {name: {{ . }}, key: username}}
+- name: BOOTSTRAP_{{ $role }}_PASSWORD
+  valueFrom: {secretKeyRef: {name: {{ . }}, key: password}}
+{{- end }}
+{{- end }}
+{{- end }}

@@ -20,7 +20,12 @@ PUBLIC = {"/health/live", "/health/ready", "/health/startup", "/metrics", "/api/
 ROUTES = {
     ("/health/live", "get"), ("/health/ready", "get"), ("/health/startup", "get"), ("/metrics", "get"),
     ("/api/v1/auth/login", "post"), ("/api/v1/auth/refresh", "post"), ("/api/v1/auth/logout", "post"),
-    ("/api/v1/auth/permissions", "get"), ("/api/v1/tasks", "get"), ("/api/v1/tasks", "post"),
+    ("/api/v1/auth/permissions", "get"), ("/api/v1/auth/check-permission", "post"),
+    ("/api/v1/auth/change-password", "post"), ("/api/v1/users", "get"), ("/api/v1/users", "post"),
+    ("/api/v1/users/{user_id}", "get"), ("/api/v1/users/{user_id}", "delete"),
+    ("/api/v1/users/{user_id}/roles", "post"), ("/api/v1/users/{user_id}/roles/{role_id}", "delete"),
+    ("/api/v1/roles", "get"), ("/api/v1/roles", "post"), ("/api/v1/roles/{role_id}", "delete"),
+    ("/api/v1/tasks", "get"), ("/api/v1/tasks", "post"),
     ("/api/v1/tasks/{task_id}", "get"), ("/api/v1/tasks/{task_id}", "patch"), ("/api/v1/tasks/{task_id}", "delete"),
 }  # fmt: skip
 

@@ -13,7 +13,7 @@ from typing import Any
 from fastapi import FastAPI, Response
 from fastapi.openapi.utils import get_openapi
 
-from bytebot_app import auth_routes, errors, faults, health, tasks
+from bytebot_app import audit, auth_faults, auth_routes, errors, faults, health, tasks, user_routes
 from bytebot_app.auth import Auth
 from bytebot_app.cache import Cache
 from bytebot_app.cors import Cors
@@ -23,9 +23,11 @@ from bytebot_app.middleware import Guarded, Observed, security_headers
 from bytebot_app.migrate import missing
 from bytebot_app.revocations import Marks, Revocations
 from bytebot_app.scrape import Pool, Scrape
+from bytebot_app.sessions import housekeeping
 from bytebot_app.settings import Settings
 from bytebot_app.store import PostgresStore, Store
-from bytebot_app.tokens import Keys, Tokens
+from bytebot_app.tokens import KeyRing, Tokens
+from bytebot_app.users import Users
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 _EXPOSITION: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
@@ -39,7 +41,7 @@ class Parts:
     marks: Marks
     pool: Pool
     health: health.Health
-    keys: Keys
+    keys: KeyRing
     metrics: Metrics = field(default_factory=Metrics)
     lifespan: Lifespan | None = None
 
@@ -58,14 +60,18 @@ def create_app(settings: Settings, parts: Parts) -> FastAPI:
         lifespan=parts.lifespan,
     )
     revocations = Revocations(parts.marks, parts.store, settings.jwt_expires_in)
-    auth = Auth(parts.store, Tokens(settings, parts.keys), revocations, parts.metrics, settings.bcrypt_rounds)
+    auth = Auth(settings, parts.store, Tokens(settings, parts.keys), revocations, parts.metrics)
+    users = Users(settings, parts.store, auth)
+    auth_faults.put(os.environ.get(faults.MARK, ""), auth, users)
     errors.install(app)
     app.include_router(health.router(parts.health))
-    app.include_router(auth_routes.router(auth))
+    app.include_router(auth_routes.router(auth, users))
+    app.include_router(user_routes.router(auth, users))
     app.include_router(tasks.router(parts.store, auth, parts.metrics))
     add_metrics(app, Scrape(parts.metrics, parts.pool, parts.store))
     # The last one added stands outermost.
     app.add_middleware(Guarded, body_limit=settings.body_parser_limit)
+    app.add_middleware(audit.Seen)
     if settings.cors_origins:
         app.add_middleware(Cors, origins=settings.cors_origins, credentials=settings.api_cors_credentials)
     app.add_middleware(Observed, metrics=parts.metrics, headers=security_headers(settings))
@@ -93,9 +99,10 @@ def add_metrics(app: FastAPI, scrape: Scrape) -> None:
         return Response(await scrape.text(), headers={"Content-Type": CONTENT_TYPE})
 
 
-def real_parts(settings: Settings, keys: Keys) -> Parts:
+def real_parts(settings: Settings, keys: KeyRing) -> Parts:
     """The parts on PostgreSQL and Redis."""
     database, cache = Database(settings), Cache(settings)
+    store = PostgresStore(database)
 
     async def asked() -> None:
         await database.rows("SELECT 1", timeout=health.PATIENCE_S)
@@ -107,12 +114,13 @@ def real_parts(settings: Settings, keys: Keys) -> Parts:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await database.open()
-        yield
+        async with housekeeping(store, settings.auth_session_cleanup_interval, settings.auth_lockout_duration):
+            yield
         await cache.close()
         await database.close()
 
     state = health.Health(settings.app_version, asked, cache.ping, migrated)
-    return Parts(PostgresStore(database), cache, database, state, keys, lifespan=lifespan)
+    return Parts(store, cache, database, state, keys, lifespan=lifespan)
 
 
 def _document(app: FastAPI) -> None:

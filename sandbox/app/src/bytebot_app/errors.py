@@ -25,6 +25,7 @@ _KNOWN = {
     403: ("INSUFFICIENT_PERMISSIONS", "A permission is missing"),
     404: ("NOT_FOUND", "Not found"),
     405: ("METHOD_NOT_ALLOWED", "Method not allowed"),
+    409: ("CONFLICT", "The request conflicts with what is there"),
     413: ("PAYLOAD_TOO_LARGE", "Body too large"),
     415: ("UNSUPPORTED_MEDIA_TYPE", "Content type must be application/json"),
     500: ("INTERNAL_ERROR", "Something went wrong"),
@@ -60,6 +61,17 @@ def plain(status: int, headers: Mapping[str, str] | None = None, details: Any = 
 def not_found(what: str) -> ApiError:
     """The error for an object that is not there."""
     return ApiError(404, "NOT_FOUND", f"{what} not found")
+
+
+def conflict(why: str) -> ApiError:
+    """The error for what cannot be done as things are."""
+    return ApiError(409, "CONFLICT", why)
+
+
+def refused_field(field: str, *messages: str) -> ApiError:
+    """The error for a field whose form is right and whose value is not."""
+    details = [{"field": field, "message": message} for message in messages]
+    return ApiError(400, "VALIDATION_FAILED", _KNOWN[400][1], details)
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:

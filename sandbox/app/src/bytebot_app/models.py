@@ -136,6 +136,7 @@ class Task(BaseModel):
     completedAt: Moment | None
     error: str | None
     createdBy: str
+    teamId: str | None
     createdAt: Moment
     updatedAt: Moment
 

@@ -16,13 +16,13 @@ from bytebot_app.api import create_app, metrics_app, real_parts
 from bytebot_app.health import Health
 from bytebot_app.logs import configure, logger
 from bytebot_app.settings import Settings
-from bytebot_app.tokens import load_keys
+from bytebot_app.tokens import key_ring
 
 
 def serve(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT; 1 where a listener ended by itself."""
     configure(settings.log_level, settings.app_version, settings.node_env, settings.log_format)
-    parts = real_parts(settings, load_keys(settings.jwt_keys_dir))
+    parts = real_parts(settings, key_ring(settings))
     servers = [
         _server(create_app(settings, parts), settings.port, settings),
         _server(metrics_app(settings, parts), settings.prometheus_metrics_port, settings),

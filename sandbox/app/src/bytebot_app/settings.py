@@ -9,9 +9,10 @@ from typing import Annotated, Literal
 from urllib.parse import parse_qs, urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
-from bytebot_app import units
+from bytebot_app import auth_settings, units
+from bytebot_app.auth_settings import AuthSettings
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 _ms, _s, _bytes = (BeforeValidator(parse) for parse in (units.milliseconds, units.seconds, units.size))
@@ -19,7 +20,7 @@ _ENCRYPTED = ("require", "verify-ca", "verify-full")
 _LENIENT = ("development", "test")
 
 
-class Settings(BaseSettings):
+class Settings(AuthSettings):
     """The variables of the contract's section 3 that this part of the application reads."""
 
     model_config = SettingsConfigDict(extra="ignore", case_sensitive=False, env_ignore_empty=True)
@@ -57,14 +58,9 @@ class Settings(BaseSettings):
     redis_retry_delay: Annotated[int, _ms, Field(ge=1, le=10000)] = 100
 
     jwt_keys_dir: Path = Path("/etc/bytebot/jwt")
-    jwt_issuer: str = "bytebot-api"
-    jwt_audience: str = "bytebot-clients"
     jwt_expires_in: Annotated[int, _s, Field(ge=60, le=86400)] = 900
     jwt_refresh_expires_in: Annotated[int, _s, Field(ge=3600, le=2592000)] = 604800
     bcrypt_rounds: Annotated[int, Field(ge=4, le=16)] = 12
-
-    bootstrap_admin_username: str = ""
-    bootstrap_admin_password: SecretStr = SecretStr("")
 
     api_cors_origins: str = ""
     api_cors_credentials: bool = True
@@ -90,7 +86,7 @@ class ConfigurationError(Exception):
 def load() -> Settings:
     """Settings that the process can run with, or :class:`ConfigurationError` with every variable that is wrong."""
     settings = read()
-    problems = [*_database(settings), *_origins(settings)]
+    problems = [*_database(settings), *_origins(settings), *auth_settings.problems(settings)]
     if not settings.redis_host:
         problems.append("REDIS_HOST: it is not set")
     if settings.port == settings.prometheus_metrics_port:

@@ -12,9 +12,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 from pydantic import AwareDatetime, Field, model_validator
 
-from bytebot_app.auth import Auth, Caller, denied, needs
+from bytebot_app.auth import Auth, Caller, needs
 from bytebot_app.auth_routes import caller_of
-from bytebot_app.errors import ApiError, documented, not_found
+from bytebot_app.errors import documented, not_found
 from bytebot_app.metrics import Metrics
 from bytebot_app.models import Given, Kind, Priority, Status, Task, TaskDetail, Text
 from bytebot_app.store import ENDED, Row, Store
@@ -28,6 +28,7 @@ class NewTask(Given):
     type: Kind = "IMMEDIATE"
     scheduledFor: AwareDatetime | None = None
     model: Annotated[Text, Field(min_length=1, max_length=200)] | None = None
+    teamId: Annotated[Text, Field(min_length=1, max_length=64)] | None = None
 
     @model_validator(mode="after")
     def _has_its_time(self) -> NewTask:
@@ -61,7 +62,8 @@ def router(store: Store, auth: Auth, metrics: Metrics) -> APIRouter:
     @routes.post("", status_code=201, responses=documented(400, 401, 403, 413, 415, 503))
     async def create(given: NewTask, caller: Caller = known) -> Task:
         needs(caller, "task:write")
-        task = await store.add_task({**given.model_dump(), "createdBy": caller.id})
+        team = caller.ownership.team(caller, given.teamId)
+        task = await store.add_task({**given.model_dump(), "createdBy": caller.id, "teamId": team})
         metrics.tasks.labels(task["status"], task["type"], caller.id).inc()
         return Task(**task)
 
@@ -73,8 +75,8 @@ def router(store: Store, auth: Auth, metrics: Metrics) -> APIRouter:
         status: Annotated[Status | None, Query()] = None,
     ) -> list[Task]:
         needs(caller, "task:read")
-        owner = None if caller.role == "ADMIN" else caller.id
-        return [Task(**task) for task in await store.tasks(owner, page, limit, status)]
+        owner, teams = caller.ownership.scope(caller)
+        return [Task(**task) for task in await store.tasks(owner, page, limit, status, teams)]
 
     @routes.get("/{task_id}", responses=documented(401, 403, 404, 503))
     async def one(task_id: str, caller: Caller = known) -> TaskDetail:
@@ -116,7 +118,5 @@ async def _own(store: Store, caller: Caller, task_id: str, permission: str) -> R
     task = await store.task(wanted)
     if task is None:
         raise not_found("Task")
-    if caller.role != "ADMIN" and task["createdBy"] != caller.id:
-        denied(permission, "RESOURCE_ACCESS_DENIED")
-        raise ApiError(403, "RESOURCE_ACCESS_DENIED", "This task belongs to somebody else")
+    caller.ownership.demand(caller, task, permission)
     return task
