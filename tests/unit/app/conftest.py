@@ -21,6 +21,7 @@ from bytebot_app.tokens import Keys, Pair
 from .memory import ORIGIN, PASSWORD, Dependencies, FixedPool, MemoryMarks, MemoryStore
 
 Headers = dict[str, str]
+RATES = ("api_rate_limit_max_requests", "auth_rate_limit_max_requests", "task_rate_limit_max_requests")
 
 
 @pytest.fixture(scope="session")
@@ -30,7 +31,13 @@ def keys() -> Keys:
 
 @pytest.fixture
 def settings() -> Settings:
-    return Settings(bcrypt_rounds=4, api_cors_origins=ORIGIN, body_parser_limit=4096, enable_swagger=True)
+    return Settings(
+        bcrypt_rounds=4,
+        api_cors_origins=ORIGIN,
+        body_parser_limit=4096,
+        enable_swagger=True,
+        **dict.fromkeys(RATES, 10000),  # tests of the limits set their own
+    )
 
 
 @pytest.fixture

@@ -4,23 +4,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
+import socketio
 from fastapi import FastAPI, Response
-from fastapi.openapi.utils import get_openapi
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from bytebot_app import auth_routes, errors, faults, health, tasks
+from bytebot_app import auth_routes, errors, faults, health, openapi, tasks
+from bytebot_app.announced import announced
 from bytebot_app.auth import Auth
+from bytebot_app.breaker import Breaker
 from bytebot_app.cache import Cache
 from bytebot_app.cors import Cors
 from bytebot_app.database import Database
+from bytebot_app.limits import Identity, Limited, LocalWindows, Windows
 from bytebot_app.metrics import CONTENT_TYPE, Metrics
-from bytebot_app.middleware import Guarded, Observed, security_headers
+from bytebot_app.middleware import Caught, Guarded, Observed, Refused, security_headers
 from bytebot_app.migrate import missing
+from bytebot_app.realtime import PATH, Realtime, redis_manager
 from bytebot_app.revocations import Marks, Revocations
 from bytebot_app.scrape import Pool, Scrape
 from bytebot_app.settings import Settings
@@ -41,6 +47,8 @@ class Parts:
     health: health.Health
     keys: Keys
     metrics: Metrics = field(default_factory=Metrics)
+    windows: Windows = field(default_factory=LocalWindows)
+    events: socketio.AsyncManager | None = None
     lifespan: Lifespan | None = None
 
 
@@ -55,24 +63,59 @@ def create_app(settings: Settings, parts: Parts) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        lifespan=parts.lifespan,
+        lifespan=_lifespan(parts),
     )
     revocations = Revocations(parts.marks, parts.store, settings.jwt_expires_in)
-    auth = Auth(parts.store, Tokens(settings, parts.keys), revocations, parts.metrics, settings.bcrypt_rounds)
+    tokens = Tokens(settings, parts.keys)
+    auth = Auth(parts.store, tokens, revocations, parts.metrics, settings.bcrypt_rounds)
+    app.state.realtime = realtime = Realtime(
+        auth, tasks.reader(parts.store), parts.metrics, settings.cors_origins, parts.events
+    )
+    store = announced(parts.store, realtime.tell)
     errors.install(app)
-    app.include_router(health.router(parts.health))
+    if settings.enable_health_checks:
+        app.include_router(health.router(parts.health))
     app.include_router(auth_routes.router(auth))
-    app.include_router(tasks.router(parts.store, auth, parts.metrics))
-    add_metrics(app, Scrape(parts.metrics, parts.pool, parts.store))
+    app.include_router(tasks.router(store, auth, parts.metrics))
+    if settings.enable_metrics_collection:
+        add_metrics(app, Scrape(parts.metrics, parts.pool, parts.store))
+    app.mount(PATH, realtime)
+    openapi.install(app, settings)
     # The last one added stands outermost.
-    app.add_middleware(Guarded, body_limit=settings.body_parser_limit)
-    if settings.cors_origins:
-        app.add_middleware(Cors, origins=settings.cors_origins, credentials=settings.api_cors_credentials)
+    app.add_middleware(Guarded, body_limit=settings.body_parser_limit, patience_ms=settings.request_timeout)
+    if settings.enable_rate_limiting:
+        app.add_middleware(
+            Limited,
+            settings=settings,
+            windows=parts.windows,
+            breaker=Breaker(settings),
+            identify=Identity(tokens, revocations, settings.rate_limit_order),
+            metrics=parts.metrics,
+            name=lambda scope: openapi.form_of(app, scope["path"]),
+        )
+    app.add_middleware(Caught)
+    app.add_middleware(
+        Cors, origins=settings.cors_origins, credentials=settings.api_cors_credentials, metrics=parts.metrics
+    )
+    app.add_middleware(Refused)
     app.add_middleware(Observed, metrics=parts.metrics, headers=security_headers(settings))
+    app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.trusted_proxies))
     if (fault := os.environ.get(faults.MARK, "")) in faults.FAULTS:
         app.add_middleware(faults.Faulty, fault=fault)
-    _document(app)
     return app
+
+
+def _lifespan(parts: Parts) -> Lifespan:
+    """The parts' own, and the sweeping of connections."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with parts.lifespan(app) if parts.lifespan else nullcontext():
+            sweeping = asyncio.create_task(app.state.realtime.sweep_on())
+            yield
+            sweeping.cancel()
+
+    return lifespan
 
 
 def metrics_app(settings: Settings, parts: Parts) -> FastAPI:
@@ -80,7 +123,8 @@ def metrics_app(settings: Settings, parts: Parts) -> FastAPI:
     app = FastAPI(openapi_url=None, redirect_slashes=False)
     errors.install(app)
     add_metrics(app, Scrape(parts.metrics, parts.pool, parts.store))
-    app.add_middleware(Guarded, body_limit=settings.body_parser_limit)
+    app.add_middleware(Guarded, body_limit=settings.body_parser_limit, patience_ms=settings.request_timeout)
+    app.add_middleware(Caught)
     app.add_middleware(Observed, metrics=Metrics(), headers=security_headers(settings))
     return app
 
@@ -112,21 +156,5 @@ def real_parts(settings: Settings, keys: Keys) -> Parts:
         await database.close()
 
     state = health.Health(settings.app_version, asked, cache.ping, migrated)
-    return Parts(PostgresStore(database), cache, database, state, keys, lifespan=lifespan)
-
-
-def _document(app: FastAPI) -> None:
-    """The framework documents a 422 that this API never answers."""
-
-    def document() -> dict[str, Any]:
-        if not app.openapi_schema:
-            made = get_openapi(title=app.title, version=app.version, routes=app.routes)
-            for path in made["paths"].values():
-                for operation in path.values():
-                    operation["responses"].pop("422", None)
-            for name in ("HTTPValidationError", "ValidationError"):
-                made["components"]["schemas"].pop(name, None)
-            app.openapi_schema = made
-        return app.openapi_schema
-
-    app.openapi = document  # type: ignore[method-assign]
+    store, events = PostgresStore(database), redis_manager(settings)
+    return Parts(store, cache, database, state, keys, windows=cache, events=events, lifespan=lifespan)

@@ -14,8 +14,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from redis.exceptions import RedisError
 from starlette.exceptions import HTTPException
-from starlette.routing import compile_path
 
+from bytebot_app import openapi
 from bytebot_app.logs import logger
 from bytebot_app.models import Failure
 
@@ -25,8 +25,10 @@ _KNOWN = {
     403: ("INSUFFICIENT_PERMISSIONS", "A permission is missing"),
     404: ("NOT_FOUND", "Not found"),
     405: ("METHOD_NOT_ALLOWED", "Method not allowed"),
+    408: ("REQUEST_TIMEOUT", "The request did not arrive in time"),
     413: ("PAYLOAD_TOO_LARGE", "Body too large"),
     415: ("UNSUPPORTED_MEDIA_TYPE", "Content type must be application/json"),
+    429: ("RATE_LIMIT_EXCEEDED", "Too many requests"),
     500: ("INTERNAL_ERROR", "Something went wrong"),
     503: ("SERVICE_UNAVAILABLE", "Try again later"),
 }
@@ -77,7 +79,7 @@ def install(app: FastAPI) -> None:
     async def http_error(request: Request, exc: Exception) -> JSONResponse:
         assert isinstance(exc, HTTPException)
         if exc.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-            return plain(exc.status_code, {"Allow": _allowed(app, request)})
+            return plain(exc.status_code, {"Allow": openapi.allowed(app, request.scope["path"])})
         return plain(exc.status_code, exc.headers)
 
     async def invalid(request: Request, exc: Exception) -> JSONResponse:
@@ -107,10 +109,3 @@ def _has_other_body(request: Request) -> bool:
     given = request.headers.get("content-type", "").split(";")[0].strip().lower()
     has_body = request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
     return has_body and given != "application/json"
-
-
-def _allowed(app: FastAPI, request: Request) -> str:
-    """The methods of all operations with this path; the router itself tells those of the first one only."""
-    documented_paths = app.openapi()["paths"].items()
-    fitting = (item for path, item in documented_paths if compile_path(path)[0].match(request.scope["path"]))
-    return ", ".join(sorted({method.upper() for item in fitting for method in item}))

@@ -13,6 +13,8 @@ from typing import Any
 
 import structlog
 
+from bytebot_app import security
+
 correlation_id: ContextVar[str] = ContextVar("correlation_id", default="unknown")
 user_id: ContextVar[str | None] = ContextVar("user_id", default=None)
 
@@ -70,7 +72,13 @@ def configure(level: str, version: str, environment: str, form: str = "json") ->
     # The application writes a line of its own for each request, with the fields that the contract wants.
     logging.getLogger("uvicorn.access").disabled = True
     structlog.configure(
-        processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        # An event counts even where its line is below the level.
+        processors=[
+            security.complete,
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,

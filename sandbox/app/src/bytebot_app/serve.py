@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from bytebot_app.api import create_app, metrics_app, real_parts
 from bytebot_app.health import Health
 from bytebot_app.logs import configure, logger
+from bytebot_app.realtime import LONGEST_MESSAGE
 from bytebot_app.settings import Settings
 from bytebot_app.tokens import load_keys
 
@@ -67,8 +68,9 @@ def _server(app: FastAPI, port: int, settings: Settings) -> _Server:
             log_config=None,
             access_log=False,
             server_header=False,
-            proxy_headers=True,
-            forwarded_allow_ips=settings.security_trusted_proxies,
+            proxy_headers=False,  # the application reads them itself
+            ws="wsproto",
+            ws_max_size=LONGEST_MESSAGE,
             timeout_graceful_shutdown=max(1, settings.graceful_shutdown_timeout // 1000),
         )
     )
