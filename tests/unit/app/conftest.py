@@ -83,10 +83,15 @@ def plain_logging() -> Iterator[None]:
 
 
 @pytest.fixture
-def client(app: FastAPI, plain_logging: None) -> Iterator[TestClient]:
+def written(plain_logging: None) -> None:
+    """Lines are written as the application writes them."""
     configure("debug", "1.2.3", "test")
     for name in ("httpx", "asyncio"):  # the client's own lines are not the application's
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+@pytest.fixture
+def client(app: FastAPI, written: None) -> Iterator[TestClient]:
     with TestClient(app, base_url="https://api.bytebot.test") as made:
         yield made
 

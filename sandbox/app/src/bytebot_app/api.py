@@ -13,6 +13,7 @@ from typing import Any
 
 import socketio
 from fastapi import FastAPI, Response
+from starlette.types import Scope
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from bytebot_app import auth_routes, errors, faults, health, openapi, tasks
@@ -81,6 +82,10 @@ def create_app(settings: Settings, parts: Parts) -> FastAPI:
         add_metrics(app, Scrape(parts.metrics, parts.pool, parts.store))
     app.mount(PATH, realtime)
     openapi.install(app, settings)
+
+    def name(scope: Scope) -> str:
+        return openapi.form_of(app, scope["path"])
+
     # The last one added stands outermost.
     app.add_middleware(Guarded, body_limit=settings.body_parser_limit, patience_ms=settings.request_timeout)
     if settings.enable_rate_limiting:
@@ -91,14 +96,14 @@ def create_app(settings: Settings, parts: Parts) -> FastAPI:
             breaker=Breaker(settings),
             identify=Identity(tokens, revocations, settings.rate_limit_order),
             metrics=parts.metrics,
-            name=lambda scope: openapi.form_of(app, scope["path"]),
+            name=name,
         )
     app.add_middleware(Caught)
     app.add_middleware(
         Cors, origins=settings.cors_origins, credentials=settings.api_cors_credentials, metrics=parts.metrics
     )
     app.add_middleware(Refused)
-    app.add_middleware(Observed, metrics=parts.metrics, headers=security_headers(settings))
+    app.add_middleware(Observed, metrics=parts.metrics, headers=security_headers(settings), name=name)
     app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.trusted_proxies))
     if (fault := os.environ.get(faults.MARK, "")) in faults.FAULTS:
         app.add_middleware(faults.Faulty, fault=fault)

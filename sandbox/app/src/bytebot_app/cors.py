@@ -29,9 +29,11 @@ class Cors(CORSMiddleware):
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            origin = Headers(scope=scope).get("origin")
-            if origin and not self.is_allowed_origin(origin):
+        if scope["type"] in {"http", "websocket"}:
+            given = Headers(scope=scope)
+            origin = given.get("origin")
+            own = f"{scope['scheme'].replace('ws', 'http')}://{given.get('host')}"
+            if origin and origin != own and not self.is_allowed_origin(origin):
                 self._metrics.foreign(origin)
                 logger().warning("foreign origin", eventType="CORS_VIOLATION", success=False, origin=origin[:200])
         await super().__call__(scope, receive, send)

@@ -20,13 +20,13 @@ from bytebot_app.errors import ApiError, plain
 from bytebot_app.http_settings import HttpSettings
 from bytebot_app.logs import logger
 from bytebot_app.metrics import Metrics
+from bytebot_app.middleware import Name
 from bytebot_app.revocations import Revocations
 from bytebot_app.tokens import Tokens
 
 LOGIN, REFRESH, TASKS = "/api/v1/auth/login", "/api/v1/auth/refresh", "/api/v1/tasks"
 _UNAVAILABLE = (RedisError, TimeoutError, Open)
 Identify = Callable[[str], Awaitable[str | None]]
-Name = Callable[[Scope], str]
 
 
 class Windows(Protocol):

@@ -8,6 +8,7 @@ import asyncio
 import re
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -25,6 +26,9 @@ SLOW_MS = 1000
 _CORRELATION = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _QUIET = ("/health/", "/metrics")
 _STARTS = ("http.response.start", "websocket.accept", "websocket.http.response.start")
+
+
+Name = Callable[[Scope], str]
 
 
 @dataclass
@@ -55,8 +59,9 @@ def security_headers(settings: Settings) -> dict[str, str]:
 class Observed:
     """The outermost layer: whatever answers inside, the answer is marked, counted and logged."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, headers: dict[str, str]) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, headers: dict[str, str], name: Name | None = None) -> None:
         self._app, self._metrics, self._headers = app, metrics, headers
+        self._name = name or (lambda _scope: "unmatched")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in {"http", "websocket"}:
@@ -96,7 +101,7 @@ class Observed:
 
     def _note(self, scope: Scope, seen: Seen, address: str) -> None:
         # The route's form and not the path: ids must not become label values.
-        route = str(getattr(scope.get("route"), "path", "unmatched"))
+        route = str(getattr(scope.get("route"), "path", None) or self._name(scope))
         method, seconds = scope.get("method", "GET"), time.perf_counter() - seen.began
         took = round(seconds * 1000, 1)
         if scope["type"] == "http":

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 from fastapi import FastAPI
@@ -51,7 +53,12 @@ def allowed(app: FastAPI, path: str) -> str:
 
 def _fitting(app: FastAPI, path: str) -> Iterator[tuple[str, Any]]:
     forms = app.openapi()["paths"].items()
-    return ((form, item) for form, item in forms if compile_path(form)[0].match(path))
+    return ((form, item) for form, item in forms if _pattern(form).match(path))
+
+
+@lru_cache(maxsize=200)
+def _pattern(form: str) -> re.Pattern[str]:
+    return compile_path(form)[0]
 
 
 def _complete(operation: dict[str, Any], settings: HttpSettings, path: str) -> None:

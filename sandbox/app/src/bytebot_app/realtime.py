@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
 from typing import Any
 
 import psycopg
@@ -70,7 +71,7 @@ class Realtime:
             cors_allowed_origins=list(origins) or None,
             max_http_buffer_size=LONGEST_MESSAGE,
             logger=_library_logger(),
-            engineio_logger=_library_logger(),
+            engineio_logger=_library_logger("engineio", logging.CRITICAL),  # its errors are the clients'
         )
         self._asgi = socketio.ASGIApp(self.server, socketio_path=None)
         for name, handler in (
@@ -91,7 +92,8 @@ class Realtime:
     def tell(self, event: str, rooms: list[str], data: Any) -> None:
         """Send an event soon, after those before it; whoever causes it does not wait for that."""
         if self._teller is None or self._teller.done():
-            self._teller = asyncio.get_running_loop().create_task(self._tell())
+            # In a context of its own: the request that happens to be the first is not what all events are about.
+            self._teller = asyncio.get_running_loop().create_task(self._tell(), context=Context())
         try:
             self._events.put_nowait((event, rooms, data))
         except asyncio.QueueFull:
@@ -169,8 +171,8 @@ def _token(environ: dict[str, Any], said: Any) -> str:
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
-def _library_logger() -> logging.Logger:
+def _library_logger(name: str = "socketio", level: int = logging.WARNING) -> logging.Logger:
     """At its lower levels the library writes whole packets, with tokens in them."""
-    made = logging.getLogger("bytebot.socketio")
-    made.setLevel(logging.WARNING)
+    made = logging.getLogger(f"bytebot.{name}")
+    made.setLevel(level)
     return made
