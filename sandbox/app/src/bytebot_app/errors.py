@@ -33,6 +33,8 @@ _KNOWN = {
     503: ("SERVICE_UNAVAILABLE", "Try again later"),
 }
 
+_BAD, _LONGEST_FIELD = 400, 100
+
 
 class ApiError(Exception):
     """An error that the caller is told, in the documented shape."""
@@ -80,7 +82,8 @@ def install(app: FastAPI) -> None:
         assert isinstance(exc, HTTPException)
         if exc.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
             return plain(exc.status_code, {"Allow": openapi.allowed(app, request.scope["path"])})
-        return plain(exc.status_code, exc.headers)
+        unread = [{"field": "body", "message": "it cannot be read"}] if exc.status_code == _BAD else None
+        return plain(exc.status_code, exc.headers, unread)
 
     async def invalid(request: Request, exc: Exception) -> JSONResponse:
         assert isinstance(exc, RequestValidationError)
@@ -102,7 +105,7 @@ def install(app: FastAPI) -> None:
 
 def _field(problem: Any) -> str:
     where = problem["loc"][1:]
-    return "body" if problem["type"] == "json_invalid" or not where else ".".join(str(part) for part in where)
+    return "body" if problem["type"] == "json_invalid" or not where else ".".join(map(str, where))[:_LONGEST_FIELD]
 
 
 def _has_other_body(request: Request) -> bool:

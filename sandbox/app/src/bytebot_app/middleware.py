@@ -174,11 +174,13 @@ class Guarded:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        length = Headers(scope=scope).get("content-length", "0")
+        given = Headers(scope=scope)
+        length = given.get("content-length", "0")
         if length.isdigit() and int(length) > self._limit:
             await plain(413)(scope, receive, send)
             return
-        received, whole, started = 0, False, False
+        received, started = 0, False
+        whole = length == "0" and "transfer-encoding" not in given
 
         async def limited() -> Message:
             nonlocal received, whole
