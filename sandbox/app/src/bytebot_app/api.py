@@ -8,7 +8,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import socketio
@@ -16,13 +16,14 @@ from fastapi import FastAPI, Response
 from starlette.types import Scope
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from bytebot_app import auth_routes, errors, faults, health, openapi, tasks
+from bytebot_app import auth_routes, errors, faults, faults_flow, faults_http, faults_injection, health, openapi, tasks
 from bytebot_app.announced import announced
 from bytebot_app.auth import Auth
 from bytebot_app.breaker import Breaker
 from bytebot_app.cache import Cache
 from bytebot_app.cors import Cors
 from bytebot_app.database import Database
+from bytebot_app.fault_layer import Fault, Wrong
 from bytebot_app.limits import Identity, Limited, LocalWindows, Windows
 from bytebot_app.metrics import CONTENT_TYPE, Metrics
 from bytebot_app.middleware import Caught, Guarded, Observed, Refused, security_headers
@@ -34,6 +35,7 @@ from bytebot_app.settings import Settings
 from bytebot_app.store import PostgresStore, Store
 from bytebot_app.tokens import Keys, Tokens
 
+WRONG = {**faults_http.FAULTS, **faults_flow.FAULTS, **faults_injection.FAULTS}
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 _EXPOSITION: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
 
@@ -55,6 +57,13 @@ class Parts:
 
 def create_app(settings: Settings, parts: Parts) -> FastAPI:
     """The application with all its routes."""
+    fault = os.environ.get(faults.MARK, "")
+    wrong = WRONG[fault]() if fault in WRONG else Fault()
+    settings = settings.model_copy(update=dict(wrong.settings))
+    if wrong.windows:
+        parts = replace(parts, windows=wrong.windows(parts.windows))
+    if wrong.begin:
+        wrong.begin()
     # The document stands at its path; a page that shows it would have to load scripts from elsewhere.
     document = settings.swagger_path if settings.enable_swagger else None
     app = FastAPI(
@@ -105,8 +114,10 @@ def create_app(settings: Settings, parts: Parts) -> FastAPI:
     app.add_middleware(Refused)
     app.add_middleware(Observed, metrics=parts.metrics, headers=security_headers(settings), name=name)
     app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.trusted_proxies))
-    if (fault := os.environ.get(faults.MARK, "")) in faults.FAULTS:
+    if fault in faults.FAULTS:
         app.add_middleware(faults.Faulty, fault=fault)
+    if wrong.before or wrong.after:
+        app.add_middleware(Wrong, fault=wrong)
     return app
 
 
