@@ -56,6 +56,9 @@ class Socket:
         name, data = json.loads(said[2:])
         return name, data
 
+    def leave(self) -> None:
+        self._raw.send_text("41")
+
     def next_text(self) -> str:
         return self._raw.receive_text()
 
@@ -98,15 +101,26 @@ def test_a_header_can_carry_the_token(client: TestClient, pair: Any) -> None:
         assert one.connect(None).startswith("40{")
 
 
-def test_the_gauge_follows_the_connections(client: TestClient, pair: Any) -> None:
+def left(client: TestClient, app: FastAPI, number: int) -> None:
+    """Until the server has seen the end of a connection, which the client does not wait for."""
+
+    async def seen() -> None:
+        async with asyncio.timeout(10):
+            while len(list(app.state.realtime.server.manager.get_participants("/", None))) != number:
+                await asyncio.sleep(0)
+
+    assert client.portal is not None
+    client.portal.call(seen)
+
+
+def test_the_gauge_follows_the_connections(client: TestClient, app: FastAPI, pair: Any) -> None:
     token, _ = pair("operator")
-    with socket(client, token):
-        with socket(client, token):
-            assert value(scraped(client), "bytebot_websocket_connections_active") == 2
-        with socket(client, token) as third:
-            third.call("leave_task", "x")  # an answer, so the second one's end has been seen
-            assert value(scraped(client), "bytebot_websocket_connections_active") == 2
-    assert value(scraped(client), "bytebot_websocket_connections_active") == 0
+    with socket(client, token) as one, socket(client, token) as two:
+        for leaving, number in ((one, 2), (two, 1), (None, 0)):
+            assert value(scraped(client), "bytebot_websocket_connections_active") == number
+            if leaving:
+                leaving.leave()
+                left(client, app, number - 1)
 
 
 def test_a_task_is_heard_of_from_its_making_to_its_end(client: TestClient, pair: Any) -> None:

@@ -122,14 +122,17 @@ def create_app(settings: Settings, parts: Parts) -> FastAPI:
 
 
 def _lifespan(parts: Parts) -> Lifespan:
-    """The parts' own, and the sweeping of connections."""
+    """The parts' own, and what is looked after all the time."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with parts.lifespan(app) if parts.lifespan else nullcontext():
-            sweeping = asyncio.create_task(app.state.realtime.sweep_on())
+            watching = [
+                asyncio.create_task(task) for task in (app.state.realtime.sweep_on(), parts.metrics.lag.watch())
+            ]
             yield
-            sweeping.cancel()
+            for task in watching:
+                task.cancel()
 
     return lifespan
 

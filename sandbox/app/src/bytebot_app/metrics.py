@@ -13,6 +13,7 @@ from prometheus_client import (
     generate_latest,
 )
 
+from bytebot_app import runtime
 from bytebot_app.security import RISK
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -29,6 +30,7 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = own = CollectorRegistry()
         ProcessCollector(registry=own)
+        self.lag = runtime.install(own)
         by_route = ("method", "route")
         self._http = Counter("http_requests_total", "HTTP requests", (*by_route, "code"), registry=own)
         self._api = Counter(
