@@ -35,6 +35,10 @@ class HttpSettings(BaseSettings):
     security_trusted_proxies: str = "127.0.0.0/8,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16"
     security_hsts_max_age: Annotated[int, Field(ge=0)] = 31536000
     security_csp_report_uri: str = ""
+    security_helmet_enabled: bool = True
+    security_helmet_hsts: bool = True
+    security_helmet_no_sniff: bool = True
+    security_helmet_xss_filter: bool = True
     request_timeout: Annotated[int, _ms, Field(ge=1000, le=300000)] = 30000
 
     enable_authentication: bool = True

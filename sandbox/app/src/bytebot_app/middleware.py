@@ -46,13 +46,21 @@ def security_headers(settings: Settings) -> dict[str, str]:
     policy = "default-src 'self'; frame-ancestors 'none'; upgrade-insecure-requests"
     if settings.security_csp_report_uri:
         policy += f"; report-uri {settings.security_csp_report_uri}"
-    return {
+    wanted = {
         "Strict-Transport-Security": f"max-age={settings.security_hsts_max_age}; includeSubDomains; preload",
         "Content-Security-Policy": policy,
         "X-Frame-Options": "DENY",
         "X-Content-Type-Options": "nosniff",
         "X-XSS-Protection": "1; mode=block",
         "Referrer-Policy": "same-origin",
+    }
+    switches = {
+        "Strict-Transport-Security": settings.security_helmet_hsts,
+        "X-Content-Type-Options": settings.security_helmet_no_sniff,
+        "X-XSS-Protection": settings.security_helmet_xss_filter,
+    }
+    return {
+        name: value for name, value in wanted.items() if settings.security_helmet_enabled and switches.get(name, True)
     }
 
 
