@@ -15,6 +15,8 @@ from fastapi import FastAPI
 from bytebot_app.api import create_app, metrics_app, real_parts
 from bytebot_app.health import Health
 from bytebot_app.logs import configure, logger
+from bytebot_app.middleware import security_headers
+from bytebot_app.protocols import protocols
 from bytebot_app.realtime import LONGEST_MESSAGE
 from bytebot_app.settings import Settings
 from bytebot_app.tokens import load_keys
@@ -60,16 +62,18 @@ async def _run(servers: list[_Server], health: Health, delay: float) -> int:
 
 
 def _server(app: FastAPI, port: int, settings: Settings) -> _Server:
+    http, sockets = protocols(security_headers(settings))
     return _Server(
         uvicorn.Config(
             app,
+            http=http,
+            ws=sockets,
             host="0.0.0.0",
             port=port,
             log_config=None,
             access_log=False,
             server_header=False,
             proxy_headers=False,  # the application reads them itself
-            ws="wsproto",
             ws_max_size=LONGEST_MESSAGE,
             timeout_graceful_shutdown=max(1, settings.graceful_shutdown_timeout // 1000),
         )
