@@ -4,45 +4,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, cast
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import wraps
+from typing import Any, TypeVar
 
-from bytebot_app.models import Task
+from bytebot_app.models import Task, moment_text
 from bytebot_app.realtime import ADMINS
-from bytebot_app.store import Row, Store
+from bytebot_app.store import Row
 
 Tell = Callable[[str, list[str], Any], None]
+Kept = TypeVar("Kept")
+# Which methods change something, wherever they are; each returns what it changed, a list of that, or None.
+_CREATED, _UPDATED, _MESSAGE = "task_created", "task_updated", "new_message"
+EVENTS: Mapping[str, str] = {
+    "add_task": _CREATED,
+    "add_message": _MESSAGE,
+    **dict.fromkeys(("change_task", "claim", "finish", "leave", "lost", "queued", "again", "control"), _UPDATED),
+}
 
 
 class _Announced:
-    def __init__(self, store: Store, tell: Tell) -> None:
+    def __init__(self, store: Any, tell: Tell) -> None:
         self._store, self._tell = store, tell
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
-
-    async def add_task(self, task: Row) -> Row:
-        made = await self._store.add_task(task)
-        self._tell("task_created", _owners(made), _shown(made))
-        return made
-
-    async def change_task(self, task_id: str, *changes: Any, **named: Any) -> Row | None:
-        made = await self._store.change_task(task_id, *changes, **named)
-        if made is not None:
-            self._tell("task_updated", [_room(task_id), *_owners(made)], _shown(made))
-        return made
+        inner = getattr(self._store, name)
+        event = EVENTS.get(name)
+        return self._telling(inner, event) if event else inner
 
     async def remove_task(self, task_id: str) -> bool:
         before = await self._store.task(task_id)
-        removed = await self._store.remove_task(task_id)
+        removed: bool = await self._store.remove_task(task_id)
         if removed and before is not None:
             self._tell("task_deleted", [_room(task_id), *_owners(before)], {"id": task_id})
         return removed
 
+    def _telling(self, inner: Any, event: str) -> Any:
+        @wraps(inner)
+        async def told(*given: Any, **named: Any) -> Any:
+            changed = await inner(*given, **named)
+            for row in changed if isinstance(changed, list) else [changed]:
+                if row is not None:
+                    self._one(event, row)
+            return changed
 
-def announced(store: Store, tell: Tell) -> Store:
-    """The store, whose changes of tasks are told to those who may see them."""
-    return cast(Store, _Announced(store, tell))
+        return told
+
+    def _one(self, event: str, row: Row) -> None:
+        if event == _MESSAGE:
+            self._tell(event, [_room(row["taskId"])], {name: _plain(value) for name, value in row.items()})
+            return
+        joined = [_room(row["id"])] if event == _UPDATED else []
+        self._tell(event, [*joined, *_owners(row)], Task(**row).model_dump(mode="json"))
+
+
+def announced(store: Kept, tell: Tell) -> Kept:
+    """The store, whose changes are told to those who may see them."""
+    made: Any = _Announced(store, tell)
+    return made  # type: ignore[no-any-return]
 
 
 def _room(task_id: str) -> str:
@@ -53,5 +73,7 @@ def _owners(task: Row) -> list[str]:
     return [f"user:{task['createdBy']}", ADMINS]
 
 
-def _shown(task: Row) -> dict[str, Any]:
-    return Task(**task).model_dump(mode="json")
+def _plain(value: Any) -> Any:
+    if not isinstance(value, datetime):
+        return value
+    return moment_text(value.replace(tzinfo=UTC) if value.tzinfo is None else value)

@@ -23,12 +23,13 @@ from bytebot_app.breaker import Breaker
 from bytebot_app.cache import Cache
 from bytebot_app.cors import Cors
 from bytebot_app.database import Database
+from bytebot_app.events import redis_manager
 from bytebot_app.fault_layer import Fault, Wrong
 from bytebot_app.limits import Identity, Limited, LocalWindows, Windows
 from bytebot_app.metrics import CONTENT_TYPE, Metrics
 from bytebot_app.middleware import Caught, Guarded, Observed, Refused, security_headers
 from bytebot_app.migrate import missing
-from bytebot_app.realtime import PATH, Realtime, redis_manager
+from bytebot_app.realtime import PATH, Realtime
 from bytebot_app.revocations import Marks, Revocations
 from bytebot_app.scrape import Pool, Scrape
 from bytebot_app.settings import Settings

@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from contextvars import Context
 from typing import Any
 
 import psycopg
@@ -19,32 +18,16 @@ from starlette.types import Receive, Scope, Send
 
 from bytebot_app.auth import Auth, Caller
 from bytebot_app.errors import ApiError, plain
+from bytebot_app.events import Teller, library_logger
 from bytebot_app.logs import logger
 from bytebot_app.metrics import Metrics
-from bytebot_app.settings import Settings
 
 PATH = "/socket.io"
 SWEEP_S = 15.0  # how long a connection outlives its token at most
 LONGEST_MESSAGE = 65536
 ADMINS = "admins"
-_MOST_WAITING = 1000
 _DOWN = (RedisError, psycopg.OperationalError, TimeoutError)
 Readable = Callable[[Caller, str], Awaitable[Any]]
-Event = tuple[str, list[str], Any]
-
-
-def redis_manager(settings: Settings) -> socketio.AsyncRedisManager:
-    """What carries events from one replica to the others."""
-    options = {
-        "username": settings.redis_username or None,
-        "password": settings.redis_password.get_secret_value() or None,
-        "socket_connect_timeout": settings.redis_connection_timeout / 1000,
-        "socket_keepalive": True,  # and no time-out: who subscribes may hear nothing for hours
-        "client_name": f"{settings.pod_name}-events",
-    }
-    url = f"redis://{settings.redis_host}:{settings.redis_port}/{settings.redis_database}"
-    channel = f"{settings.redis_key_prefix}events"
-    return socketio.AsyncRedisManager(url, channel=channel, logger=_library_logger(), redis_options=options)
 
 
 class Realtime:
@@ -60,8 +43,6 @@ class Realtime:
     ) -> None:
         self._auth, self._readable, self._metrics = auth, readable, metrics
         self._tokens: dict[str, str] = {}
-        self._events: asyncio.Queue[Event] = asyncio.Queue(_MOST_WAITING)
-        self._teller: asyncio.Task[None] | None = None
         self.server = socketio.AsyncServer(
             async_mode="asgi",
             client_manager=manager,
@@ -70,9 +51,10 @@ class Realtime:
             # None admits the own origin only; an empty list would switch the check off.
             cors_allowed_origins=list(origins) or None,
             max_http_buffer_size=LONGEST_MESSAGE,
-            logger=_library_logger(),
-            engineio_logger=_library_logger("engineio", logging.CRITICAL),  # its errors are the clients'
+            logger=library_logger(),
+            engineio_logger=library_logger("engineio", logging.CRITICAL),  # its errors are the clients'
         )
+        self.tell = Teller(self.server.emit).tell
         self._asgi = socketio.ASGIApp(self.server, socketio_path=None)
         for name, handler in (
             ("connect", self._connect),
@@ -88,16 +70,6 @@ class Realtime:
         else:
             wanted = [{"field": "transport", "message": "websocket is the only transport"}]
             await plain(400, details=wanted)(scope, receive, send)
-
-    def tell(self, event: str, rooms: list[str], data: Any) -> None:
-        """Send an event soon, after those before it; whoever causes it does not wait for that."""
-        if self._teller is None or self._teller.done():
-            # In a context of its own: the request that happens to be the first is not what all events are about.
-            self._teller = asyncio.get_running_loop().create_task(self._tell(), context=Context())
-        try:
-            self._events.put_nowait((event, rooms, data))
-        except asyncio.QueueFull:
-            logger().warning("too many events wait, one is dropped", event_name=event)
 
     async def sweep(self) -> None:
         """End the connections whose tokens have ended."""
@@ -115,14 +87,6 @@ class Realtime:
         while True:
             await asyncio.sleep(SWEEP_S)
             await self.sweep()
-
-    async def _tell(self) -> None:
-        while True:
-            event, rooms, data = await self._events.get()
-            try:
-                await self.server.emit(event, data, room=rooms)
-            except Exception as exc:
-                logger().error("an event was not sent", event_name=event, exc_info=exc)
 
     async def _connect(self, sid: str, environ: dict[str, Any], said: Any = None) -> None:
         token = _token(environ, said)
@@ -169,10 +133,3 @@ def _token(environ: dict[str, Any], said: Any) -> str:
         return token
     scheme, _, token = Headers(scope=environ["asgi.scope"]).get("authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
-
-
-def _library_logger(name: str = "socketio", level: int = logging.WARNING) -> logging.Logger:
-    """At its lower levels the library writes whole packets, with tokens in them."""
-    made = logging.getLogger(f"bytebot.{name}")
-    made.setLevel(level)
-    return made
