@@ -16,7 +16,12 @@ from bytebot_app.store import Row
 
 from .memory import MemoryStore
 
-GIVEN = {"description": "a", "priority": "LOW", "type": "IMMEDIATE", "model": None, "scheduledFor": None}
+GIVEN = {
+    "description": "a",
+    "priority": "LOW",
+    "type": "IMMEDIATE",
+    **dict.fromkeys(("model", "scheduledFor", "teamId", "result")),
+}
 
 
 class Work:
