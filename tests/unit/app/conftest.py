@@ -6,19 +6,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from bytebot_app import faults
 from bytebot_app.api import Parts, create_app
 from bytebot_app.health import Health
+from bytebot_app.limits import LocalWindows
 from bytebot_app.logs import configure
 from bytebot_app.settings import Settings
 from bytebot_app.tokens import Keys, Pair
 
-from .memory import ORIGIN, PASSWORD, Dependencies, FixedPool, MemoryMarks, MemoryStore
+from .memory import LIMITS, ORIGIN, PASSWORD, Clock, Dependencies, FixedPool, MemoryMarks, MemoryStore
 
 Headers = dict[str, str]
 RATES = ("api_rate_limit_max_requests", "auth_rate_limit_max_requests", "task_rate_limit_max_requests")
@@ -111,3 +114,29 @@ def sign_in(client: TestClient) -> Callable[..., dict[str, Any]]:
 @pytest.fixture
 def as_user(sign_in: Callable[..., dict[str, Any]]) -> Callable[..., Headers]:
     return lambda name="operator": {"Authorization": f"Bearer {sign_in(name)['access_token']}"}
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def made(
+    settings: Settings, parts: Parts, clock: Clock, written: None, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., TestClient]:
+    """Applications with a fault in them, which share their counts."""
+    shared = LocalWindows(clock)
+
+    def client(fault: str, address: str = "203.0.113.7", limited: bool = False, **changes: Any) -> TestClient:
+        monkeypatch.setenv(faults.MARK, fault)
+        wanted = settings.model_copy(update={**(LIMITS if limited else {}), "enable_swagger": False, **changes})
+        app = create_app(wanted, replace(parts, windows=shared))
+
+        @app.get("/api/broken")
+        async def broken() -> None:
+            raise RuntimeError
+
+        return TestClient(app, base_url="https://api.bytebot.test", client=(address, 50000))
+
+    return client

@@ -18,6 +18,8 @@ from bytebot_app.store import ENDED, Row
 
 ORIGIN = "https://app.bytebot.test"
 PASSWORD = "Correct-Horse-42"
+# Limits that a test reaches soon.
+LIMITS = {"api_rate_limit_max_requests": 6, "auth_rate_limit_max_requests": 5, "task_rate_limit_max_requests": 3}
 ROLES = ("ADMIN", "OPERATOR", "VIEWER", "API_CONSUMER")
 
 
@@ -151,3 +153,12 @@ class Dependencies:
                 await failure()
 
         return asked
+
+
+class Clock:
+    """Time that passes when a test says so."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now

@@ -19,19 +19,11 @@ from bytebot_app.api import Parts, create_app
 from bytebot_app.limits import LocalWindows
 from bytebot_app.settings import Settings
 
-from .memory import PASSWORD, MemoryMarks, MemoryStore
+from .memory import LIMITS, PASSWORD, Clock, MemoryMarks, MemoryStore
 from .test_metrics import scraped, value
 
 TASKS, LOGIN = "/api/v1/tasks", "/api/v1/auth/login"
-LIMITS = {"api_rate_limit_max_requests": 6, "auth_rate_limit_max_requests": 5, "task_rate_limit_max_requests": 3}
 Made = Callable[..., TestClient]
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Windows(LocalWindows):
@@ -43,11 +35,6 @@ class Windows(LocalWindows):
         if self.down:
             raise CacheDown("down")
         return await super().count(windows)
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

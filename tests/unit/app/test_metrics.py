@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from bytebot_app import scrape
-from bytebot_app.api import Parts, create_app
+from bytebot_app.api import Parts, create_app, metrics_app
 from bytebot_app.logs import configure
 from bytebot_app.runtime import Lag
 from bytebot_app.settings import Settings
@@ -139,9 +139,12 @@ def test_the_lag_is_what_the_loop_was_late() -> None:
 
 
 def test_without_collection_there_are_no_metrics(settings: Settings, parts: Parts, written: None) -> None:
-    with TestClient(create_app(settings.model_copy(update={"enable_metrics_collection": False}), parts)) as closed:
+    without = settings.model_copy(update={"enable_metrics_collection": False})
+    with TestClient(create_app(without, parts)) as closed:
         assert closed.get("/metrics").status_code == 404
         assert closed.get("/health/live").status_code == 200
+    with TestClient(metrics_app(without, parts)) as listener:
+        assert listener.get("/metrics").status_code == 404
 
 
 def test_without_health_checks_there_are_none(settings: Settings, parts: Parts, written: None) -> None:

@@ -21,9 +21,8 @@ from starlette.testclient import WebSocketDenialResponse, WebSocketTestSession
 from bytebot_app.api import Parts, create_app
 from bytebot_app.settings import Settings
 
-from .memory import ORIGIN, MemoryMarks, MemoryStore
+from .memory import LIMITS, ORIGIN, MemoryMarks, MemoryStore
 from .test_http import EXPECTED
-from .test_limits import LIMITS
 from .test_metrics import scraped, value
 
 SOCKET = "/socket.io/?EIO=4&transport=websocket"

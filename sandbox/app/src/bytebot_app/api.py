@@ -5,29 +5,22 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import socketio
 from fastapi import FastAPI, Response
-from starlette.types import Scope
-from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from bytebot_app import auth_routes, errors, faults, faults_flow, faults_http, faults_injection, health, openapi, tasks
+from bytebot_app import auth_routes, errors, health, layers, openapi, tasks
 from bytebot_app.announced import announced
 from bytebot_app.auth import Auth
-from bytebot_app.breaker import Breaker
 from bytebot_app.cache import Cache
-from bytebot_app.cors import Cors
 from bytebot_app.database import Database
 from bytebot_app.events import redis_manager
-from bytebot_app.fault_layer import Fault, Wrong
-from bytebot_app.limits import Identity, Limited, LocalWindows, Windows
+from bytebot_app.limits import Identity, LocalWindows, Windows
 from bytebot_app.metrics import CONTENT_TYPE, Metrics
-from bytebot_app.middleware import Caught, Guarded, Observed, Refused, security_headers
 from bytebot_app.migrate import missing
 from bytebot_app.realtime import PATH, Realtime
 from bytebot_app.revocations import Marks, Revocations
@@ -36,7 +29,6 @@ from bytebot_app.settings import Settings
 from bytebot_app.store import PostgresStore, Store
 from bytebot_app.tokens import Keys, Tokens
 
-WRONG = {**faults_http.FAULTS, **faults_flow.FAULTS, **faults_injection.FAULTS}
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 _EXPOSITION: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
 
@@ -58,13 +50,8 @@ class Parts:
 
 def create_app(settings: Settings, parts: Parts) -> FastAPI:
     """The application with all its routes."""
-    fault = os.environ.get(faults.MARK, "")
-    wrong = WRONG[fault]() if fault in WRONG else Fault()
+    wrong = layers.planted()
     settings = settings.model_copy(update=dict(wrong.settings))
-    if wrong.windows:
-        parts = replace(parts, windows=wrong.windows(parts.windows))
-    if wrong.begin:
-        wrong.begin()
     # The document stands at its path; a page that shows it would have to load scripts from elsewhere.
     document = settings.swagger_path if settings.enable_swagger else None
     app = FastAPI(
@@ -92,33 +79,8 @@ def create_app(settings: Settings, parts: Parts) -> FastAPI:
         add_metrics(app, Scrape(parts.metrics, parts.pool, parts.store))
     app.mount(PATH, realtime)
     openapi.install(app, settings)
-
-    def name(scope: Scope) -> str:
-        return openapi.form_of(app, scope["path"])
-
-    # The last one added stands outermost.
-    app.add_middleware(Guarded, body_limit=settings.body_parser_limit, patience_ms=settings.request_timeout)
-    if settings.enable_rate_limiting:
-        app.add_middleware(
-            Limited,
-            settings=settings,
-            windows=parts.windows,
-            breaker=Breaker(settings),
-            identify=Identity(tokens, revocations, settings.rate_limit_order),
-            metrics=parts.metrics,
-            name=name,
-        )
-    app.add_middleware(Caught)
-    app.add_middleware(
-        Cors, origins=settings.cors_origins, credentials=settings.api_cors_credentials, metrics=parts.metrics
-    )
-    app.add_middleware(Refused)
-    app.add_middleware(Observed, metrics=parts.metrics, headers=security_headers(settings), name=name)
-    app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.trusted_proxies))
-    if fault in faults.FAULTS:
-        app.add_middleware(faults.Faulty, fault=fault)
-    if wrong.before or wrong.after:
-        app.add_middleware(Wrong, fault=wrong)
+    identify = Identity(tokens, revocations, settings.rate_limit_order)
+    layers.install(app, settings, parts.metrics, parts.windows, identify, wrong)
     return app
 
 
@@ -142,10 +104,9 @@ def metrics_app(settings: Settings, parts: Parts) -> FastAPI:
     """The listener for Prometheus. It counts nothing: its own scrapes are not the application's requests."""
     app = FastAPI(openapi_url=None, redirect_slashes=False)
     errors.install(app)
-    add_metrics(app, Scrape(parts.metrics, parts.pool, parts.store))
-    app.add_middleware(Guarded, body_limit=settings.body_parser_limit, patience_ms=settings.request_timeout)
-    app.add_middleware(Caught)
-    app.add_middleware(Observed, metrics=Metrics(), headers=security_headers(settings))
+    if settings.enable_metrics_collection:
+        add_metrics(app, Scrape(parts.metrics, parts.pool, parts.store))
+    layers.install_few(app, settings)
     return app
 
 
