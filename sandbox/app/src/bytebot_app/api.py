@@ -78,6 +78,7 @@ def create_app(settings: Settings, parts: Parts) -> FastAPI:
     if settings.enable_metrics_collection:
         add_metrics(app, Scrape(parts.metrics, parts.pool, parts.store))
     app.mount(PATH, realtime)
+    parts.health.steps["websocket_server"] = "listening"
     openapi.install(app, settings)
     identify = Identity(tokens, revocations, settings.rate_limit_order)
     layers.install(app, settings, parts.metrics, parts.windows, identify, wrong)
