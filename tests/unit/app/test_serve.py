@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 from fastapi import FastAPI
 
-from bytebot_app.serve import _server
+from bytebot_app.serve import server
 from bytebot_app.settings import Settings
 
 from .test_http import EXPECTED
@@ -29,11 +29,11 @@ def ask(app: FastAPI, settings: Settings, written: None) -> Ask:
     """One connection on which some bytes are sent, and the answer read until its end."""
 
     async def asked(sent: bytes) -> bytes:
-        server = _server(app, 0, settings)
-        running = asyncio.create_task(server.serve())
-        while not server.started:
+        one = server(app, 0, settings)
+        running = asyncio.create_task(one.serve())
+        while not one.started:
             await asyncio.sleep(0.01)
-        port = server.servers[0].sockets[0].getsockname()[1]
+        port = one.servers[0].sockets[0].getsockname()[1]
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(sent)
         async with asyncio.timeout(10):
@@ -41,7 +41,7 @@ def ask(app: FastAPI, settings: Settings, written: None) -> Ask:
             length = next((int(line.split(b":")[1]) for line in head.lower().splitlines() if b"-length:" in line), 0)
             body = await reader.readexactly(0 if sent.startswith(b"HEAD") else length)
         writer.close()
-        server.should_exit = True
+        one.should_exit = True
         await running
         return head + body
 

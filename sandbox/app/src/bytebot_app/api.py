@@ -22,6 +22,7 @@ from bytebot_app.events import redis_manager
 from bytebot_app.limits import Identity, LocalWindows, Windows
 from bytebot_app.metrics import CONTENT_TYPE, Metrics
 from bytebot_app.migrate import missing
+from bytebot_app.reading import reader
 from bytebot_app.realtime import PATH, Realtime
 from bytebot_app.revocations import Marks, Revocations
 from bytebot_app.scrape import Pool, Scrape
@@ -67,7 +68,7 @@ def create_app(settings: Settings, parts: Parts) -> FastAPI:
     tokens = Tokens(settings, parts.keys)
     auth = Auth(parts.store, tokens, revocations, parts.metrics, settings.bcrypt_rounds)
     app.state.realtime = realtime = Realtime(
-        auth, tasks.reader(parts.store), parts.metrics, settings.cors_origins, parts.events
+        auth, reader(parts.store), parts.metrics, settings.cors_origins, parts.events
     )
     store = announced(parts.store, realtime.tell)
     errors.install(app)

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Annotated
 
@@ -100,16 +99,6 @@ def router(store: Store, auth: Auth, metrics: Metrics) -> APIRouter:
             raise not_found("Task")
 
     return routes
-
-
-def reader(store: Store) -> Callable[[Caller, str], Awaitable[Row]]:
-    """The task with an id, where the caller may read it."""
-
-    async def read(caller: Caller, task_id: str) -> Row:
-        needs(caller, "task:read")
-        return await _own(store, caller, task_id, "task:read")
-
-    return read
 
 
 def _count(metrics: Metrics, task: Row) -> None:
