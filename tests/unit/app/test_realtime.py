@@ -18,7 +18,7 @@ from socketio.async_manager import AsyncManager
 from socketio.async_pubsub_manager import AsyncPubSubManager
 from starlette.testclient import WebSocketDenialResponse, WebSocketTestSession
 
-from bytebot_app.api import Parts, create_app
+from bytebot_app.api import Parts, create_app, metrics_app
 from bytebot_app.settings import Settings
 
 from .memory import LIMITS, ORIGIN, MemoryMarks, MemoryStore
@@ -191,6 +191,17 @@ def test_a_foreign_origin_is_refused_with_all_headers(client: TestClient, pair: 
     series = scraped(client)
     assert value(series, "cors_violations_total", origin="https://evil.test") == 1
     assert value(series, "security_events_total", type="CORS_VIOLATION") == 1
+
+
+@pytest.mark.parametrize("path", ["/ws", "/api/v1/tasks", "/socket.io"])
+def test_elsewhere_there_are_no_sockets(client: TestClient, settings: Settings, parts: Parts, path: str) -> None:
+    with TestClient(metrics_app(settings, parts)) as listener:
+        for one in (client, listener):
+            with pytest.raises(WebSocketDenialResponse) as caught, one.websocket_connect(path):
+                pass
+            answer = caught.value
+            assert answer.status_code == (400 if path == "/socket.io" else 404)
+            assert {header: answer.headers[header] for header in EXPECTED} == EXPECTED
 
 
 def test_polling_is_refused_in_the_documented_shape(client: TestClient) -> None:

@@ -21,9 +21,10 @@ from bytebot_app.database import Database
 from bytebot_app.events import redis_manager
 from bytebot_app.limits import Identity, LocalWindows, Windows
 from bytebot_app.metrics import CONTENT_TYPE, Metrics
+from bytebot_app.middleware import SOCKETS
 from bytebot_app.migrate import missing
 from bytebot_app.reading import reader
-from bytebot_app.realtime import PATH, Realtime
+from bytebot_app.realtime import Realtime
 from bytebot_app.revocations import Marks, Revocations
 from bytebot_app.scrape import Pool, Scrape
 from bytebot_app.settings import Settings
@@ -78,7 +79,7 @@ def create_app(settings: Settings, parts: Parts) -> FastAPI:
     app.include_router(tasks.router(store, auth, parts.metrics))
     if settings.enable_metrics_collection:
         add_metrics(app, Scrape(parts.metrics, parts.pool, parts.store))
-    app.mount(PATH, realtime)
+    app.mount(SOCKETS, realtime)
     parts.health.steps["websocket_server"] = "listening"
     openapi.install(app, settings)
     identify = Identity(tokens, revocations, settings.rate_limit_order)

@@ -64,4 +64,5 @@ def install_few(app: FastAPI, settings: Settings) -> None:
     """The layers of a listener whose requests are not the application's: nothing is counted or limited."""
     app.add_middleware(Guarded, body_limit=settings.body_parser_limit, patience_ms=settings.request_timeout)
     app.add_middleware(Caught)
+    app.add_middleware(Refused)
     app.add_middleware(Observed, metrics=Metrics(), headers=security_headers(settings))

@@ -24,6 +24,7 @@ from bytebot_app.settings import Settings
 
 SLOW_MS = 1000
 _CORRELATION = re.compile(r"[A-Za-z0-9._-]{1,128}")
+SOCKETS = "/socket.io"
 _QUIET = ("/health/", "/metrics")
 _STARTS = ("http.response.start", "websocket.accept", "websocket.http.response.start")
 
@@ -119,7 +120,7 @@ class Observed:
             write = logger().warning if took > SLOW_MS else write
             write("request", method=method, path=route, statusCode=seen.status, durationMs=took, ipAddress=address)
         else:
-            logger().info("connection ended", path="/socket.io/", statusCode=seen.status, durationMs=took)
+            logger().info("connection ended", path=SOCKETS, statusCode=seen.status, durationMs=took)
 
 
 class Refused:
@@ -138,7 +139,7 @@ class Refused:
             nonlocal answered
             if message["type"] == "websocket.close" and not answered:
                 answered = True
-                await plain(400)(scope, receive, send)
+                await plain(400 if scope["path"].startswith(SOCKETS) else 404)(scope, receive, send)
                 return
             answered = True
             await send(message)

@@ -22,7 +22,6 @@ from bytebot_app.events import Teller, library_logger
 from bytebot_app.logs import logger
 from bytebot_app.metrics import Metrics
 
-PATH = "/socket.io"
 SWEEP_S = 15.0  # how long a connection outlives its token at most
 LONGEST_MESSAGE = 65536
 ADMINS = "admins"
