@@ -88,6 +88,13 @@ def test_without_origins_all_are_foreign(settings: Settings, parts: Parts) -> No
         assert "access-control-allow-origin" not in client.get("/health/live", headers={"Origin": ORIGIN}).headers
 
 
+@pytest.mark.parametrize(("environment", "wanted"), [("production", 400), ("development", 200)])
+def test_development_admits_more_headers(settings: Settings, parts: Parts, environment: str, wanted: int) -> None:
+    asking = {"Origin": ORIGIN, **PREFLIGHT, "Access-Control-Request-Headers": "X-API-Key, X-Requested-With"}
+    with TestClient(create_app(settings.model_copy(update={"node_env": environment}), parts)) as client:
+        assert client.options("/api/v1/tasks", headers=asking).status_code == wanted
+
+
 def test_a_script_of_an_allowed_origin_can_read_the_limits(client: TestClient) -> None:
     answer = client.get("/api/v1/tasks", headers={"Origin": ORIGIN})
     assert answer.status_code == 401

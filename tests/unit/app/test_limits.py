@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -232,3 +233,13 @@ def test_what_is_refused_is_counted(replica: Made) -> None:
 )
 def test_how_an_address_is_counted(address: str, name: str) -> None:
     assert limited_as(address) == name
+
+
+def test_windows_that_are_over_are_forgotten(clock: Clock, windows: Windows) -> None:
+    async def fill() -> None:
+        await windows.count({str(number): 1000 for number in range(10_000)})
+        clock.now += 2
+        await windows.count({"another": 1000})
+
+    asyncio.run(fill())
+    assert set(windows._kept) == {"another"}

@@ -24,8 +24,12 @@ _READABLE = ("x-correlation-id", "X-RateLimit-Limit", "X-RateLimit-Remaining", "
 class Cors(CORSMiddleware):
     """The library's rules with the contract's error shape."""
 
-    def __init__(self, app: ASGIApp, origins: Sequence[str], credentials: bool, metrics: Metrics) -> None:
-        super().__init__(app, origins, _METHODS, _HEADERS, credentials, expose_headers=_READABLE)
+    def __init__(
+        self, app: ASGIApp, origins: Sequence[str], credentials: bool, metrics: Metrics, development: bool = False
+    ) -> None:
+        methods = (*_METHODS, "OPTIONS") if development else _METHODS
+        headers = (*_HEADERS, "X-Requested-With", "X-API-Key") if development else _HEADERS
+        super().__init__(app, origins, methods, headers, credentials, expose_headers=_READABLE)
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

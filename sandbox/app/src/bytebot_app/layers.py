@@ -50,7 +50,13 @@ def install(
             name=name,
         )
     app.add_middleware(Caught)
-    app.add_middleware(Cors, origins=settings.cors_origins, credentials=settings.api_cors_credentials, metrics=metrics)
+    app.add_middleware(
+        Cors,
+        origins=settings.cors_origins,
+        credentials=settings.api_cors_credentials,
+        metrics=metrics,
+        development=settings.node_env == "development",
+    )
     app.add_middleware(Refused)
     app.add_middleware(Observed, metrics=metrics, headers=security_headers(settings), name=name)
     app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.trusted_proxies))

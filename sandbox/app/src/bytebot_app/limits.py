@@ -25,6 +25,7 @@ from bytebot_app.revocations import Revocations
 from bytebot_app.tokens import Tokens
 
 LOGIN, REFRESH, TASKS = "/api/v1/auth/login", "/api/v1/auth/refresh", "/api/v1/tasks"
+_MOST_KEPT = 10_000
 _UNAVAILABLE = (RedisError, TimeoutError, Open)
 Identify = Callable[[str], Awaitable[str | None]]
 
@@ -184,6 +185,8 @@ class LocalWindows:
 
     def _one(self, name: str, length: float) -> tuple[int, int]:
         now = self._clock()
+        if len(self._kept) >= _MOST_KEPT:
+            self._kept = {key: one for key, one in self._kept.items() if one[1] > now}
         number, ends = self._kept.get(name, (0, 0.0))
         if now >= ends:
             number, ends = 0, now + length
