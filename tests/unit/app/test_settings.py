@@ -112,6 +112,12 @@ def test_each_wrong_value_names_its_variable(monkeypatch: pytest.MonkeyPatch, na
     assert "\n" not in str(caught.value)
 
 
+def test_the_breaker_has_the_documented_numbers() -> None:
+    settings = load()
+    numbers = (settings.circuit_breaker_failure_threshold, settings.circuit_breaker_timeout)
+    assert (*numbers, settings.circuit_breaker_reset_timeout) == (5, 60000, 30000)
+
+
 def test_debugging_is_for_development(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NODE_ENV", "development")
     monkeypatch.setenv("DEBUG_MODE", "true")

@@ -46,7 +46,7 @@ class HttpSettings(BaseSettings):
     enable_health_checks: bool = True
     enable_circuit_breaker: bool = True
     circuit_breaker_failure_threshold: Annotated[int, Field(ge=1, le=1000)] = 5
-    circuit_breaker_timeout: Annotated[int, _ms, Field(ge=10, le=60000)] = 1000
+    circuit_breaker_timeout: Annotated[int, _ms, Field(ge=10, le=600000)] = 60000  # the stores' own are shorter
     circuit_breaker_reset_timeout: Annotated[int, _ms, Field(ge=100, le=600000)] = 30000
     enable_distributed_tracing: bool = False
     debug_mode: bool = False
