@@ -20,6 +20,8 @@ from .memory_accounts import MemoryAccounts, MemorySessions, new_user
 
 ORIGIN = "https://app.bytebot.test"
 PASSWORD = "Correct-Horse-42"
+# Limits that a test reaches soon.
+LIMITS = {"api_rate_limit_max_requests": 6, "auth_rate_limit_max_requests": 5, "task_rate_limit_max_requests": 3}
 ROLES = ("ADMIN", "OPERATOR", "VIEWER", "API_CONSUMER")
 
 
@@ -121,3 +123,12 @@ class Dependencies:
                 await failure()
 
         return asked
+
+
+class Clock:
+    """Time that passes when a test says so."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now

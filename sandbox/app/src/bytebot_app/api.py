@@ -4,23 +4,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
+import socketio
 from fastapi import FastAPI, Response
-from fastapi.openapi.utils import get_openapi
 
-from bytebot_app import audit, auth_faults, auth_routes, errors, faults, health, tasks, user_routes
+from bytebot_app import audit, auth_faults, auth_routes, errors, faults, health, layers, openapi, tasks, user_routes
+from bytebot_app.announced import announced
 from bytebot_app.auth import Auth
 from bytebot_app.cache import Cache
-from bytebot_app.cors import Cors
 from bytebot_app.database import Database
+from bytebot_app.events import redis_manager
+from bytebot_app.limits import Identity, LocalWindows, Windows
 from bytebot_app.metrics import CONTENT_TYPE, Metrics
-from bytebot_app.middleware import Guarded, Observed, security_headers
+from bytebot_app.middleware import SOCKETS
 from bytebot_app.migrate import missing
+from bytebot_app.reading import reader
+from bytebot_app.realtime import Realtime
 from bytebot_app.revocations import Marks, Revocations
 from bytebot_app.scrape import Pool, Scrape
 from bytebot_app.sessions import housekeeping
@@ -43,11 +48,15 @@ class Parts:
     health: health.Health
     keys: KeyRing
     metrics: Metrics = field(default_factory=Metrics)
+    windows: Windows = field(default_factory=LocalWindows)
+    events: socketio.AsyncManager | None = None
     lifespan: Lifespan | None = None
 
 
 def create_app(settings: Settings, parts: Parts) -> FastAPI:
     """The application with all its routes."""
+    wrong = layers.planted()
+    settings = settings.model_copy(update=dict(wrong.settings))
     # The document stands at its path; a page that shows it would have to load scripts from elsewhere.
     document = settings.swagger_path if settings.enable_swagger else None
     app = FastAPI(
@@ -57,37 +66,57 @@ def create_app(settings: Settings, parts: Parts) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        lifespan=parts.lifespan,
+        lifespan=_lifespan(parts),
     )
     revocations = Revocations(parts.marks, parts.store, settings.jwt_expires_in)
-    auth = Auth(settings, parts.store, Tokens(settings, parts.keys), revocations, parts.metrics)
+    tokens = Tokens(settings, parts.keys)
+    auth = Auth(settings, parts.store, tokens, revocations, parts.metrics)
     users = Users(settings, parts.store, auth)
     auth_faults.put(os.environ.get(faults.MARK, ""), auth, users)
+    app.state.realtime = realtime = Realtime(
+        auth, reader(parts.store), parts.metrics, settings.cors_origins, parts.events
+    )
+    store = announced(parts.store, realtime.tell)
     errors.install(app)
-    app.include_router(health.router(parts.health))
+    if settings.enable_health_checks:
+        app.include_router(health.router(parts.health))
     app.include_router(auth_routes.router(auth, users))
     app.include_router(user_routes.router(auth, users))
-    app.include_router(tasks.router(parts.store, auth, parts.metrics))
-    add_metrics(app, Scrape(parts.metrics, parts.pool, parts.store))
-    # The last one added stands outermost.
-    app.add_middleware(Guarded, body_limit=settings.body_parser_limit)
+    app.include_router(tasks.router(store, auth, parts.metrics))
+    if settings.enable_metrics_collection:
+        add_metrics(app, Scrape(parts.metrics, parts.pool, parts.store))
+    app.mount(SOCKETS, realtime)
+    parts.health.steps["websocket_server"] = "listening"
+    openapi.install(app, settings)
+    identify = Identity(tokens, revocations, settings.rate_limit_order)
     app.add_middleware(audit.Seen)
-    if settings.cors_origins:
-        app.add_middleware(Cors, origins=settings.cors_origins, credentials=settings.api_cors_credentials)
-    app.add_middleware(Observed, metrics=parts.metrics, headers=security_headers(settings))
-    if (fault := os.environ.get(faults.MARK, "")) in faults.FAULTS:
-        app.add_middleware(faults.Faulty, fault=fault)
-    _document(app)
+    layers.install(app, settings, parts.metrics, parts.windows, identify, wrong)
     return app
+
+
+def _lifespan(parts: Parts) -> Lifespan:
+    """The parts' own, and what is looked after all the time."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with parts.lifespan(app) if parts.lifespan else nullcontext():
+            watching = [
+                asyncio.create_task(task) for task in (app.state.realtime.sweep_on(), parts.metrics.lag.watch())
+            ]
+            yield
+            for task in watching:
+                task.cancel()
+
+    return lifespan
 
 
 def metrics_app(settings: Settings, parts: Parts) -> FastAPI:
     """The listener for Prometheus. It counts nothing: its own scrapes are not the application's requests."""
     app = FastAPI(openapi_url=None, redirect_slashes=False)
     errors.install(app)
-    add_metrics(app, Scrape(parts.metrics, parts.pool, parts.store))
-    app.add_middleware(Guarded, body_limit=settings.body_parser_limit)
-    app.add_middleware(Observed, metrics=Metrics(), headers=security_headers(settings))
+    if settings.enable_metrics_collection:
+        add_metrics(app, Scrape(parts.metrics, parts.pool, parts.store))
+    layers.install_few(app, settings)
     return app
 
 
@@ -120,21 +149,5 @@ def real_parts(settings: Settings, keys: KeyRing) -> Parts:
         await database.close()
 
     state = health.Health(settings.app_version, asked, cache.ping, migrated)
-    return Parts(store, cache, database, state, keys, lifespan=lifespan)
-
-
-def _document(app: FastAPI) -> None:
-    """The framework documents a 422 that this API never answers."""
-
-    def document() -> dict[str, Any]:
-        if not app.openapi_schema:
-            made = get_openapi(title=app.title, version=app.version, routes=app.routes)
-            for path in made["paths"].values():
-                for operation in path.values():
-                    operation["responses"].pop("422", None)
-            for name in ("HTTPValidationError", "ValidationError"):
-                made["components"]["schemas"].pop(name, None)
-            app.openapi_schema = made
-        return app.openapi_schema
-
-    app.openapi = document  # type: ignore[method-assign]
+    events = redis_manager(settings)
+    return Parts(store, cache, database, state, keys, windows=cache, events=events, lifespan=lifespan)

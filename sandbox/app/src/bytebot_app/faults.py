@@ -63,7 +63,7 @@ def _down_yet_200() -> tuple[str, Change]:
 
 
 def _never_started() -> tuple[str, Change]:
-    pending = {"database_migrations": "pending", "job_queue": "connected"}
+    pending = {"database_migrations": "pending", "websocket_server": "listening", "job_queue": "connected"}
     return _says("/health/startup", lambda said: {**said, "initialization": pending})
 
 

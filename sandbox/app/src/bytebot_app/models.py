@@ -183,6 +183,7 @@ class Initialization(BaseModel):
     """What must be done once."""
 
     database_migrations: Literal["completed", "pending"]
+    websocket_server: Literal["listening"] | None = None
     job_queue: Literal["connected", "disconnected"]
 
 

@@ -13,6 +13,7 @@ from pydantic_settings import SettingsConfigDict
 
 from bytebot_app import auth_settings, units
 from bytebot_app.auth_settings import AuthSettings
+from bytebot_app.http_settings import HttpSettings, http_problems
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 _ms, _s, _bytes = (BeforeValidator(parse) for parse in (units.milliseconds, units.seconds, units.size))
@@ -20,7 +21,7 @@ _ENCRYPTED = ("require", "verify-ca", "verify-full")
 _LENIENT = ("development", "test")
 
 
-class Settings(AuthSettings):
+class Settings(AuthSettings, HttpSettings):
     """The variables of the contract's section 3 that this part of the application reads."""
 
     model_config = SettingsConfigDict(extra="ignore", case_sensitive=False, env_ignore_empty=True)
@@ -64,8 +65,6 @@ class Settings(AuthSettings):
 
     api_cors_origins: str = ""
     api_cors_credentials: bool = True
-    security_hsts_max_age: Annotated[int, Field(ge=0)] = 31536000
-    security_trusted_proxies: str = "127.0.0.0/8,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16"
     body_parser_limit: Annotated[int, _bytes, Field(ge=1024, le=1073741824)] = 52428800
     graceful_shutdown_timeout: Annotated[int, _ms, Field(ge=1000, le=300000)] = 30000
     shutdown_drain_delay: Annotated[int, _ms, Field(ge=0, le=30000)] = 3000
@@ -86,7 +85,12 @@ class ConfigurationError(Exception):
 def load() -> Settings:
     """Settings that the process can run with, or :class:`ConfigurationError` with every variable that is wrong."""
     settings = read()
-    problems = [*_database(settings), *_origins(settings), *auth_settings.problems(settings)]
+    problems = [
+        *_database(settings),
+        *_origins(settings),
+        *auth_settings.problems(settings),
+        *http_problems(settings, settings.node_env),
+    ]
     if not settings.redis_host:
         problems.append("REDIS_HOST: it is not set")
     if settings.port == settings.prometheus_metrics_port:
