@@ -21,6 +21,9 @@ ROUTES = {
     ("/health/live", "get"), ("/health/ready", "get"), ("/health/startup", "get"), ("/metrics", "get"),
     ("/api/v1/auth/login", "post"), ("/api/v1/auth/refresh", "post"), ("/api/v1/auth/logout", "post"),
     ("/api/v1/auth/permissions", "get"), ("/api/v1/tasks", "get"), ("/api/v1/tasks", "post"),
+    ("/api/v1/tasks/in-progress", "get"), ("/api/v1/tasks/models", "get"), ("/api/v1/computer-use", "post"),
+    ("/api/v1/tasks/{task_id}/execute", "post"), ("/api/v1/tasks/{task_id}/messages", "get"),
+    ("/api/v1/tasks/{task_id}/messages", "post"),
     ("/api/v1/tasks/{task_id}", "get"), ("/api/v1/tasks/{task_id}", "patch"), ("/api/v1/tasks/{task_id}", "delete"),
 }  # fmt: skip
 

@@ -13,19 +13,23 @@ from typing import Any
 from fastapi import FastAPI, Response
 from fastapi.openapi.utils import get_openapi
 
-from bytebot_app import auth_routes, errors, faults, health, tasks
+from bytebot_app import auth_routes, computer_routes, errors, faults, health, tasks
 from bytebot_app.auth import Auth
 from bytebot_app.cache import Cache
+from bytebot_app.computer import HttpComputer
 from bytebot_app.cors import Cors
 from bytebot_app.database import Database
 from bytebot_app.metrics import CONTENT_TYPE, Metrics
 from bytebot_app.middleware import Guarded, Observed, security_headers
 from bytebot_app.migrate import missing
+from bytebot_app.queue import Queue
 from bytebot_app.revocations import Marks, Revocations
 from bytebot_app.scrape import Pool, Scrape
 from bytebot_app.settings import Settings
 from bytebot_app.store import PostgresStore, Store
 from bytebot_app.tokens import Keys, Tokens
+from bytebot_app.work_store import PostgresWork
+from bytebot_app.workplace import Workplace
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 _EXPOSITION: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
@@ -40,6 +44,7 @@ class Parts:
     pool: Pool
     health: health.Health
     keys: Keys
+    workplace: Workplace = field(kw_only=True)
     metrics: Metrics = field(default_factory=Metrics)
     lifespan: Lifespan | None = None
 
@@ -62,8 +67,9 @@ def create_app(settings: Settings, parts: Parts) -> FastAPI:
     errors.install(app)
     app.include_router(health.router(parts.health))
     app.include_router(auth_routes.router(auth))
-    app.include_router(tasks.router(parts.store, auth, parts.metrics))
-    add_metrics(app, Scrape(parts.metrics, parts.pool, parts.store))
+    app.include_router(tasks.router(parts.store, auth, parts.metrics, parts.workplace))
+    app.include_router(computer_routes.router(auth, parts.workplace.computer))
+    add_metrics(app, Scrape(parts.metrics, parts.pool, parts.store, parts.workplace.jobs))
     # The last one added stands outermost.
     app.add_middleware(Guarded, body_limit=settings.body_parser_limit)
     if settings.cors_origins:
@@ -79,7 +85,7 @@ def metrics_app(settings: Settings, parts: Parts) -> FastAPI:
     """The listener for Prometheus. It counts nothing: its own scrapes are not the application's requests."""
     app = FastAPI(openapi_url=None, redirect_slashes=False)
     errors.install(app)
-    add_metrics(app, Scrape(parts.metrics, parts.pool, parts.store))
+    add_metrics(app, Scrape(parts.metrics, parts.pool, parts.store, parts.workplace.jobs))
     app.add_middleware(Guarded, body_limit=settings.body_parser_limit)
     app.add_middleware(Observed, metrics=Metrics(), headers=security_headers(settings))
     return app
@@ -95,7 +101,9 @@ def add_metrics(app: FastAPI, scrape: Scrape) -> None:
 
 def real_parts(settings: Settings, keys: Keys) -> Parts:
     """The parts on PostgreSQL and Redis."""
-    database, cache = Database(settings), Cache(settings)
+    database, cache, metrics = Database(settings), Cache(settings), Metrics()
+    computer = HttpComputer(settings, metrics)
+    place = Workplace(PostgresWork(database), Queue(cache.redis, settings.redis_key_prefix), computer)
 
     async def asked() -> None:
         await database.rows("SELECT 1", timeout=health.PATIENCE_S)
@@ -108,11 +116,14 @@ def real_parts(settings: Settings, keys: Keys) -> Parts:
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await database.open()
         yield
+        await computer.close()
         await cache.close()
         await database.close()
 
     state = health.Health(settings.app_version, asked, cache.ping, migrated)
-    return Parts(PostgresStore(database), cache, database, state, keys, lifespan=lifespan)
+    return Parts(
+        PostgresStore(database), cache, database, state, keys, workplace=place, metrics=metrics, lifespan=lifespan
+    )
 
 
 def _document(app: FastAPI) -> None:

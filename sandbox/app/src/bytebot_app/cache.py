@@ -24,6 +24,11 @@ class Cache:
         # A probe asks once: what it says must be what is true now, not after some tries.
         self._prober = _client(settings, Retry(ConstantBackoff(0), 0), connections=2)
 
+    @property
+    def redis(self) -> Redis:
+        """The connections, for what has commands of its own."""
+        return self._redis
+
     async def ping(self) -> None:
         """Raise where Redis does not answer now."""
         await self._prober.ping()

@@ -24,8 +24,8 @@ def serve(settings: Settings) -> int:
     configure(settings.log_level, settings.app_version, settings.node_env, settings.log_format)
     parts = real_parts(settings, load_keys(settings.jwt_keys_dir))
     servers = [
-        _server(create_app(settings, parts), settings.port, settings),
-        _server(metrics_app(settings, parts), settings.prometheus_metrics_port, settings),
+        server(create_app(settings, parts), settings.port, settings),
+        server(metrics_app(settings, parts), settings.prometheus_metrics_port, settings),
     ]
     return asyncio.run(_run(servers, parts.health, settings.shutdown_drain_delay / 1000))
 
@@ -58,7 +58,7 @@ async def _run(servers: list[_Server], health: Health, delay: float) -> int:
     return 0 if asked else 1
 
 
-def _server(app: FastAPI, port: int, settings: Settings) -> _Server:
+def server(app: FastAPI, port: int, settings: Settings) -> _Server:
     return _Server(
         uvicorn.Config(
             app,
