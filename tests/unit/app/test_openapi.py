@@ -42,6 +42,12 @@ def test_every_documented_operation_is_served_and_guarded_as_it_says(app: FastAP
             assert answer.status_code == 401
 
 
+def test_a_task_is_documented_as_json_and_as_a_form(app: FastAPI) -> None:
+    content = app.openapi()["paths"]["/api/v1/tasks"]["post"]["requestBody"]["content"]
+    assert content.keys() == {"application/json", "multipart/form-data"}
+    assert content["multipart/form-data"]["schema"]["properties"].keys() == {"description", "priority", "files"}
+
+
 def test_the_document_is_served_only_where_it_is_wanted(
     app: FastAPI, client: TestClient, settings: Settings, parts: Parts
 ) -> None:

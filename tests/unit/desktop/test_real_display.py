@@ -225,13 +225,15 @@ def test_text_typed_and_pasted_into_the_editor_is_seen_and_saved(daemon: Daemon)
     daemon.act("type_text", text="edited.txt")
 
     def saved() -> bytes | None:
-        # The dialog takes no Enter while it still looks for files of that name.
+        # The dialog takes no Enter while it still looks for files of that name; once it has, the file needs its time.
         if daemon.sees("Encoding:"):
             daemon.act("type_keys", keys=["enter"])
+            daemon.act("wait", duration=1500)
         return daemon.file("edited.txt")
 
     assert daemon.until(saved).decode() == f"{word} typed pasted ✓ 日本 🎉"
     daemon.act("type_keys", keys=["ctrl+q"])
+    daemon.until(lambda: not daemon.sees("Mousepad"))
 
 
 def test_more_characters_than_there_are_spare_keys(daemon: Daemon) -> None:
@@ -244,7 +246,7 @@ def test_more_characters_than_there_are_spare_keys(daemon: Daemon) -> None:
 
 def test_applications_and_the_empty_desktop(daemon: Daemon) -> None:
     daemon.act("application", application="directory")
-    daemon.until(lambda: daemon.sees("Desktop"))
+    daemon.until(lambda: daemon.sees("Bookmarks"))
     daemon.act("application", application="desktop")
     daemon.until(lambda: not daemon.act("ocr")["result"]["text"])
     answer = daemon.http.post("/computer-use", json={"action": "application", "application": "1password"})

@@ -18,7 +18,7 @@ from bytebot_app.store import Row
 PROVIDER = "sandbox"
 MODEL = "deterministic-task-runner"
 TITLE = "Deterministic task runner (stands in for a language model)"
-LOOKS, PAUSE_S = 40, 0.25
+LOOKS, FILE_LOOKS, PAUSE_S = 40, 8, 0.25
 # Words that only the editor's dialog has.
 DIALOG = "Encoding:"
 SHOWN = 2000
@@ -120,12 +120,12 @@ class Runner:
             raise ComputerFailed(500, "the editor shows no dialog to save the text")
         await self._act("type_text", text=given["path"])
         for _ in range(LOOKS):
-            # The dialog takes no Enter while it still looks for files of that name.
+            # The dialog takes no Enter while it still looks for files of that name. An Enter too many would go into the
+            # text, so the file gets its time before another one.
             if await self._dialogs() > before:
                 await self._act("type_keys", keys=["enter"])
-            if await self._there(given["path"]):
+            if await self._appears(given["path"]):
                 break
-            await asyncio.sleep(PAUSE_S)
         kept = await self._kept(given["path"], given["text"])
         await self._show()
         await self._act("type_keys", keys=["ctrl+q"])
@@ -136,6 +136,13 @@ class Runner:
         if base64.b64decode(body["data"]) != text.encode():
             raise ComputerFailed(500, f"{path} does not hold what was written")
         return {"path": path, "size": body["size"]}
+
+    async def _appears(self, path: str) -> bool:
+        for _ in range(FILE_LOOKS):
+            if await self._there(path):
+                return True
+            await asyncio.sleep(PAUSE_S)
+        return False
 
     async def _there(self, path: str) -> bool:
         try:

@@ -11,13 +11,13 @@ import re
 from typing import Annotated, Any
 
 from fastapi import Request
-from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import AwareDatetime, Field, ValidationError, model_validator
 from starlette.datastructures import Headers, UploadFile
 from starlette.routing import Match
 from starlette.types import Scope
 
+from bytebot_app.errors import ApiError
 from bytebot_app.models import Given, Kind, Priority, Text
 from bytebot_app.store import Row
 
@@ -70,7 +70,7 @@ async def from_form(request: Request) -> tuple[Row, list[Row]]:
     """The task and its files, or the same error as for JSON."""
     fields: dict[str, Any] = {}
     uploads: list[UploadFile] = []
-    problems: list[dict[str, Any]] = []
+    problems: list[dict[str, str]] = []
     async with request.form(max_files=MOST_FILES, max_fields=20) as form:
         for name, value in form.multi_items():
             if isinstance(value, UploadFile):
@@ -85,13 +85,14 @@ async def from_form(request: Request) -> tuple[Row, list[Row]]:
     try:
         given = NewTask.model_validate(fields)
     except ValidationError as exc:
-        problems += [{**item, "loc": ("body", *item["loc"])} for item in exc.errors(include_url=False)]
+        for item in exc.errors(include_url=False, include_input=False):
+            problems.append(_problem(".".join(map(str, item["loc"])) or "body", item["msg"]))
     if problems:
-        raise RequestValidationError(problems)
+        raise ApiError(400, "VALIDATION_FAILED", "The request is not valid", problems)
     return given.model_dump(), files
 
 
-async def _file(upload: UploadFile, problems: list[dict[str, Any]]) -> Row:
+async def _file(upload: UploadFile, problems: list[dict[str, str]]) -> Row:
     name = upload.filename or ""
     if not _NAME.fullmatch(name) or name.startswith("."):
         problems.append(_problem("files", "has a name that no file of the desktop can have"))
@@ -104,5 +105,5 @@ async def _file(upload: UploadFile, problems: list[dict[str, Any]]) -> Row:
     }
 
 
-def _problem(name: str, text: str) -> dict[str, Any]:
-    return {"type": "value_error", "loc": ("body", name), "msg": f"Value error, {text}", "input": None}
+def _problem(field: str, message: str) -> dict[str, str]:
+    return {"field": field, "message": message}
