@@ -13,9 +13,11 @@ from psycopg.types.json import Jsonb
 from bytebot_app.database import Database
 from bytebot_app.store import ENDED, TASK_COLUMNS, Row, shown_task, stored_status
 
+# A worker may be faster than who notes that the task is in the queue.
 _CLAIM = f"""
 UPDATE "Task" SET status = 'RUNNING', "claimedBy" = %s, "claimedUntil" = now() + %s * interval '1 millisecond',
-  attempts = attempts + 1, "executedAt" = now(), "completedAt" = NULL, error = NULL, result = NULL, "updatedAt" = now()
+  attempts = attempts + 1, "queuedAt" = coalesce("queuedAt", now()), "executedAt" = now(), "completedAt" = NULL,
+  error = NULL, result = NULL, "updatedAt" = now()
 WHERE id = %s AND status = 'PENDING' AND control = 'ASSISTANT' RETURNING {TASK_COLUMNS}
 """
 _MINE = """id = %s AND "claimedBy" = %s AND status = 'RUNNING'"""
