@@ -211,7 +211,11 @@ class MemoryComputer:
             await self.hold.wait()
         if self.failure:
             raise self.failure
-        return {"success": True, "error": None, "data": None, **getattr(self, f"_{action}", self._nothing)(fields)}
+        try:
+            done = getattr(self, f"_{action}", self._nothing)(fields)
+        except (KeyError, TypeError, AttributeError, ValueError) as exc:
+            raise ComputerFailed(400, f"{action}: {exc}") from None
+        return {"success": True, "error": None, "data": None, **done}
 
     def _nothing(self, _fields: Row) -> Row:
         return {}

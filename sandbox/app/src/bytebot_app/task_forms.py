@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from fastapi import Request
 from fastapi.routing import APIRoute
-from pydantic import AwareDatetime, Field, ValidationError, model_validator
+from pydantic import AwareDatetime, BeforeValidator, Field, ValidationError, model_validator
 from starlette.datastructures import Headers, UploadFile
 from starlette.routing import Match
 from starlette.types import Scope
@@ -40,13 +40,19 @@ FORM: dict[str, Any] = {
 }
 
 
+def _written(moment: Any) -> Any:
+    if not isinstance(moment, str) or moment.strip().lstrip("+-").replace(".", "", 1).isdigit():
+        raise ValueError("it is not a time as RFC 3339 writes it")  # a number would be taken for seconds
+    return moment
+
+
 class NewTask(Given):
     """What a task is made from."""
 
     description: Text = Field(min_length=1, max_length=10000, pattern=r"\S")
     priority: Priority = "MEDIUM"
     type: Kind = "IMMEDIATE"
-    scheduledFor: AwareDatetime | None = None
+    scheduledFor: Annotated[AwareDatetime, BeforeValidator(_written)] | None = None
     model: Annotated[Text, Field(min_length=1, max_length=200)] | None = None
 
     @model_validator(mode="after")
