@@ -20,8 +20,10 @@ from bytebot_app.limits import LocalWindows
 from bytebot_app.logs import configure
 from bytebot_app.settings import Settings
 from bytebot_app.tokens import Keys, Pair
+from bytebot_app.workplace import Workplace
 
 from .memory import LIMITS, ORIGIN, PASSWORD, Clock, Dependencies, FixedPool, MemoryMarks, MemoryStore
+from .work_memory import MemoryComputer, MemoryJobs, MemoryWork
 
 Headers = dict[str, str]
 RATES = ("api_rate_limit_max_requests", "auth_rate_limit_max_requests", "task_rate_limit_max_requests")
@@ -59,10 +61,15 @@ def dependencies() -> Dependencies:
 
 
 @pytest.fixture
-def parts(store: MemoryStore, marks: MemoryMarks, dependencies: Dependencies, keys: Keys) -> Parts:
+def place(store: MemoryStore) -> Workplace:
+    return Workplace(MemoryWork(store), MemoryJobs(), MemoryComputer())
+
+
+@pytest.fixture
+def parts(store: MemoryStore, marks: MemoryMarks, dependencies: Dependencies, keys: Keys, place: Workplace) -> Parts:
     ask = dependencies.ask
     health = Health("1.2.3", ask("database"), ask("redis"), ask("migrated"), patience=0.2)
-    return Parts(store, marks, FixedPool(), health, keys)
+    return Parts(store, marks, FixedPool(), health, keys, workplace=place)
 
 
 @pytest.fixture

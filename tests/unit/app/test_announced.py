@@ -70,6 +70,20 @@ def test_the_store_tells_of_a_task() -> None:
     assert heard[2][2] == {"id": one}
 
 
+def test_the_team_of_a_task_is_told_as_its_maker_is() -> None:
+    heard: list[list[str]] = []
+
+    async def live() -> None:
+        store = announced(MemoryStore(), lambda _event, rooms, _data: heard.append(rooms))
+        task = await store.add_task({**GIVEN, "createdBy": "me", "teamId": "ours"})
+        await store.change_task(task["id"], None, "HIGH")
+        await store.remove_task(task["id"])
+
+    asyncio.run(live())
+    assert len(heard) == 3
+    assert all(rooms[-3:] == ["user:me", "team:ours", "admins"] for rooms in heard)
+
+
 def test_so_does_what_works_on_tasks() -> None:
     heard: list[tuple[str, list[str], Any]] = []
 

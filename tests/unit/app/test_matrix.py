@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from bytebot_app.api import Parts, create_app
+from bytebot_app.computer import VIEWS
 from bytebot_app.roles import PERMISSIONS, SOURCES
 from bytebot_app.settings import Settings
 
@@ -19,6 +20,7 @@ from .memory import PASSWORD, MemoryStore
 from .test_openapi import PUBLIC
 
 AUTH, TASKS, USERS, ROLES = "/api/v1/auth", "/api/v1/tasks", "/api/v1/users", "/api/v1/roles"
+COMPUTER = "/api/v1/computer-use"
 CALLERS = ("admin", "operator", "viewer", "api-consumer")
 NEW_PASSWORD = "Another-Horse-43"
 ALLOWED = {
@@ -27,6 +29,12 @@ ALLOWED = {
     ("get", f"{TASKS}/{{task_id}}"): (200, 200, 200, 200),
     ("patch", f"{TASKS}/{{task_id}}"): (200, 200, 403, 200),
     ("delete", f"{TASKS}/{{task_id}}"): (204, 204, 403, 403),
+    ("get", f"{TASKS}/in-progress"): (200, 200, 200, 200),
+    ("get", f"{TASKS}/models"): (200, 200, 200, 200),
+    ("post", f"{TASKS}/{{task_id}}/execute"): (200, 200, 403, 200),
+    ("get", f"{TASKS}/{{task_id}}/messages"): (200, 200, 200, 200),
+    ("post", f"{TASKS}/{{task_id}}/messages"): (201, 201, 403, 201),
+    ("post", COMPUTER): (200, 200, 403, 200),
     ("get", ROLES): (200, 403, 403, 403),
     ("post", ROLES): (201, 403, 403, 403),
     ("delete", f"{ROLES}/{{role_id}}"): (204, 403, 403, 403),
@@ -44,6 +52,8 @@ ALLOWED = {
 BODIES: dict[tuple[str, str], Any] = {
     ("post", TASKS): {"description": "a"},
     ("patch", f"{TASKS}/{{task_id}}"): {"priority": "LOW"},
+    ("post", f"{TASKS}/{{task_id}}/messages"): {"content": "a"},
+    ("post", COMPUTER): {"action": "move_mouse", "coordinates": {"x": 1, "y": 2}},
     ("post", ROLES): {"name": "made-here", "description": "d", "permissions": ["task:read"]},
     ("post", USERS): {"username": "made@bytebot.test", "password": NEW_PASSWORD, "roles": ["viewer"]},
     ("post", f"{USERS}/{{user_id}}/roles"): {"roleId": "role_viewer"},
@@ -94,6 +104,13 @@ def test_each_cell(send: Send, as_user: AsUser, method: str, path: str, caller: 
         assert set(details["missing_permissions"]) == set(details["required_permissions"]) - set(
             details["user_permissions"]
         )
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+@pytest.mark.parametrize("action", sorted(VIEWS))
+def test_every_role_may_look_at_the_desktop(client: TestClient, as_user: AsUser, caller: str, action: str) -> None:
+    more = {"text": "a"} if action == "find_text" else {}
+    assert client.post(COMPUTER, json={"action": action, **more}, headers=as_user(caller)).status_code == 200
 
 
 @pytest.mark.parametrize("header", [None, "Bearer", "Bearer a.b.c", "Basic YTpi"])

@@ -261,3 +261,27 @@ def test_replicas_share_events(settings: Settings, parts: Parts, written: None, 
         made = client.post(TASKS, json={"description": "a"}, headers={**headers, "x-replica": "1"}).json()
         for socket_of_one in (one, two):
             assert socket_of_one.until("task_created")["id"] == made["id"]
+
+
+def test_a_team_hears_of_its_tasks_and_others_do_not(client: TestClient, store: MemoryStore, pair: Any) -> None:
+    store.users["other"]["teamIds"] = store.users["viewer"]["teamIds"] = ["ours"]
+    store.users["operator"]["teamIds"] = ["theirs"]
+    maker, member, stranger = pair("other"), pair("viewer"), pair("operator")
+    with socket(client, member[0]) as one, socket(client, stranger[0]) as two:
+        made = client.post(TASKS, json={"description": "a"}, headers=maker[1]).json()
+        assert made["teamId"] == "ours"
+        assert one.until("task_created")["id"] == made["id"]
+        assert client.delete(f"{TASKS}/{made['id']}", headers=maker[1]).status_code == 204
+        assert one.until("task_deleted") == {"id": made["id"]}
+        own = client.post(TASKS, json={"description": "b"}, headers=stranger[1]).json()
+        assert two.until("task_created")["id"] == own["id"]
+
+
+def test_who_may_read_no_task_hears_of_none(client: TestClient, store: MemoryStore, pair: Any) -> None:
+    store.users["other"]["teamIds"] = store.users["viewer"]["teamIds"] = ["ours"]
+    store.users["viewer"].update(role=None, roles=[])
+    (token, _), (_, maker) = pair("viewer"), pair("other")
+    with socket(client, token) as one:
+        made = client.post(TASKS, json={"description": "a"}, headers=maker).json()
+        assert one.call("join_task", made["id"])["error"]["code"] == "ROLE_NOT_ASSIGNED"
+        assert one.heard == []

@@ -70,7 +70,8 @@ def _room(task_id: str) -> str:
 
 
 def _owners(task: Row) -> list[str]:
-    return [f"user:{task['createdBy']}", ADMINS]
+    team = [f"team:{task['teamId']}"] if task.get("teamId") else []
+    return [f"user:{task['createdBy']}", *team, ADMINS]
 
 
 def _plain(value: Any) -> Any:

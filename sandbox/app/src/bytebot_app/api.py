@@ -8,22 +8,36 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import socketio
 from fastapi import FastAPI, Response
 
-from bytebot_app import audit, auth_faults, auth_routes, errors, faults, health, layers, openapi, tasks, user_routes
+from bytebot_app import (
+    audit,
+    auth_faults,
+    auth_routes,
+    computer_routes,
+    errors,
+    faults,
+    health,
+    layers,
+    openapi,
+    tasks,
+    user_routes,
+)
 from bytebot_app.announced import announced
 from bytebot_app.auth import Auth
 from bytebot_app.cache import Cache
+from bytebot_app.computer import HttpComputer
 from bytebot_app.database import Database
 from bytebot_app.events import redis_manager
 from bytebot_app.limits import Identity, LocalWindows, Windows
 from bytebot_app.metrics import CONTENT_TYPE, Metrics
 from bytebot_app.middleware import SOCKETS
 from bytebot_app.migrate import missing
+from bytebot_app.queue import Queue
 from bytebot_app.reading import reader
 from bytebot_app.realtime import Realtime
 from bytebot_app.revocations import Marks, Revocations
@@ -33,6 +47,8 @@ from bytebot_app.settings import Settings
 from bytebot_app.store import PostgresStore, Store
 from bytebot_app.tokens import KeyRing, Tokens
 from bytebot_app.users import Users
+from bytebot_app.work_store import PostgresWork
+from bytebot_app.workplace import Workplace
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 _EXPOSITION: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
@@ -47,6 +63,7 @@ class Parts:
     pool: Pool
     health: health.Health
     keys: KeyRing
+    workplace: Workplace = field(kw_only=True)
     metrics: Metrics = field(default_factory=Metrics)
     windows: Windows = field(default_factory=LocalWindows)
     events: socketio.AsyncManager | None = None
@@ -82,9 +99,11 @@ def create_app(settings: Settings, parts: Parts) -> FastAPI:
         app.include_router(health.router(parts.health))
     app.include_router(auth_routes.router(auth, users))
     app.include_router(user_routes.router(auth, users))
-    app.include_router(tasks.router(store, auth, parts.metrics))
+    place = replace(parts.workplace, work=announced(parts.workplace.work, realtime.tell))
+    app.include_router(tasks.router(store, auth, parts.metrics, place))
+    app.include_router(computer_routes.router(auth, place.computer))
     if settings.enable_metrics_collection:
-        add_metrics(app, Scrape(parts.metrics, parts.pool, parts.store))
+        add_metrics(app, Scrape(parts.metrics, parts.pool, parts.store, place.jobs))
     app.mount(SOCKETS, realtime)
     parts.health.steps["websocket_server"] = "listening"
     openapi.install(app, settings)
@@ -115,7 +134,7 @@ def metrics_app(settings: Settings, parts: Parts) -> FastAPI:
     app = FastAPI(openapi_url=None, redirect_slashes=False)
     errors.install(app)
     if settings.enable_metrics_collection:
-        add_metrics(app, Scrape(parts.metrics, parts.pool, parts.store))
+        add_metrics(app, Scrape(parts.metrics, parts.pool, parts.store, parts.workplace.jobs))
     layers.install_few(app, settings)
     return app
 
@@ -130,8 +149,10 @@ def add_metrics(app: FastAPI, scrape: Scrape) -> None:
 
 def real_parts(settings: Settings, keys: KeyRing) -> Parts:
     """The parts on PostgreSQL and Redis."""
-    database, cache = Database(settings), Cache(settings)
+    database, cache, metrics = Database(settings), Cache(settings), Metrics()
     store = PostgresStore(database)
+    computer = HttpComputer(settings, metrics)
+    place = Workplace(PostgresWork(database), Queue(cache.redis, settings.redis_key_prefix), computer)
 
     async def asked() -> None:
         await database.rows("SELECT 1", timeout=health.PATIENCE_S)
@@ -145,9 +166,21 @@ def real_parts(settings: Settings, keys: KeyRing) -> Parts:
         await database.open()
         async with housekeeping(store, settings.auth_session_cleanup_interval, settings.auth_lockout_duration):
             yield
+        await computer.close()
         await cache.close()
         await database.close()
 
     state = health.Health(settings.app_version, asked, cache.ping, migrated)
     events = redis_manager(settings)
-    return Parts(store, cache, database, state, keys, windows=cache, events=events, lifespan=lifespan)
+    return Parts(
+        store,
+        cache,
+        database,
+        state,
+        keys,
+        workplace=place,
+        metrics=metrics,
+        windows=cache,
+        events=events,
+        lifespan=lifespan,
+    )

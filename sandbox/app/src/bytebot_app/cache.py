@@ -28,6 +28,11 @@ class Cache:
         # Nor does a limit wait for tries: a second one could count a request twice.
         self._counter = _client(settings, Retry(ConstantBackoff(0), 0))
 
+    @property
+    def redis(self) -> Redis:
+        """The connections, for what has commands of its own."""
+        return self._redis
+
     async def ping(self) -> None:
         """Raise where Redis does not answer now."""
         await self._prober.ping()

@@ -69,6 +69,10 @@ class Metrics:
             buckets=TASK_BUCKETS,
             registry=own,
         )
+        self.computer_operations = Counter(
+            "bytebot_computer_operations_total", "Operations on the desktop", ("operation_type", "status"), registry=own
+        )
+        self.queue_length = Gauge("bytebot_task_queue_length", "Tasks that wait in the queue", registry=own)
         self.logins = Counter("auth_attempts_total", "Sign-in attempts", ("status",), registry=own)
         self.sessions = Gauge("active_sessions_total", "Sessions that can be refreshed, of all replicas", registry=own)
         self.connections = Gauge("bytebot_database_connections_active", "Open database connections", registry=own)

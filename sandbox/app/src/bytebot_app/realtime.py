@@ -21,6 +21,7 @@ from bytebot_app.errors import ApiError, plain
 from bytebot_app.events import Teller, library_logger
 from bytebot_app.logs import logger
 from bytebot_app.metrics import Metrics
+from bytebot_app.roles import ADMIN
 
 SWEEP_S = 15.0  # how long a connection outlives its token at most
 LONGEST_MESSAGE = 65536
@@ -97,9 +98,8 @@ class Realtime:
             raise Unwelcome("Try again later", {"code": "SERVICE_UNAVAILABLE"}) from None
         self._tokens[sid] = token
         self._metrics.sockets.set(len(self._tokens))
-        await self.server.enter_room(sid, f"user:{caller.id}")
-        if caller.role == "ADMIN":
-            await self.server.enter_room(sid, ADMINS)
+        for room in _rooms(caller):
+            await self.server.enter_room(sid, room)
 
     async def _disconnect(self, sid: str, *_reason: Any) -> None:
         self._tokens.pop(sid, None)
@@ -119,6 +119,14 @@ class Realtime:
     async def _leave(self, sid: str, task_id: Any = None, *_more: Any) -> dict[str, Any]:
         await self.server.leave_room(sid, f"task:{task_id}")
         return {"left": task_id}
+
+
+def _rooms(caller: Caller) -> list[str]:
+    """Where the tasks are told that a list would show; nowhere, for those who may read none."""
+    if "task:read" not in caller.permissions:
+        return []
+    own = [f"user:{caller.id}", *(f"team:{team}" for team in caller.teams)]
+    return [*own, ADMINS] if caller.role == ADMIN else own
 
 
 def _failed(code: str, message: str) -> dict[str, Any]:

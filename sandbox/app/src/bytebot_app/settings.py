@@ -72,6 +72,13 @@ class Settings(AuthSettings, HttpSettings):
     swagger_path: Annotated[str, Field(pattern=r"^/[\w/.-]+$")] = "/api/docs"
     pod_name: str = "bytebot-api"
 
+    bytebot_desktop_base_url: Annotated[str, Field(pattern=r"^(https?://[^/]+)?$")] = ""
+    desktop_service_token: SecretStr = SecretStr("")
+    # A worker that does not renew its claim for so long is taken for lost, and its task is taken again.
+    task_lease: Annotated[int, _ms, Field(ge=1000, le=600000)] = 30000
+    task_attempts: Annotated[int, Field(ge=1, le=10)] = 3
+    task_timeout: Annotated[int, _ms, Field(ge=1000, le=3600000)] = 300000
+
     @property
     def cors_origins(self) -> list[str]:
         """The allowed origins."""

@@ -16,8 +16,8 @@ from bytebot_app.sessions import PostgresSessions, Sessions
 Row = dict[str, Any]
 # The documented tables say RUNNING where the documented API says IN_PROGRESS.
 _STORED, _SHOWN = {"IN_PROGRESS": "RUNNING"}, {"RUNNING": "IN_PROGRESS"}
-_TASK = (
-    'id, description, type, status, priority, control, model, error, "scheduledFor", "queuedAt", "executedAt",'
+TASK_COLUMNS = (
+    'id, description, type, status, priority, control, model, error, result, "scheduledFor", "queuedAt", "executedAt",'
     ' "completedAt", "createdBy", "teamId", "createdAt", "updatedAt"'
 )
 _CHANGE = f"""
@@ -29,7 +29,7 @@ UPDATE "Task" SET
   "completedAt" = CASE
     WHEN %s::text IS NULL THEN "completedAt"
     WHEN %s::text = ANY(%s) THEN coalesce("completedAt", now()) END
-WHERE id = %s RETURNING {_TASK}
+WHERE id = %s RETURNING {TASK_COLUMNS}
 """
 ENDED = ("COMPLETED", "CANCELLED", "FAILED")
 
@@ -55,35 +55,35 @@ class PostgresStore(PostgresAccounts, PostgresSessions):
     async def add_task(self, task: Row) -> Row:
         made = await self._db.rows(
             'INSERT INTO "Task" (id, description, priority, type, model, "scheduledFor", "createdBy", "teamId")'
-            f" VALUES (%s, %s, %s, %s, %s, %s, %s, %s) RETURNING {_TASK}",
+            f" VALUES (%s, %s, %s, %s, %s, %s, %s, %s) RETURNING {TASK_COLUMNS}",
             str(uuid.uuid4()), task["description"], task["priority"], task["type"], task["model"],
             _naive(task["scheduledFor"]), task["createdBy"], task.get("teamId"),
         )  # fmt: skip
-        return _shown(made[0])
+        return shown_task(made[0])
 
     async def tasks(
         self, user_id: str | None, page: int, limit: int, status: str | None, teams: Sequence[str] = ()
     ) -> list[Row]:
         """A user's own and those of the user's teams; everybody's where no user is given."""
         found = await self._db.rows(
-            f'SELECT {_TASK} FROM "Task" WHERE (%s::text IS NULL OR "createdBy" = %s OR "teamId" = ANY(%s))'
+            f'SELECT {TASK_COLUMNS} FROM "Task" WHERE (%s::text IS NULL OR "createdBy" = %s OR "teamId" = ANY(%s))'
             ' AND (%s::text IS NULL OR status::text = %s) ORDER BY "createdAt" DESC, id LIMIT %s OFFSET %s',
-            user_id, user_id, list(teams), _stored(status), _stored(status), limit, (page - 1) * limit,
+            user_id, user_id, list(teams), stored_status(status), stored_status(status), limit, (page - 1) * limit,
         )  # fmt: skip
-        return [_shown(row) for row in found]
+        return [shown_task(row) for row in found]
 
     async def task(self, task_id: str) -> Row | None:
-        found = await self._db.row(f'SELECT {_TASK} FROM "Task" WHERE id = %s', task_id)
-        return _shown(found) if found else None
+        found = await self._db.row(f'SELECT {TASK_COLUMNS} FROM "Task" WHERE id = %s', task_id)
+        return shown_task(found) if found else None
 
     async def change_task(self, task_id: str, status: str | None, priority: str | None) -> Row | None:
         """The times of start and end follow the status; a task that runs again has not ended."""
-        stored = _stored(status)
+        stored = stored_status(status)
         found = await self._db.row(
             _CHANGE,
             stored, priority, stored, stored, stored, list(ENDED), task_id,
         )  # fmt: skip
-        return _shown(found) if found else None
+        return shown_task(found) if found else None
 
     async def remove_task(self, task_id: str) -> bool:
         return bool(await self._db.rows('DELETE FROM "Task" WHERE id = %s RETURNING id', task_id))
@@ -93,9 +93,9 @@ def _naive(moment: datetime | None) -> datetime | None:
     return moment.astimezone(UTC).replace(tzinfo=None) if moment else None
 
 
-def _stored(status: str | None) -> str | None:
+def stored_status(status: str | None) -> str | None:
     return _STORED.get(status, status) if status else None
 
 
-def _shown(task: Row) -> Row:
+def shown_task(task: Row) -> Row:
     return {**task, "status": _SHOWN.get(task["status"], task["status"])}
