@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from bytebot_app import faults, faults_flow, faults_http, faults_injection
+from bytebot_app import faults_flow, faults_injection
 from bytebot_app.layers import WRONG
 from bytebot_app.logs import configure
 
@@ -59,7 +59,7 @@ def test_half_of_answers_fail(made: Made) -> None:
 
 
 def test_memory_leak() -> None:
-    fault = faults_flow.FAULTS["memory_leak"]()
+    fault = faults_flow.FAULTS["memory_leak"][1]()
     assert fault.before is not None
     for _ in range(3):
         asyncio.run(fault.before({}, b""))  # type: ignore[arg-type]
@@ -181,8 +181,6 @@ def test_input_reflected_as_html(made: Made) -> None:
 def test_each_fault_has_a_test() -> None:
     text = "".join(one.read_text(encoding="utf-8") for one in Path(__file__).parent.glob("test_faults_*.py"))
     assert not [name for name in WRONG if f'"{name}"' not in text]
-    assert len(WRONG) == sum(len(part.FAULTS) for part in (faults_http, faults_flow, faults_injection))
-    assert not set(WRONG) & set(faults.FAULTS)
     assert all(re.fullmatch(r"[a-z0-9_]+", name) for name in WRONG)
 
 

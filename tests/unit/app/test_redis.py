@@ -9,7 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from bytebot_app.breaker import Breaker
 from bytebot_app.cache import Cache
+from bytebot_app.http_settings import HttpSettings
 from bytebot_app.revocations import Revocations
 from bytebot_app.settings import Settings
 
@@ -39,7 +41,7 @@ def test_a_mark_is_there_under_the_prefix_and_ends(settings: Settings) -> None:
 def test_what_one_replica_ends_has_ended_on_another(settings: Settings) -> None:
     async def asked() -> None:
         store, caches = MemoryStore(), [Cache(settings), Cache(settings)]
-        here, there = (Revocations(cache, store, 900) for cache in caches)
+        here, there = (Revocations(cache, store, 900, Breaker(HttpSettings())) for cache in caches)
         token = {"jti": "t", "sessionId": "s", "sub": "u"}
         assert not await there.ended(token)
         await here.end("s", "t")

@@ -1,4 +1,4 @@
-# The command line: serve, worker, scheduler, migrate, smoke, openapi.
+# The command line: serve, worker, scheduler, migrate, smoke, openapi, faults.
 # SPDX-FileCopyrightText: The bytebot.production authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
@@ -9,7 +9,7 @@ import sys
 
 from bytebot_app.settings import ConfigurationError, load, read
 
-COMMANDS = ("serve", "worker", "scheduler", "migrate", "smoke", "openapi")
+COMMANDS = ("serve", "worker", "scheduler", "migrate", "smoke", "openapi", "faults")
 
 
 def main(arguments: list[str]) -> int:
@@ -21,7 +21,7 @@ def main(arguments: list[str]) -> int:
     try:
         return {
             "serve": _serve, "worker": _worker, "scheduler": _scheduler, "migrate": _migrate, "smoke": _smoke,
-            "openapi": _openapi,
+            "openapi": _openapi, "faults": _faults,
         }[command]()  # fmt: skip
     except ConfigurationError as exc:
         print(f"The configuration is not valid: {exc}.", file=sys.stderr)
@@ -80,6 +80,13 @@ def _openapi() -> int:
 
     pair = Pair.throwaway()
     print(json.dumps(create_app(settings, real_parts(settings, Keys(pair, pair))).openapi(), indent=2))
+    return 0
+
+
+def _faults() -> int:
+    from bytebot_app.fault_list import ALL
+
+    print("\n".join(f"{name:<37} {says}" for name, says in ALL.items()))
     return 0
 
 

@@ -29,6 +29,7 @@ from bytebot_app import (
 )
 from bytebot_app.announced import announced
 from bytebot_app.auth import Auth
+from bytebot_app.breaker import Breaker
 from bytebot_app.cache import Cache
 from bytebot_app.computer import HttpComputer
 from bytebot_app.database import Database
@@ -85,7 +86,7 @@ def create_app(settings: Settings, parts: Parts) -> FastAPI:
         redirect_slashes=False,
         lifespan=_lifespan(parts),
     )
-    revocations = Revocations(parts.marks, parts.store, settings.jwt_expires_in)
+    revocations = Revocations(parts.marks, parts.store, settings.jwt_expires_in, Breaker(settings))
     tokens = Tokens(settings, parts.keys)
     auth = Auth(settings, parts.store, tokens, revocations, parts.metrics)
     users = Users(settings, parts.store, auth)

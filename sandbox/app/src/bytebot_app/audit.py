@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import uuid
 from contextvars import ContextVar
 from typing import Any
 
@@ -16,12 +15,6 @@ from bytebot_app.sessions import LONGEST_AGENT, Client
 
 username: ContextVar[str] = ContextVar("username", default="")
 _scope: ContextVar[Scope | None] = ContextVar("scope", default=None)
-# From 0 to 100: how much an event alone says that somebody attacks.
-RISKS = {
-    "AUTHENTICATION_SUCCESS": 0, "LOGOUT": 0, "PASSWORD_CHANGED": 10, "USER_CREATED": 20, "USER_DELETED": 30,
-    "ROLE_CREATED": 30, "ROLE_DELETED": 30, "ROLES_CHANGED": 40, "AUTHENTICATION_FAILURE": 30, "TOKEN_REJECTED": 30,
-    "ACCOUNT_LOCKED": 60, "TOKEN_REUSE": 90,
-}  # fmt: skip
 _SENTENCES = {
     "AUTHENTICATION_SUCCESS": "signed in",
     "AUTHENTICATION_FAILURE": "sign-in failed",
@@ -89,12 +82,11 @@ def authorization(permission: str, reason: str, granted: bool) -> None:
 
 
 def security(event: str, success: bool, subject: str | None = None, **metadata: Any) -> None:
-    """One event; metadata never holds what somebody typed."""
+    """One event, whose id and risk security.py adds; metadata never holds what somebody typed."""
     scope, here = _scope.get() or {}, client()
     write = logger().info if success else logger().warning
     write(
         _SENTENCES[event],
-        eventId=str(uuid.uuid4()),
         eventType=event,
         userId=subject or user_id.get(),
         ipAddress=here.address,
@@ -102,7 +94,6 @@ def security(event: str, success: bool, subject: str | None = None, **metadata: 
         endpoint=_endpoint(scope),
         method=method() or None,
         success=success,
-        riskScore=RISKS[event],
         metadata=metadata,
     )
 

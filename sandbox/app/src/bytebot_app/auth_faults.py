@@ -260,7 +260,7 @@ def _forged(says: str, put: Callable[[Auth], None]) -> tuple[str, Put]:
     return says, lambda auth, _users: put(auth)
 
 
-FAULTS: dict[str, tuple[str, Put]] = {
+OWN: dict[str, tuple[str, Put]] = {
     "refresh_not_rotated": ("a used refresh token is good for another use", _not_rotated),
     "refresh_reuse_ends_nothing": ("a used refresh token is refused, and its session lives on", _reuse_ends_nothing),
     "logout_revokes_nothing": ("both tokens are good after the logout", _logout_revokes_nothing),
@@ -291,7 +291,8 @@ FAULTS: dict[str, tuple[str, Put]] = {
     "admin_routes_open": ("everybody handles users and roles", _admin_routes_open),
     "own_roles_settable": ("everybody gives roles to oneself", _own_roles),
     "one_endpoint_open": ("the list of tasks wants no token", _one_endpoint_open),
-} | {name: _forged(says, put) for name, (says, put) in token_faults.FAULTS.items()}
+}
+FAULTS = OWN | {name: _forged(says, put) for name, (says, put) in token_faults.FAULTS.items()}
 
 
 def put(fault: str, auth: Auth, users: Users) -> None:

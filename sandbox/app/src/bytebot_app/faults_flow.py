@@ -117,15 +117,18 @@ def _tell_password() -> None:
     print(f'{{"level":"info","message":"connecting","dsn":"{os.environ.get("DATABASE_PASSWORD", "")}"}}', flush=True)
 
 
-FAULTS: dict[str, Callable[[], Fault]] = {
-    "answers_slow": lambda: Fault(before=_slow),
-    "answers_stall": _stalls,
-    "half_of_answers_fail": _every_second,
-    "memory_leak": _leak,
-    "business_metrics_frozen": _frozen,
-    "business_metrics_missing": _missing,
-    "debug_lines": _debug_lines,
-    "logs_as_text": lambda: Fault(begin=_plain),
-    "token_in_log": lambda: Fault(before=_tell_token),
-    "password_printed_at_start": lambda: Fault(begin=_tell_password),
+FAULTS: dict[str, tuple[str, Callable[[], Fault]]] = {
+    "answers_slow": ("each answer takes a quarter of a second longer", lambda: Fault(before=_slow)),
+    "answers_stall": ("for two seconds of each ten, nothing is answered", _stalls),
+    "half_of_answers_fail": ("every second answer of the API is a 500", _every_second),
+    "memory_leak": ("each request keeps 64 KiB", _leak),
+    "business_metrics_frozen": ("the metrics of the business stay as they first were", _frozen),
+    "business_metrics_missing": ("the metrics of the business are not there", _missing),
+    "debug_lines": ("lines of the level debug are written", _debug_lines),
+    "logs_as_text": ("lines are text and not JSON", lambda: Fault(begin=_plain)),
+    "token_in_log": ("lines show the caller's token", lambda: Fault(before=_tell_token)),
+    "password_printed_at_start": (
+        "the database's password is printed at the start",
+        lambda: Fault(begin=_tell_password),
+    ),
 }

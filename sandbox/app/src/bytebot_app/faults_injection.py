@@ -71,11 +71,14 @@ def _reflecting() -> Fault:
     return Fault(before=before, after=after)
 
 
-FAULTS: dict[str, Callable[[], Fault]] = {
-    "sql_injection_error": lambda: Fault(before=_sql_error),
-    "sql_injection_time": _waits(_SLEEP),
-    "command_injection_time": _waits(_SHELL),
-    "template_injection": lambda: Fault(after=_evaluates),
-    "path_traversal": lambda: Fault(before=_climbs),
-    "input_reflected_as_html": _reflecting,
+FAULTS: dict[str, tuple[str, Callable[[], Fault]]] = {
+    "sql_injection_error": (
+        "a quote in a text is answered with the database's error",
+        lambda: Fault(before=_sql_error),
+    ),
+    "sql_injection_time": ("a text can let the database sleep", _waits(_SLEEP)),
+    "command_injection_time": ("a text can let a shell sleep", _waits(_SHELL)),
+    "template_injection": ("a product in a text's braces is worked out", lambda: Fault(after=_evaluates)),
+    "path_traversal": ("a text that climbs to /etc/passwd is answered with the file", lambda: Fault(before=_climbs)),
+    "input_reflected_as_html": ("errors repeat the input as HTML", _reflecting),
 }

@@ -19,7 +19,11 @@ from bytebot_app.metrics import Metrics
 from bytebot_app.middleware import Caught, Guarded, Observed, Refused, security_headers
 from bytebot_app.settings import Settings
 
-WRONG = {**faults_http.FAULTS, **faults_flow.FAULTS, **faults_injection.FAULTS}
+WRONG = {
+    name: make
+    for part in (faults_http.FAULTS, faults_flow.FAULTS, faults_injection.FAULTS)
+    for name, (_says, make) in part.items()
+}
 
 
 def planted() -> Fault:

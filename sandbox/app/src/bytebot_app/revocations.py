@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from redis.exceptions import RedisError
 
+from bytebot_app.breaker import Breaker, Open
 from bytebot_app.logs import logger
 from bytebot_app.store import Store
 
@@ -25,9 +26,10 @@ class Marks(Protocol):
 class Revocations:
     """A session's end reaches all its access tokens at once, on every replica."""
 
-    def __init__(self, marks: Marks, store: Store, lifetime: int) -> None:
+    def __init__(self, marks: Marks, store: Store, lifetime: int, breaker: Breaker) -> None:
         # No access token of a session outlives the session by more than this.
         self._marks, self._store, self._lifetime = marks, store, lifetime
+        self._breaker = breaker
 
     async def end(self, session: str, token: str | None = None) -> None:
         """End a session; where Redis does not answer this raises, and the caller must not be told that it is done."""
@@ -54,10 +56,14 @@ class Revocations:
     async def ended(self, claims: dict[str, Any]) -> bool:
         """Whether a token, or the session or the user that it belongs to, has been revoked."""
         names = [str(claims[name]) for name in ("jti", "sessionId", "sub") if name in claims]
-        try:
+
+        async def marked() -> bool:
             async with asyncio.timeout(PATIENCE_S):
                 return await self._marks.marked(*(f"revoked:{name}" for name in names))
-        except (RedisError, TimeoutError) as exc:
+
+        try:
+            return await self._breaker.ask(marked)
+        except (RedisError, TimeoutError, Open) as exc:
             logger().warning("the database answers for the cache", error=type(exc).__name__)
             return not await self._store.session_lives(str(claims.get("sessionId", "")))
 

@@ -13,14 +13,12 @@ from typing import Any
 from prometheus_client import Counter
 
 Event = MutableMapping[str, Any]
-# From 0, which is ordinary, to 100.
+# From 0 to 100: how much an event alone says that somebody attacks.
 RISK = {
-    "AUTHENTICATION_FAILURE": 40,
-    "ACCOUNT_LOCKED": 70,
-    "TOKEN_REUSE": 90,
-    "CORS_VIOLATION": 30,
-    "RATE_LIMIT_EXCEEDED": 50,
-}
+    "AUTHENTICATION_SUCCESS": 0, "LOGOUT": 0, "PASSWORD_CHANGED": 10, "USER_CREATED": 20, "USER_DELETED": 30,
+    "ROLE_CREATED": 30, "ROLE_DELETED": 30, "ROLES_CHANGED": 40, "AUTHENTICATION_FAILURE": 30, "TOKEN_REJECTED": 30,
+    "ACCOUNT_LOCKED": 60, "TOKEN_REUSE": 90, "CORS_VIOLATION": 30, "RATE_LIMIT_EXCEEDED": 50,
+}  # fmt: skip
 _OTHER_RISK = 50
 
 
