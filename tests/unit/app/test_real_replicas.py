@@ -22,8 +22,8 @@ from bytebot_app.tokens import Pair
 from . import test_real_work
 from .memory import PASSWORD
 from .test_keys import put
-from .test_realtime import SOCKET, Socket
 from .test_real_work import MISSING, SOURCE, free_port, of, process, running, until
+from .test_realtime import SOCKET, Socket
 
 environment, desktop = test_real_work.environment, test_real_work.desktop
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"real stores need {', '.join(MISSING)}, which is not there")
