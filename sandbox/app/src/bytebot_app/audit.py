@@ -20,7 +20,6 @@ _SENTENCES = {
     "AUTHENTICATION_FAILURE": "sign-in failed",
     "ACCOUNT_LOCKED": "sign-in refused: too many failures before",
     "TOKEN_REUSE": "a used refresh token came back",
-    "TOKEN_REJECTED": "a token was refused",
     "LOGOUT": "signed out",
     "PASSWORD_CHANGED": "password changed",
     "USER_CREATED": "user made",

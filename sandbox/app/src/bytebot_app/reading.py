@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from bytebot_app.auth import Caller, needs
 from bytebot_app.store import Row, Store
-from bytebot_app.tasks import _own
+from bytebot_app.tasks import own_task
 
 
 def reader(store: Store) -> Callable[[Caller, str], Awaitable[Row]]:
@@ -16,6 +16,6 @@ def reader(store: Store) -> Callable[[Caller, str], Awaitable[Row]]:
 
     async def read(caller: Caller, task_id: str) -> Row:
         needs(caller, "task:read")
-        return await _own(store, caller, task_id, "task:read")
+        return await own_task(store, caller, task_id, "task:read")
 
     return read

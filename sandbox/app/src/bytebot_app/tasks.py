@@ -113,41 +113,42 @@ def router(store: Store, auth: Auth, metrics: Metrics, place: Workplace) -> APIR
     @routes.get("/{task_id}", responses=documented(401, 403, 404, 503))
     async def one(task_id: str, caller: Caller = known) -> TaskDetail:
         needs(caller, "task:read")
-        task = await _own(store, caller, task_id, "task:read")
+        task = await own_task(store, caller, task_id, "task:read")
         return TaskDetail(**task, messages=[Message(**row) for row in await place.work.messages(task["id"])])
 
     @routes.patch("/{task_id}", responses=documented(400, 401, 403, 404, 413, 415, 503))
     async def change(task_id: str, given: TaskChange, caller: Caller = known) -> Task:
         needs(caller, "task:write")
-        before = await _own(store, caller, task_id, "task:write")
+        before = await own_task(store, caller, task_id, "task:write")
         return Task(**await desk.change(before, given.of("status"), given.of("priority"), given.of("control")))
 
     @routes.delete("/{task_id}", status_code=204, responses=documented(401, 403, 404, 503))
     async def remove(task_id: str, caller: Caller = known) -> None:
         needs(caller, "task:write", "task:delete")
-        await desk.remove(await _own(store, caller, task_id, "task:delete"))
+        await desk.remove(await own_task(store, caller, task_id, "task:delete"))
 
     @routes.post("/{task_id}/execute", responses=documented(401, 403, 404, 503))
     async def execute(task_id: str, caller: Caller = known) -> Task:
         needs(caller, "task:execute")
-        return Task(**await desk.execute(await _own(store, caller, task_id, "task:execute")))
+        return Task(**await desk.execute(await own_task(store, caller, task_id, "task:execute")))
 
     @routes.get("/{task_id}/messages", responses=documented(401, 403, 404, 503))
     async def messages(task_id: str, caller: Caller = known) -> list[Message]:
         needs(caller, "task:read")
-        task = await _own(store, caller, task_id, "task:read")
+        task = await own_task(store, caller, task_id, "task:read")
         return [Message(**row) for row in await place.work.messages(task["id"])]
 
     @routes.post("/{task_id}/messages", status_code=201, responses=documented(400, 401, 403, 404, 413, 415, 503))
     async def say(task_id: str, given: NewMessage, caller: Caller = known) -> Message:
         needs(caller, "task:write")
-        task = await _own(store, caller, task_id, "task:write")
+        task = await own_task(store, caller, task_id, "task:write")
         return Message(**await desk.say(task, given.content))
 
     return routes
 
 
-async def _own(store: Store, caller: Caller, task_id: str, permission: str) -> Row:
+async def own_task(store: Store, caller: Caller, task_id: str, permission: str) -> Row:
+    """The task with an id, for a caller who reaches it."""
     try:
         wanted = str(uuid.UUID(task_id))
     except ValueError:
