@@ -58,8 +58,8 @@ sanity: dist ## ansible-test sanity on the unpacked tarball
 dist: $(VENV)/.ready ## build the collection's tarball and unpack it below build/
 	@scripts/dist
 
-sandbox-up: $(VENV)/.ready $(LINK) ## raise the sandbox (builds what is missing)
-	@$(PY) -m sandbox up
+sandbox-up: $(VENV)/.ready $(LINK) ## raise the sandbox (builds what is missing): PROFILE=full for all of it, small for the least; else as it was
+	@$(if $(PROFILE),SANDBOX_PROFILE=$(PROFILE) )$(PY) -m sandbox up
 
 sandbox-down: $(VENV)/.ready ## stop the sandbox and keep its data
 	@$(PY) -m sandbox down

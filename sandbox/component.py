@@ -15,7 +15,7 @@ from sandbox.build.plan import Build
 from sandbox.cluster import Cluster
 from sandbox.pki import Certificate, Pki
 from sandbox.progress import Progress
-from sandbox.settings import Settings
+from sandbox.settings import FULL, Settings
 from sandbox.supervisor import Supervisor
 
 
@@ -46,6 +46,11 @@ def _true(_: Context) -> bool:
 
 def _always(_: Settings) -> bool:
     return True
+
+
+def only_full(settings: Settings) -> bool:
+    """For `wanted`: a part of the profile `full` alone."""
+    return settings.profile == FULL
 
 
 @dataclass(frozen=True, kw_only=True)

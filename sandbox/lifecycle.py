@@ -80,6 +80,7 @@ class Sandbox:
         if not running:
             self._heal()
             self._claim()
+        put(self.settings.profile_file, f"{self.settings.profile}\n", 0o644)
         self._configure()
         if not running:
             put(self.settings.run / "started", str(time.time()))

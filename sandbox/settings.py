@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 
@@ -33,6 +33,8 @@ class Versions:
 
 VERSIONS = Versions()
 NETWORK_POLICY = "SANDBOX_NETWORK_POLICY"
+PROFILE = "SANDBOX_PROFILE"
+SMALL, FULL = "small", "full"
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,8 @@ class Settings:
     deployer: str = "deployer"
     # Whether NetworkPolicy objects are enforced: the component network-policy.
     network_policy: bool = False
+    # `small`: what a deployment needs; `full`: also what watches over it.
+    profile: str = SMALL
 
     # Folders that kubelet, containerd and the CNI library use whatever one configures: the sandbox sees its own there.
     fixed_folders: tuple[Path, ...] = field(
@@ -110,6 +114,11 @@ class Settings:
         return self.state / "admin.kubeconfig"
 
     @property
+    def profile_file(self) -> Path:
+        """The profile that was last brought up; `reset` forgets it."""
+        return self.state / "profile"
+
+    @property
     def kept_by_reset(self) -> tuple[Path, ...]:
         return (self.bin, self.source, self.images)
 
@@ -147,11 +156,29 @@ def load() -> Settings:
     checkout = Path(__file__).resolve().parent.parent
     wanted = os.environ.get("SANDBOX_DIR")
     state = Path(wanted).expanduser().absolute() if wanted else checkout / ".sandbox"
-    return Settings(checkout=checkout, state=state, network_policy=os.environ.get(NETWORK_POLICY) == "1")
+    settings = Settings(checkout=checkout, state=state, network_policy=os.environ.get(NETWORK_POLICY) == "1")
+    return replace(settings, profile=_profile(settings))
+
+
+def _profile(settings: Settings) -> str:
+    """What the environment says, else what was last brought up, else `small`."""
+    told = os.environ.get(PROFILE)
+    if told is None:
+        try:
+            told = settings.profile_file.read_text().strip()
+        except OSError:
+            return SMALL
+    return told if told in {SMALL, FULL} else SMALL
 
 
 def wrong_switches() -> list[str]:
     """What is set in the environment and is no switch, each as one sentence; `load` takes it as not set."""
-    text = os.environ.get(NETWORK_POLICY)
-    said = f"{NETWORK_POLICY} is {text!r}: set it to 1 (NetworkPolicy is enforced) or 0 (it is not), or not at all."
-    return [] if text in {None, "0", "1"} else [said]
+    policy, profile = os.environ.get(NETWORK_POLICY), os.environ.get(PROFILE)
+    causes = []
+    if policy not in {None, "0", "1"}:
+        causes.append(
+            f"{NETWORK_POLICY} is {policy!r}: set it to 1 (NetworkPolicy is enforced) or 0 (it is not), or not at all."
+        )
+    if profile not in {None, SMALL, FULL}:
+        causes.append(f"{PROFILE} is {profile!r}: set it to {SMALL} or {FULL}, or not at all.")
+    return causes
