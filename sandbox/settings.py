@@ -22,6 +22,10 @@ class Versions:
     helm: str = "4.3.1"
     helm3: str = "3.22.0"
     traefik: str = "3.7.15"
+    # Published as the module v0.316.0.
+    prometheus: str = "3.16.0"
+    alertmanager: str = "0.34.2"
+    node_exporter: str = "1.12.1"
     pause: str = "1"
     tools: str = "1"
     postgres: str = "15"
@@ -73,6 +77,9 @@ class Settings:
     deployer: str = "deployer"
     # Whether NetworkPolicy objects are enforced: the component network-policy.
     network_policy: bool = False
+    # Where the parts of the profile `full` watch from, and how often they look.
+    monitoring_namespace: str = "monitoring"
+    scrape_interval: str = "5s"
     # `small`: what a deployment needs; `full`: also what watches over it.
     profile: str = SMALL
 

@@ -12,7 +12,8 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from sandbox.cluster import APPLY, ApiError, Cluster
+from sandbox.api import ApiError
+from sandbox.cluster import APPLY, Cluster
 from sandbox.errors import SandboxError
 from sandbox.pki import Pki
 from sandbox.settings import Settings

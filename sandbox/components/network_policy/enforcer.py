@@ -12,8 +12,8 @@ from typing import Any
 from sandbox.components.network_policy import kernel, objects
 from sandbox.components.network_policy.rules import World, derive
 from sandbox.components.network_policy.table import render
-from sandbox.components.network_policy.watch import Api, Collection
 from sandbox.errors import SandboxError
+from sandbox.watch import Collection, Watchable
 
 # After the first change this is waited for more, which then go in together; a steady stream is taken in such portions.
 GATHER_S = 0.1
@@ -27,7 +27,7 @@ class Enforcer:
     :param node: the name of the node whose pods are isolated.
     """
 
-    def __init__(self, api: Api, node: str, say: Callable[[str], None]) -> None:
+    def __init__(self, api: Watchable, node: str, say: Callable[[str], None]) -> None:
         self._api, self._node, self._say = api, node, say
         self._stop, self._changed = threading.Event(), threading.Event()
         notice = self._changed.set

@@ -17,14 +17,16 @@ from typing import Any
 
 import pytest
 
-from sandbox.cluster import ApiError, Cluster
+from sandbox import watch
+from sandbox.api import ApiError
+from sandbox.cluster import Cluster
 from sandbox.components.network_policy import enforcer as enforcing
-from sandbox.components.network_policy import kernel, watch
+from sandbox.components.network_policy import kernel
 from sandbox.components.network_policy.enforcer import Enforcer, serve_health
-from sandbox.components.network_policy.watch import Collection
 from sandbox.errors import SandboxError
 from sandbox.pki import Pki
 from sandbox.settings import Settings
+from sandbox.watch import Collection
 from tests.unit.sandbox.policy_world import namespace, pod, policies
 
 Object = dict[str, Any]
