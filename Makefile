@@ -73,7 +73,7 @@ sandbox-reset: $(VENV)/.ready ## stop the sandbox and delete its data; built bin
 clean: ## remove what was built here, except the sandbox
 	@rm -rf build .collections .ansible .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-$(VENV)/.ready: requirements.txt requirements-dev.txt sandbox/app/requirements.txt scripts/venv
+$(VENV)/.ready: requirements.txt requirements-dev.txt sandbox/app/requirements.txt sandbox/pods/requirements.txt scripts/venv
 	@scripts/venv $(VENV)
 	@touch $@
 

@@ -52,6 +52,11 @@ class Cluster(Api):
     def items(self, path: str) -> list[Object]:
         return list((self.get(path) or {}).get("items") or [])
 
+    def service_address(self, namespace: str, name: str) -> str:
+        """Of a Service in the cluster; empty where there is none yet."""
+        found = self.get(f"/api/v1/namespaces/{namespace}/services/{name}") or {}
+        return str(found.get("spec", {}).get("clusterIP", ""))
+
     def pods_of(self, workload: Mapping[str, Any]) -> list[Object]:
         """Pods that a workload's selector chooses, without those on their way out."""
         labels = workload["spec"]["selector"]["matchLabels"]

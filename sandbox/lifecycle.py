@@ -85,7 +85,10 @@ class Sandbox:
         if not running:
             put(self.settings.run / "started", str(time.time()))
             self.ctx.supervisor.launch()
-        return self._start_all()
+        seconds = self._start_all()
+        if gone := starting.take_out(self.ctx, self.components):
+            self.ctx.progress.line(f"taken out of the cluster: {', '.join(gone)}")
+        return seconds
 
     def down(self) -> None:
         """First what restarts pods, then the pods, then the rest."""

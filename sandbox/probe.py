@@ -8,6 +8,7 @@ import http.client
 import socket
 import ssl
 import struct
+from collections.abc import Mapping
 from pathlib import Path
 
 from sandbox.host.netns import call_inside
@@ -22,6 +23,22 @@ def connect(settings: Settings, host: str, port: int, *, inside: bool = True) ->
         return socket.create_connection((host, port), timeout=TIMEOUT_S)
 
     return call_inside(settings, dial) if inside else dial()
+
+
+def http_body(
+    settings: Settings, host: str, port: int, path: str, *, body: bytes = b"", headers: Mapping[str, str] | None = None
+) -> bytes:
+    """What a GET (with a body: a POST) is answered with 200; empty for every other answer."""
+    try:
+        with connect(settings, host, port) as sock:
+            connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)
+            connection.sock = sock
+            connection.request("POST" if body else "GET", path, body=body or None, headers=dict(headers or {}))
+            answer = connection.getresponse()
+            text = answer.read()
+    except (OSError, http.client.HTTPException):
+        return b""
+    return text if answer.status == http.client.OK else b""
 
 
 def http_status(settings: Settings, host: str, port: int, path: str, *, tls: bool = False, inside: bool = True) -> int:

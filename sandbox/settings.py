@@ -121,6 +121,11 @@ class Settings:
         return self.state / "admin.kubeconfig"
 
     @property
+    def applied(self) -> Path:
+        """What each workload has in the cluster, so that it can be taken out when the sandbox no longer has it."""
+        return self.state / "applied"
+
+    @property
     def profile_file(self) -> Path:
         """The profile that was last brought up; `reset` forgets it."""
         return self.state / "profile"

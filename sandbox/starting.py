@@ -5,12 +5,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
 from sandbox import diagnosis
 from sandbox.component import Component, Context, Process, Rollout, Workload
 from sandbox.errors import SandboxError, Stopped
-from sandbox.files import render
+from sandbox.files import put, render
 from sandbox.shell import tail_file
 from sandbox.supervisor import Program, fingerprint
 
@@ -65,8 +65,10 @@ def _start_process(ctx: Context, process: Process) -> None:
 
 
 def _start_workload(ctx: Context, workload: Workload) -> None:
-    for template in sorted(workload.folder.glob("*.yaml.j2")):
-        ctx.cluster.apply(workload.name, render(template, workload.template_values(ctx)))
+    texts = [render(path, workload.template_values(ctx)) for path in sorted(workload.folder.glob("*.yaml.j2"))]
+    put(ctx.settings.applied / f"{workload.name}.yaml", "\n---\n".join(texts))
+    for text in texts:
+        ctx.cluster.apply(workload.name, text)
     workload.after_apply(ctx)
     began = float((ctx.settings.run / "started").read_text())
 
@@ -79,6 +81,15 @@ def _start_workload(ctx: Context, workload: Workload) -> None:
         return _late(ctx, workload)
 
     _wait(ctx, workload, ready, late)
+
+
+def take_out(ctx: Context, kept: Container[str]) -> list[str]:
+    """Deletes what workloads have in the cluster that this sandbox no longer has."""
+    gone = [file for file in sorted(ctx.settings.applied.glob("*.yaml"), reverse=True) if file.stem not in kept]
+    for file in gone:
+        ctx.cluster.remove(file.stem, file.read_text())
+        file.unlink()
+    return [file.stem for file in gone]
 
 
 def _rollout_ready(ctx: Context, workload: Workload, rollout: Rollout, began: float) -> bool:

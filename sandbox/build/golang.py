@@ -76,7 +76,11 @@ class GoModule:
 
     @property
     def produces(self) -> tuple[str, ...]:
-        return tuple(command.rsplit("/", 1)[-1] for command in self.commands)
+        return tuple(self.package(command).rsplit("/", 1)[-1] for command in self.commands)
+
+    def package(self, command: str) -> str:
+        """A command's import path; `.` is the module itself."""
+        return self.module if command == "." else f"{self.module}/{command}"
 
     @property
     def ldflags(self) -> str:
@@ -97,7 +101,7 @@ class GoModule:
             found = json.loads(go("mod", "download", "-json", f"{self.module}@v{self.version}", to=None))
             self._copy(Path(found["Dir"]), folder / "upstream")
             go("mod", "edit", f"-replace={self.module}=./upstream")
-        packages = [f"{self.module}/{command}" for command in self.commands]
+        packages = [self.package(command) for command in self.commands]
         go("get", "-tool", *(f"{package}@v{self.version}" for package in packages))
         go("build", "-trimpath", f"-tags={','.join(self.tags)}", "-ldflags", self.ldflags, "-o", f"{target}/", *packages)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox.build.images import Image
-from sandbox.build.layers import DebianRoot, Layer, tree_files, tree_hash, write_tree
+from sandbox.build.layers import PYTHON_ROOT, Layer, tree_files, tree_hash, write_tree
 from sandbox.component import Context, Workload
 from sandbox.errors import SandboxError
 from sandbox.settings import VERSIONS, Settings, load
@@ -65,7 +65,7 @@ def _required(settings: Settings, name: str) -> Path:
 
 
 def image(version: str) -> Image:
-    layers: tuple[Layer, ...] = (DebianRoot("python", ("python3", "ca-certificates")), Requirements(), Source())
+    layers: tuple[Layer, ...] = (PYTHON_ROOT, Requirements(), Source())
     return Image(
         S.app_image,
         version,
