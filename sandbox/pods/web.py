@@ -46,6 +46,7 @@ def server(port: int, answer: Callable[[Request], Answer], address: str = "") ->
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        server_version, sys_version = "bytebot-sandbox", ""
 
         def _any(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)

@@ -26,8 +26,7 @@ from sandbox.progress import Progress
 from sandbox.settings import Settings
 from sandbox.supervisor import Supervisor
 
-
-# What a template of ours would leave; CoreDNS', Prometheus' and Grafana's own are `{{ .Name }}`, `{{ $value }}`, `{{pod}}`.
+# What a template of ours would leave. CoreDNS, Prometheus and Grafana have `{{ .Name }}`, `{{ $value }}`, `{{pod}}`.
 OURS = r"\{\{(?! ?(?:\.Name|\$|[a-z_]+\}\}))"
 
 
