@@ -72,6 +72,13 @@ def program(name: str) -> str:
     return found
 
 
+def run(*words: str, cwd: Path | None = None) -> str:
+    """What a program says when all is well with it."""
+    done = subprocess.run(words, cwd=cwd, text=True, capture_output=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.strip()
+
+
 def test_the_alerts_are_those_of_the_documents() -> None:
     told = {(group, r["alert"], r["for"], r["labels"]["severity"]) for group, r in rules() if group != "sandbox"}
     assert told == DOCUMENTED
@@ -124,15 +131,12 @@ def test_an_alert_fires_for_its_cause_after_its_time_and_not_else(case: Case, tm
     if case.before:
         tests += [trial(case, case.ill, case.before, ["pending"]), trial(case, case.well, "40m", [])]
     (tmp_path / "tests.yml").write_text(yaml.safe_dump({"rule_files": [str(file)], "tests": tests}))
-    done = subprocess.run([promtool, "test", "rules", "tests.yml"], cwd=tmp_path, text=True, capture_output=True)
-    assert done.returncode == 0, done.stdout + done.stderr
+    run(promtool, "test", "rules", "tests.yml", cwd=tmp_path)
 
 
 def test_promtool_takes_the_rules() -> None:
-    promtool = program("promtool")
     files = [str(path) for path in prometheus.RULES.glob("*.yml")]
-    done = subprocess.run([promtool, "check", "rules", "--lint-fatal", *files], text=True, capture_output=True)
-    assert done.returncode == 0, done.stdout + done.stderr
+    run(program("promtool"), "check", "rules", "--lint-fatal", *files)
 
 
 def configuration() -> str:
@@ -141,9 +145,7 @@ def configuration() -> str:
 
 def test_promtool_takes_the_configuration(tmp_path: Path) -> None:
     (tmp_path / "prometheus.yml").write_text(configuration())
-    words = [program("promtool"), "check", "config", "--syntax-only", str(tmp_path / "prometheus.yml")]
-    done = subprocess.run(words, text=True, capture_output=True)
-    assert done.returncode == 0, done.stdout + done.stderr
+    run(program("promtool"), "check", "config", "--syntax-only", str(tmp_path / "prometheus.yml"))
 
 
 def test_jobs_are_the_documented_ones_and_those_that_are_waited_for() -> None:
@@ -190,6 +192,5 @@ def test_every_receiver_is_told_of_the_end_too() -> None:
     ],
 )
 def test_amtool_routes_by_severity(severity: str, receiver: str) -> None:
-    words = [program("amtool"), "config", "routes", "test", f"--config.file={alertmanager.CONFIG}"]
-    done = subprocess.run([*words, f"severity={severity}"], text=True, capture_output=True)
-    assert (done.returncode, done.stdout.strip()) == (0, receiver), done.stderr
+    words = ("config", "routes", "test", f"--config.file={alertmanager.CONFIG}", f"severity={severity}")
+    assert run(program("amtool"), *words) == receiver
