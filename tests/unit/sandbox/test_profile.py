@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from sandbox import catalog, cli, starting
+from sandbox import catalog, cli, lifecycle, starting
 from sandbox.api import ApiError
 from sandbox.build.images import ImageStore
 from sandbox.cluster import Cluster
@@ -138,3 +138,17 @@ def test_what_the_api_server_refuses_to_delete_is_told_and_tried_again(ctx: Cont
         starting.take_out(ctx, set())
     cluster.refuses = {}
     assert starting.take_out(ctx, set()) == ["gone"]
+
+
+# ------------------------------------------------------------------ how long each took
+
+
+def test_what_is_told_is_the_first_start_since_the_sandbox_came_up(settings: Settings) -> None:
+    settings.run.mkdir(parents=True)
+    box = lifecycle.Sandbox(settings, Progress())
+    assert box.first_starts() == {}
+    box._remember({"etcd": 2.0}, anew=True)
+    box._remember({"etcd": 0.1, "prometheus": 9.0}, anew=False)
+    assert box.first_starts() == {"etcd": 2.0, "prometheus": 9.0}
+    box._remember({"etcd": 3.0}, anew=True)
+    assert box.first_starts() == {"etcd": 3.0}
