@@ -83,13 +83,12 @@ def test_an_alert_and_its_end_arrive_at_each_way_of_its_receiver(severity: str, 
     within(lambda: came("resolved") == ways)
 
 
-def test_the_watchdog_gets_through() -> None:
+def test_the_watchdog_reaches_alertmanager() -> None:
     assert query('ALERTS{alertname="Watchdog", alertstate="firing"}')
     assert any(
         one["labels"]["alertname"] == "Watchdog" and one["labels"]["cluster"] == S.context
         for one in ask("alertmanager", "/api/v2/alerts")
     )
-    within(lambda: bool(ask("sinks", "/received?kind=mail&contains=Watchdog")["messages"]))
 
 
 def test_every_panel_answers_without_an_error() -> None:

@@ -85,6 +85,12 @@ def test_the_kubelet_has_a_root_and_folders_of_its_own(ctx: Context) -> None:
     assert config["podLogsDir"].startswith(str(ctx.settings.state))
 
 
+def test_the_kubelets_cadvisor_finds_the_sandboxs_containerd(ctx: Context) -> None:
+    kubelet = discover()["kubelet"]
+    assert isinstance(kubelet, Process)
+    assert f"--containerd={ctx.settings.containerd_socket}" in kubelet.command(ctx.settings)
+
+
 def test_secrets_are_encrypted_with_a_key_of_32_bytes_that_stays(ctx: Context) -> None:
     first, second = (rendered(ctx, discover()["kube-apiserver"], "encryption.yaml.j2") for _ in range(2))
     provider = yaml.safe_load(first)["resources"][0]["providers"][0]["secretbox"]["keys"][0]
