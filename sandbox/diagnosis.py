@@ -34,8 +34,13 @@ class Failure:
 
 def rolled_out(workload: Mapping[str, Any]) -> bool:
     """All replicas are of the current template and ready."""
-    wanted = workload["spec"].get("replicas", 1)
     status = workload.get("status", {})
+    if "desiredNumberScheduled" in status:  # a DaemonSet: one for each node that it is for
+        wanted = status["desiredNumberScheduled"]
+        counts = [status.get(name, 0) for name in ("currentNumberScheduled", "updatedNumberScheduled", "numberReady")]
+        seen = status.get("observedGeneration", 0) >= workload["metadata"]["generation"]
+        return bool(seen and wanted and counts == [wanted] * len(counts))
+    wanted = workload["spec"].get("replicas", 1)
     return bool(
         status.get("observedGeneration", 0) >= workload["metadata"]["generation"]
         and status.get("updatedReplicas", 0) == wanted

@@ -54,6 +54,19 @@ def http_status(settings: Settings, host: str, port: int, path: str, *, tls: boo
         return NOTHING
 
 
+def http_post(settings: Settings, host: str, port: int, path: str, body: str) -> tuple[int, str]:
+    """Status and text of a POST from inside the namespace; status 0 when nothing answers."""
+    try:
+        with connect(settings, host, port) as sock:
+            connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)
+            connection.sock = sock
+            connection.request("POST", path, body.encode(), {"Content-Type": "application/x-www-form-urlencoded"})
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode(errors="replace")
+    except (OSError, http.client.HTTPException):
+        return NOTHING, ""
+
+
 def healthy(settings: Settings, port: int, path: str = "/healthz", *, tls: bool = False) -> bool:
     """A health port on the namespace's loopback."""
     return http_status(settings, "127.0.0.1", port, path, tls=tls) == http.client.OK

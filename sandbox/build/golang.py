@@ -27,6 +27,8 @@ class GoTool:
     package: str
     version: str
     ldflags: str = "-s -w"
+    # Pairs of a module and the version of it that is taken, where the one that is asked for cannot be had.
+    replaces: tuple[tuple[str, str], ...] = ()
     uses_go: bool = True
 
     @property
@@ -38,11 +40,17 @@ class GoTool:
         return (self.name,)
 
     def recipe(self) -> str:
-        return f"{self.package}@{self.version} {self.ldflags}"
+        return " ".join([f"{self.package}@{self.version} {self.ldflags}", *self._replace_lines()])
+
+    def go_mod(self) -> str:
+        return "\n\n".join([f"module sandbox/{self.name}", f"go {VERSIONS.go}", *self._replace_lines()]) + "\n"
+
+    def _replace_lines(self) -> list[str]:
+        return [f"replace {module} => {module} v{version}" for module, version in self.replaces]
 
     def build(self, settings: Settings, log: Path, target: Path) -> None:
         folder = settings.source / self.name
-        put(folder / "go.mod", f"module sandbox/{self.name}\n\ngo {VERSIONS.go}\n", 0o644)
+        put(folder / "go.mod", self.go_mod(), 0o644)
 
         def go(*words: str) -> None:
             run(self.name, ["go", *words], cwd=folder, env=ENV, log=log, remedy=REMEDY)

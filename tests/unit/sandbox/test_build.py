@@ -167,3 +167,10 @@ def test_stand_ins_go_into_a_copy_of_the_module(
     assert ["mod", "edit", "-replace=example.org/many=./upstream"] in asked
     assert asked[-1][:3] == ["build", "-trimpath", "-tags=small"]
     (published / "ui").chmod(0o755)
+
+
+def test_a_version_that_cannot_be_had_is_replaced_and_part_of_the_recipe() -> None:
+    plain = GoTool("t", "example.org/a/cmd/t", "1.0.0")
+    other = GoTool("t", "example.org/a/cmd/t", "1.0.0", replaces=(("example.org/b", "2.0.0"),))
+    assert other.go_mod() == f"{plain.go_mod()}\nreplace example.org/b => example.org/b v2.0.0\n"
+    assert plan.stamp(plain) != plan.stamp(other)

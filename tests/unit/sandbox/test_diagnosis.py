@@ -90,3 +90,22 @@ def test_a_crash_is_certain_only_as_a_pattern(restarts: int, certain: bool) -> N
 @pytest.mark.parametrize("reason", ["ContainerCreating", "PodInitializing", "ErrImagePull"])
 def test_what_may_still_turn_out_well_is_waited_for(reason: str) -> None:
     assert certain_failure([pod(waiting(reason), ready=False)]) is None
+
+
+@pytest.mark.parametrize(
+    ("told", "whole"),
+    [
+        ({}, True),
+        ({"numberReady": 0}, False),
+        ({"updatedNumberScheduled": 0}, False),
+        ({"observedGeneration": 1}, False),
+        (
+            {"desiredNumberScheduled": 0, "currentNumberScheduled": 0, "numberReady": 0, "updatedNumberScheduled": 0},
+            False,
+        ),
+    ],
+)
+def test_a_daemon_set_is_whole_with_a_ready_pod_for_each_of_its_nodes(told: dict[str, int], whole: bool) -> None:
+    counts = ("desiredNumberScheduled", "currentNumberScheduled", "updatedNumberScheduled", "numberReady")
+    status = {"observedGeneration": 2, **dict.fromkeys(counts, 1), **told}
+    assert rolled_out({"metadata": {"generation": 2}, "spec": {}, "status": status}) is whole
