@@ -72,12 +72,12 @@ def healthy(settings: Settings, port: int, path: str = "/healthz", *, tls: bool 
     return http_status(settings, "127.0.0.1", port, path, tls=tls) == http.client.OK
 
 
-def exchange(settings: Settings, host: str, port: int, message: bytes) -> bytes:
+def exchange(settings: Settings, host: str, port: int, message: bytes, most: int = 64) -> bytes:
     """First bytes of the answer to a message over TCP, empty when nothing answers."""
     try:
         with connect(settings, host, port) as sock:
             sock.sendall(message)
-            return sock.recv(64)
+            return sock.recv(most)
     except OSError:
         return b""
 

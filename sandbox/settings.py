@@ -61,6 +61,12 @@ class Settings:
     link_network: str = "10.250.0.0/30"
     machine_address: str = "10.250.0.1"
     node_address: str = "10.250.0.2"
+    # What plays the internet, on addresses that are kept for documentation, and the cloud's metadata address.
+    internet_interface: str = "to-internet"
+    internet_network: str = "203.0.113.0/24"
+    internet_gateway: str = "203.0.113.1"
+    internet_address: str = "203.0.113.10"
+    metadata_address: str = "169.254.169.254"
     pod_network: str = "10.244.0.0/16"
     node_pod_network: str = "10.244.0.0/24"
     service_network: str = "10.96.0.0/16"
