@@ -180,8 +180,10 @@ def load() -> Settings:
     checkout = Path(__file__).resolve().parent.parent
     wanted = os.environ.get("SANDBOX_DIR")
     state = Path(wanted).expanduser().absolute() if wanted else checkout / ".sandbox"
-    settings = Settings(checkout=checkout, state=state, network_policy=os.environ.get(NETWORK_POLICY) == "1")
-    return replace(settings, profile=_profile(settings))
+    settings = Settings(checkout=checkout, state=state)
+    profile, told = _profile(settings), os.environ.get(NETWORK_POLICY)
+    enforced = told == "1" or (told is None and profile == FULL)
+    return replace(settings, profile=profile, network_policy=enforced)
 
 
 def _profile(settings: Settings) -> str:

@@ -15,7 +15,6 @@ import xmlrpc.client
 from sandbox.errors import SandboxError
 from sandbox.faults.fault import NAMESPACE, Hands
 from sandbox.files import put
-from sandbox.settings import NETWORK_POLICY
 from sandbox.supervisor import Supervisor
 
 ENFORCER = "network-policy"
@@ -67,5 +66,5 @@ def _state(supervisor: Supervisor) -> str:
     try:
         return supervisor.state(ENFORCER).state
     except xmlrpc.client.Fault as fault:
-        remedy = f"run `{NETWORK_POLICY}=1 make sandbox-up`"
+        remedy = "run `make sandbox-up PROFILE=full`"
         raise SandboxError("fault", "this sandbox does not enforce network policies", remedy=remedy) from fault

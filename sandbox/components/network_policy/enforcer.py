@@ -25,10 +25,11 @@ class Enforcer:
     """One table for one node.
 
     :param node: the name of the node whose pods are isolated.
+    :param services: the network of the Services' addresses.
     """
 
-    def __init__(self, api: Watchable, node: str, say: Callable[[str], None]) -> None:
-        self._api, self._node, self._say = api, node, say
+    def __init__(self, api: Watchable, node: str, services: str, say: Callable[[str], None]) -> None:
+        self._api, self._node, self._services, self._say = api, node, services, say
         self._stop, self._changed = threading.Event(), threading.Event()
         notice = self._changed.set
         self._pods = Collection("/api/v1/pods", objects.pod, notice, say)
@@ -73,7 +74,7 @@ class Enforcer:
         world = World(self._node, self._pods.things(), self._namespaces.things(), self._policies.things())
         try:
             rules = derive(world)
-            text = render(rules)
+            text = render(rules, self._services)
             if text == self._loaded and kernel.present():
                 return
             kernel.load(text)

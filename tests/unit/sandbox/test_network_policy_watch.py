@@ -230,7 +230,7 @@ class Running:
 
     def __init__(self, server: Server, plays: Kernel) -> None:
         self.server, self.kernel, self.said = server, plays, []  # type: ignore[var-annotated]
-        self.one = Enforcer(server, "sandbox", self.said.append)
+        self.one = Enforcer(server, "sandbox", "10.96.0.0/16", self.said.append)
         self._thread = threading.Thread(target=self.one.run, daemon=True)
 
     def start(self) -> None:

@@ -19,17 +19,28 @@ from sandbox.errors import SandboxError
 from sandbox.faults import network
 from sandbox.faults.fault import Hands
 from sandbox.host import packages
-from sandbox.settings import NETWORK_POLICY, Settings, load
+from sandbox.settings import FULL, NETWORK_POLICY, PROFILE, SMALL, Settings, load
 from sandbox.supervisor import State
 
 NAME = "network-policy"
 Object = dict[str, Any]
 
 
-@pytest.mark.parametrize(("given", "there"), [(None, False), ("0", False), ("1", True)])
-def test_the_switch_decides_whether_it_is_a_part(
-    monkeypatch: pytest.MonkeyPatch, given: str | None, there: bool
+@pytest.mark.parametrize(
+    ("profile", "given", "there"),
+    [
+        (SMALL, None, False),
+        (SMALL, "0", False),
+        (SMALL, "1", True),
+        (FULL, None, True),
+        (FULL, "0", False),
+        (FULL, "1", True),
+    ],
+)
+def test_the_switch_decides_whether_it_is_a_part_and_else_the_profile(
+    monkeypatch: pytest.MonkeyPatch, profile: str, given: str | None, there: bool
 ) -> None:
+    monkeypatch.setenv(PROFILE, profile)
     monkeypatch.delenv(NETWORK_POLICY, raising=False)
     if given is not None:
         monkeypatch.setenv(NETWORK_POLICY, given)
