@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from http.client import HTTPException
 from typing import Any
 
-from sandbox.cluster import ApiError
+from sandbox.api import ApiError
 from sandbox.component import Context, Workload, only_full
 from sandbox.settings import Settings
 

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from http.client import HTTPException
 from typing import Any
 
+from sandbox.api import ApiError
 from sandbox.build.golang import GoTool
 from sandbox.build.images import Image
 from sandbox.build.layers import ProgramLayer
-from sandbox.cluster import ApiError
 from sandbox.component import Context, Rollout, Workload, only_full
 from sandbox.components import victoria_logs
 from sandbox.components.victoria_logs import MODULE, REPLACES, VERSION

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from sandbox.api import ApiError
 from sandbox.catalog import discover
-from sandbox.cluster import ApiError
 from sandbox.component import Context, Workload
 from sandbox.components import admission
 from tests.unit.sandbox.test_config_files import ctx, objects  # noqa: F401 - a fixture
