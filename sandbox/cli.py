@@ -104,7 +104,8 @@ def _fault(faults: Faults, words: argparse.Namespace) -> int:
         print(f"healed: {', '.join(healed)}" if healed else "there was no fault")
         return 0
     fault = faults.put(words.name)
-    print(f"{fault.name}: {fault.says}. It turns red: {', '.join(fault.turns_red)}.")
+    red = f"It turns red: {', '.join(fault.turns_red)}." if fault.turns_red else "No control judges it yet."
+    print(f"{fault.name}: {fault.says}. {red}")
     print(f"See it with: make {'demo' if fault.playbook == 'deploy' else 'verify'}; take it out with: make heal")
     return 0
 

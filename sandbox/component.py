@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from sandbox.build.images import Image, ImageStore
 from sandbox.build.plan import Build
@@ -17,6 +17,19 @@ from sandbox.pki import Certificate, Pki
 from sandbox.progress import Progress
 from sandbox.settings import FULL, Settings
 from sandbox.supervisor import Supervisor
+
+
+class Reach(Protocol):
+    """What questions to a component need; components and faults have it."""
+
+    @property
+    def settings(self) -> Settings: ...
+
+    @property
+    def cluster(self) -> Cluster: ...
+
+    @property
+    def pki(self) -> Pki: ...
 
 
 @dataclass(frozen=True)

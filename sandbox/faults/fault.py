@@ -54,15 +54,15 @@ class Hands:
                 raise
         self.until(lambda: self.cluster.get(path) is None, f"{path} is gone")
 
-    def exec(self, namespace: str, pod: str, container: str, command: Sequence[str]) -> None:
-        """Run a command in a container."""
+    def exec(self, namespace: str, pod: str, container: str, command: Sequence[str]) -> str:
+        """Run a command in a container, and return what it says."""
         kubectl: list[str | Path] = [
             self.settings.bin / "kubectl",
             f"--kubeconfig={self.settings.kubeconfig}",
             "-n",
             namespace,
         ]
-        run("fault", [*kubectl, "exec", pod, "-c", container, "--", *command])
+        return run("fault", [*kubectl, "exec", pod, "-c", container, "--", *command])
 
     def refuses(self, path: str) -> bool:
         """Whether admission refuses a change of an object now; nothing is changed."""
@@ -109,29 +109,39 @@ def no_variables(_: Hands) -> Mapping[str, Any]:
     return {}
 
 
+def unseen(_: Hands) -> bool:
+    """Of faults for which nothing but the controls looks."""
+    raise NotImplementedError
+
+
 @dataclass(frozen=True, kw_only=True)
 class Fault:
     """One fault.
 
     :param says: what is wrong, in one short sentence without a full stop.
     :param turns_red: the controls that it must turn red; what rests on them is blocked, all others stay as they are.
+        None as long as nothing judges what it is about.
     :param playbook: ``verify`` judges what runs; ``deploy`` is needed where the fault shows while deploying;
         ``prepare`` judges the preparation of another namespace only.
     :param shuts: whether the gate shuts; what is advice only leaves it open.
     :param variables: inputs that go with it: values of the chart, or what the environment says.
+    :param seen: whether it is there, found out in another way than by the controls that it turns red.
+    :param component: the part of the sandbox that it needs; a profile may be without it.
     """
 
     name: str
     says: str
     layer: str
-    turns_red: tuple[str, ...]
+    turns_red: tuple[str, ...] = ()
     playbook: str = "verify"
     shuts: bool = True
     put: Act = nothing
     heal: Act = nothing
     variables: Callable[[Hands], Mapping[str, Any]] = field(default=no_variables)
+    seen: Callable[[Hands], bool] = unseen
+    component: str = ""
 
     @property
     def section(self) -> str:
-        """The section of the checklist that it belongs to."""
-        return self.turns_red[0].partition(".")[0]
+        """The section of the checklist that it belongs to; empty where it turns nothing red."""
+        return self.turns_red[0].partition(".")[0] if self.turns_red else ""

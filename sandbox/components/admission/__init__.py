@@ -8,7 +8,7 @@ from http.client import HTTPException
 from typing import Any
 
 from sandbox.api import ApiError
-from sandbox.component import Context, Workload, only_full
+from sandbox.component import Context, Reach, Workload, only_full
 from sandbox.settings import Settings
 
 LABEL, ENFORCED = "bytebot.test/admission", "enforced"
@@ -18,7 +18,7 @@ REFUSED = "ValidatingAdmissionPolicy"
 IMAGES, NODE, RESOURCES = "sandbox-images", "sandbox-node", "sandbox-resources"
 
 
-def values(_: Context) -> Mapping[str, str]:
+def values(_: Reach) -> Mapping[str, str]:
     return {
         "label": LABEL, "enforced": ENFORCED, "trial": TRIAL, "images": IMAGES, "node": NODE, "resources": RESOURCES,
     }  # fmt: skip
@@ -59,7 +59,7 @@ def trials(settings: Settings) -> dict[str, tuple[dict[str, Any], str]]:
     }
 
 
-def refused_by(ctx: Context, asked: Mapping[str, Any]) -> str:
+def refused_by(ctx: Reach, asked: Mapping[str, Any]) -> str:
     """What the API server says against a pod without making it; empty where it would take it.
 
     :raises ApiError: it refuses for a reason of another kind.

@@ -14,7 +14,7 @@ from sandbox import probe
 from sandbox.build.golang import GoTool
 from sandbox.build.images import Image
 from sandbox.build.layers import ProgramLayer
-from sandbox.component import Context, Rollout, Workload, only_full
+from sandbox.component import Context, Reach, Rollout, Workload, only_full
 from sandbox.components.object_store.signed import Keys, Request, headers
 from sandbox.files import put
 from sandbox.handover import password
@@ -51,12 +51,12 @@ def values(ctx: Context) -> Mapping[str, str]:
     }
 
 
-def keys(ctx: Context) -> Keys:
+def keys(ctx: Reach) -> Keys:
     s = ctx.settings
     return Keys(password(s, "object-store-access-key"), password(s, "object-store-secret-key"))
 
 
-def send(ctx: Context, user: Keys, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
+def send(ctx: Reach, user: Keys, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
     """Status and body of a signed request over verified TLS; status 0 when nothing answers."""
     service = ctx.cluster.get(SERVICE)
     if service is None:

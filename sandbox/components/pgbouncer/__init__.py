@@ -9,7 +9,7 @@ from psycopg.conninfo import make_conninfo
 
 from sandbox.build.images import Image
 from sandbox.build.layers import DebianRoot, User
-from sandbox.component import Context, Rollout, Workload, only_full
+from sandbox.component import Context, Reach, Rollout, Workload, only_full
 from sandbox.components.pgbouncer.scram import secret
 from sandbox.handover import password
 from sandbox.host.netns import call_inside
@@ -52,7 +52,7 @@ def values(ctx: Context) -> Mapping[str, str]:
     }
 
 
-def ask(ctx: Context, database: str, user: str, word: str, statement: str) -> list[tuple[object, ...]]:
+def ask(ctx: Reach, database: str, user: str, word: str, statement: str) -> list[tuple[object, ...]]:
     """The rows of a statement through the pooler, over verified TLS, from the sandbox's network.
 
     :raises psycopg.Error: it refuses, or nothing answers.

@@ -12,7 +12,7 @@ from sandbox import probe
 from sandbox.build.golang import GoTool
 from sandbox.build.images import Image
 from sandbox.build.layers import ProgramLayer
-from sandbox.component import Context, Rollout, Workload, only_full
+from sandbox.component import Context, Reach, Rollout, Workload, only_full
 from sandbox.settings import VERSIONS, Settings
 
 VERSION = VERSIONS.victoria_logs.partition("-")[0]
@@ -39,7 +39,7 @@ def search(settings: Settings, address: str, query: str) -> list[dict[str, str]]
     return [json.loads(line) for line in body.splitlines() if line] if status == HTTPStatus.OK else []
 
 
-def address_of(ctx: Context) -> str:
+def address_of(ctx: Reach) -> str:
     """Of its Service; empty where there is none."""
     service = ctx.cluster.get(SERVICE)
     return str(service["spec"]["clusterIP"]) if service else ""

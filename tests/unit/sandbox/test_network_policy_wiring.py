@@ -114,6 +114,7 @@ def hands(settings: Settings, found: Object | None = None) -> Hands:
 
 def test_the_enforcer_is_stopped_and_started(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(network, "Supervisor", Supervised)
+    monkeypatch.setattr(network, "unenforced", lambda _: Supervised.states[NAME] != "RUNNING")
     monkeypatch.setattr(Supervised, "states", {NAME: "RUNNING", "kubelet": "RUNNING"}, raising=False)
     network.stop(hands(settings))
     assert Supervised.states == {NAME: "STOPPED", "kubelet": "RUNNING"}
@@ -139,6 +140,7 @@ def test_the_policy_comes_back_as_it_was(settings: Settings) -> None:
     made = hands(settings, {**shipped, "metadata": {**meta, "uid": "1", "resourceVersion": "7", "managedFields": []}})
     network.take_away(made)
     assert made.cluster.get("") is None
+    network.take_away(made)
     network.give_back(made)
     assert made.cluster.get("") == shipped
 

@@ -1,0 +1,181 @@
+# Faults in the platform's services: the pooler, the log store and its agent, the object store, the admission policies.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import secrets
+from http import HTTPStatus
+
+import psycopg
+
+from sandbox import catalog, probe
+from sandbox.api import ApiError
+from sandbox.components import admission, object_store, pgbouncer, victoria_logs
+from sandbox.diagnosis import rolled_out
+from sandbox.faults.fault import STRATEGIC, Act, Fault, Hands
+from sandbox.files import render
+from sandbox.handover import password
+
+APPS = "/apis/apps/v1/namespaces"
+POOLER = f"{APPS}/database/deployments/pgbouncer"
+STORE = f"{APPS}/logging/statefulsets/victoria-logs"
+AGENT = f"{APPS}/logging/daemonsets/vlagent"
+OBJECTS = f"{APPS}/object-store/statefulsets/object-store"
+BINDING = f"/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings/{admission.IMAGES}"
+NOWHERE = {"bytebot.test/no-such-node": "true"}
+SHORT = "1d"
+
+
+def _replicas(path: str, number: int) -> Act:
+    def act(hands: Hands) -> None:
+        hands.patch(f"{path}/scale", {"spec": {"replicas": number}})
+        hands.until(lambda: _settled(hands, path), f"{path} has {number} ready pods and no other")
+
+    return act
+
+
+def _settled(hands: Hands, path: str) -> bool:
+    found = hands.cluster.get(path)
+    if found is None or not rolled_out(found):
+        return False
+    wanted: int = found["spec"].get("replicas", 1)
+    return len(hands.cluster.pods_of(found)) == wanted
+
+
+# ------------------------------------------------------------------ the pooler
+
+
+def _pooler_silent(hands: Hands) -> bool:
+    s = hands.settings
+    try:
+        pgbouncer.ask(hands, s.database, s.database_user, password(s, "database-password"), "SELECT 1")
+    except psycopg.OperationalError:
+        return True
+    return False
+
+
+# ------------------------------------------------------------------ the log store and its agent
+
+
+def _store_silent(hands: Hands) -> bool:
+    address = victoria_logs.address_of(hands)
+    return probe.http_status(hands.settings, address, victoria_logs.PORT, "/health") == probe.NOTHING
+
+
+def _keeps_only(text: str) -> Act:
+    """The retention is changed where it is said, in the arguments of the only container."""
+
+    def act(hands: Hands) -> None:
+        found = hands.cluster.get(STORE) or {}
+        (one,) = found["spec"]["template"]["spec"]["containers"]
+        kept = [word for word in one["args"] if not word.startswith("-retentionPeriod=")]
+        changed = {"name": one["name"], "args": [*kept, f"-retentionPeriod={text}"]}
+        hands.patch(STORE, {"spec": {"template": {"spec": {"containers": [changed]}}}}, STRATEGIC)
+        hands.until(lambda: _settled(hands, STORE), "the log store runs with it")
+
+    return act
+
+
+def _keeps_a_day(hands: Hands) -> bool:
+    """As the running process tells among its metrics."""
+    address = victoria_logs.address_of(hands)
+    _, text = probe.http_post(hands.settings, address, victoria_logs.PORT, "/metrics", "")
+    return f'flag{{name="retentionPeriod", value="{SHORT}"' in text
+
+
+def _agent_nowhere(hands: Hands) -> None:
+    hands.patch(AGENT, {"spec": {"template": {"spec": {"nodeSelector": NOWHERE}}}})
+    hands.until(lambda: _no_agent(hands), "no agent runs")
+
+
+def _agent_everywhere(hands: Hands) -> None:
+    hands.patch(AGENT, {"spec": {"template": {"spec": {"nodeSelector": None}}}})
+    hands.until(lambda: rolled_out(hands.cluster.get(AGENT) or {"metadata": {"generation": 1}, "spec": {}}), "it runs")
+
+
+def _no_agent(hands: Hands) -> bool:
+    return not hands.cluster.items("/api/v1/namespaces/logging/pods?labelSelector=app%3Dvlagent")
+
+
+# ------------------------------------------------------------------ the object store
+
+
+def _objects_silent(hands: Hands) -> bool:
+    return object_store.send(hands, object_store.keys(hands), "GET", f"/{object_store.BUCKET}")[0] == 0
+
+
+def _read_only(text: str | None) -> Act:
+    variable = {"name": "VGW_READ_ONLY", "value": text} if text else {"name": "VGW_READ_ONLY", "$patch": "delete"}
+
+    def act(hands: Hands) -> None:
+        containers = [{"name": "object-store", "env": [variable]}]
+        hands.patch(OBJECTS, {"spec": {"template": {"spec": {"containers": containers}}}}, STRATEGIC)
+        hands.until(lambda: _settled(hands, OBJECTS), "the object store runs with it")
+
+    return act
+
+
+def _refuses_to_write(hands: Hands) -> bool:
+    """It answers questions, and takes nothing."""
+    user, path = object_store.keys(hands), f"/{object_store.BUCKET}/seen/{secrets.token_hex(8)}"
+    asked = object_store.send(hands, user, "GET", f"/{object_store.BUCKET}")[0]
+    written = object_store.send(hands, user, "PUT", path, b"written")[0]
+    if written == HTTPStatus.OK:
+        object_store.send(hands, user, "DELETE", path)
+    return asked == HTTPStatus.OK and written == HTTPStatus.FORBIDDEN
+
+
+# ------------------------------------------------------------------ the admission policies
+
+
+def _unbind(hands: Hands) -> None:
+    hands.delete(BINDING)
+    hands.until(lambda: _latest_is_let_in(hands), "the policy is no longer in force")
+
+
+def _bind(hands: Hands) -> None:
+    for template in sorted((catalog.FOLDER / "admission").glob("*.yaml.j2")):
+        hands.cluster.apply("admission", render(template, admission.values(hands)))
+    hands.until(lambda: not _latest_is_let_in(hands), "the policy is in force")
+
+
+def _latest_is_let_in(hands: Hands) -> bool:
+    """As the API server answers to a pod of that kind, which it does not make."""
+    asked, _ = admission.trials(hands.settings)["latest"]
+    try:
+        return not admission.refused_by(hands, asked)
+    except ApiError:
+        return False
+
+
+FAULTS = (
+    Fault(
+        name="pooler_stopped", says="the pooler before the database does not run", layer="database",
+        component="pgbouncer", put=_replicas(POOLER, 0), heal=_replicas(POOLER, 1), seen=_pooler_silent,
+    ),
+    Fault(
+        name="log_store_stopped", says="the log store does not run", layer="cluster", component="victoria-logs",
+        put=_replicas(STORE, 0), heal=_replicas(STORE, 1), seen=_store_silent,
+    ),
+    Fault(
+        name="log_retention_short", says="the log store keeps a day only", layer="cluster", component="victoria-logs",
+        put=_keeps_only(SHORT), heal=_keeps_only(victoria_logs.RETENTION), seen=_keeps_a_day,
+    ),
+    Fault(
+        name="log_agent_stopped", says="no agent collects the pods' logs", layer="cluster", component="vlagent",
+        put=_agent_nowhere, heal=_agent_everywhere, seen=_no_agent,
+    ),
+    Fault(
+        name="object_store_stopped", says="the object store does not run", layer="cluster", component="object-store",
+        put=_replicas(OBJECTS, 0), heal=_replicas(OBJECTS, 1), seen=_objects_silent,
+    ),
+    Fault(
+        name="object_store_read_only", says="the object store takes no objects", layer="cluster",
+        component="object-store", put=_read_only("true"), heal=_read_only(None), seen=_refuses_to_write,
+    ),
+    Fault(
+        name="admission_policy_unbound", says="the admission policy of images binds nobody", layer="cluster",
+        component="admission", put=_unbind, heal=_bind, seen=_latest_is_let_in,
+    ),
+)  # fmt: skip
