@@ -11,7 +11,7 @@ FAULT = $(addprefix -e @,$(wildcard .sandbox/faults/variables.json))
 export ANSIBLE_HOME ?= $(CURDIR)/.ansible
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: help demo verify gate fault heal sabotage test test-unit test-integration test-sabotage benchmark lint sanity dist sandbox-up sandbox-down sandbox-status sandbox-reset clean
+.PHONY: help demo verify gate fault heal sabotage test test-unit test-integration test-sabotage benchmark lint sanity dist sandbox-up sandbox-down sandbox-status sandbox-reset sandbox-scale clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ sandbox-status: $(VENV)/.ready ## say what runs, and what an earlier sandbox lef
 
 sandbox-reset: $(VENV)/.ready ## stop the sandbox and delete its data; built binaries stay
 	@$(PY) -m sandbox reset
+
+sandbox-scale: $(VENV)/.ready ## fill the cluster with 500 nodes and 10000 pods that only the API knows: WAY=down removes them
+	@$(PY) -m sandbox scale $(or $(WAY),up) $(SIZE)
 
 clean: ## remove what was built here, except the sandbox
 	@rm -rf build .collections .ansible .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -10,14 +10,21 @@ import os
 import ssl
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 Object = dict[str, Any]
 TIMEOUT_S = 30.0
 # The server ends a watch after this time, in seconds; whoever watches begins anew.
 WATCH_S = 240
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+
+
+class Call(Protocol):
+    """The text of an answer; an error of the API is raised."""
+
+    def __call__(self, method: str, path: str, body: str = "", content_type: str = "application/json") -> str: ...
 
 
 class ApiError(Exception):
@@ -32,17 +39,26 @@ class Api(ABC):
     """Each call has its own connection, so threads may share it."""
 
     def call(self, method: str, path: str, body: str = "", content_type: str = "application/json") -> str:
+        with self.session() as call:
+            return call(method, path, body, content_type)
+
+    @contextmanager
+    def session(self) -> Iterator[Call]:
+        """Like `call`, for many calls of one thread over one connection."""
         connection = self._connection(TIMEOUT_S)
-        try:
-            connection.request(
-                method, path, body=body or None, headers={"Content-Type": content_type, **self._headers()}
-            )
+
+        def call(method: str, path: str, body: str = "", content_type: str = "application/json") -> str:
+            headers = {"Content-Type": content_type, **self._headers()}
+            connection.request(method, path, body=body or None, headers=headers)
             answer = connection.getresponse()
             text = answer.read().decode(errors="replace")
+            _raise_for(answer.status, text)
+            return text
+
+        try:
+            yield call
         finally:
             connection.close()
-        _raise_for(answer.status, text)
-        return text
 
     def watch(self, path: str, version: str) -> Iterator[Object]:
         """Events of a collection after a resource version, until the server ends the watch, which it has begun now.
