@@ -149,11 +149,11 @@ def _let_out(address: str) -> Act:
 
 FAULTS = (
     Fault(
-        name="network_policy_stopped", says="nothing enforces network policies", layer="network",
+        name="cni_ignores_policies", says="nothing enforces network policies", layer="network",
         component=ENFORCER, put=stop, heal=start, seen=unenforced,
     ),
     Fault(
-        name="network_policy_missing", says="the release's network policy is gone", layer="network",
+        name="network_policy_deleted", says="the release's network policy is gone", layer="network",
         component=INTERNET, put=take_away, heal=give_back, seen=reaches_metadata,
     ),
     Fault(
@@ -161,7 +161,7 @@ FAULTS = (
         component=INTERNET, put=select_nothing, heal=give_back, seen=reaches_metadata,
     ),
     Fault(
-        name="network_policy_allows_all", says="another policy allows what the release's own does not", layer="network",
+        name="network_policy_allow_all", says="another policy allows what the release's own does not", layer="network",
         component=INTERNET, put=_opened({"policyTypes": ["Ingress", "Egress"], "ingress": [{}], "egress": [{}]}),
         heal=_shut, seen=reaches_internet,
     ),

@@ -11,7 +11,7 @@ import psycopg
 
 from sandbox import catalog, probe
 from sandbox.api import ApiError
-from sandbox.components import admission, object_store, pgbouncer, victoria_logs
+from sandbox.components import admission, object_store, pgbouncer, victoria_logs, vlagent
 from sandbox.diagnosis import rolled_out
 from sandbox.faults.fault import STRATEGIC, Act, Fault, Hands
 from sandbox.files import render
@@ -25,6 +25,8 @@ OBJECTS = f"{APPS}/object-store/statefulsets/object-store"
 BINDING = f"/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings/{admission.IMAGES}"
 NOWHERE = {"bytebot.test/no-such-node": "true"}
 SHORT = "1d"
+# Where nobody listens, and how long a line may take that arrives.
+NOBODY, LINES_WITHIN_S = 9, 12.0
 
 
 def _replicas(path: str, number: int) -> Act:
@@ -91,11 +93,33 @@ def _agent_nowhere(hands: Hands) -> None:
 
 def _agent_everywhere(hands: Hands) -> None:
     hands.patch(AGENT, {"spec": {"template": {"spec": {"nodeSelector": None}}}})
-    hands.until(lambda: rolled_out(hands.cluster.get(AGENT) or {"metadata": {"generation": 1}, "spec": {}}), "it runs")
+    hands.until(lambda: _agent_runs(hands), "an agent runs")
+
+
+def _agent_runs(hands: Hands) -> bool:
+    found = hands.cluster.get(AGENT)
+    return found is not None and rolled_out(found)
 
 
 def _no_agent(hands: Hands) -> bool:
     return not hands.cluster.items("/api/v1/namespaces/logging/pods?labelSelector=app%3Dvlagent")
+
+
+def _agent_sends_to(port: int) -> Act:
+    def act(hands: Hands) -> None:
+        found = hands.cluster.get(AGENT) or {}
+        (one,) = found["spec"]["template"]["spec"]["containers"]
+        kept = [word for word in one["args"] if not word.startswith("-remoteWrite.url=")]
+        changed = {"name": one["name"], "args": [*kept, f"-remoteWrite.url={vlagent.target(port)}"]}
+        hands.patch(AGENT, {"spec": {"template": {"spec": {"containers": [changed]}}}}, STRATEGIC)
+        hands.until(lambda: _agent_runs(hands), "the agent runs with it")
+
+    return act
+
+
+def _no_line_arrives(hands: Hands) -> bool:
+    """What a new pod says is not found, though the agent runs."""
+    return _agent_runs(hands) and not vlagent.arrives(hands, LINES_WITHIN_S)
 
 
 # ------------------------------------------------------------------ the object store
@@ -155,16 +179,20 @@ FAULTS = (
         component="pgbouncer", put=_replicas(POOLER, 0), heal=_replicas(POOLER, 1), seen=_pooler_silent,
     ),
     Fault(
-        name="log_store_stopped", says="the log store does not run", layer="cluster", component="victoria-logs",
+        name="log_store_down", says="the log store does not run", layer="cluster", component="victoria-logs",
         put=_replicas(STORE, 0), heal=_replicas(STORE, 1), seen=_store_silent,
     ),
     Fault(
-        name="log_retention_short", says="the log store keeps a day only", layer="cluster", component="victoria-logs",
+        name="log_retention_1d", says="the log store keeps a day only", layer="cluster", component="victoria-logs",
         put=_keeps_only(SHORT), heal=_keeps_only(victoria_logs.RETENTION), seen=_keeps_a_day,
     ),
     Fault(
-        name="log_agent_stopped", says="no agent collects the pods' logs", layer="cluster", component="vlagent",
+        name="log_agent_missing_on_node", says="no agent collects the pods' logs", layer="cluster", component="vlagent",
         put=_agent_nowhere, heal=_agent_everywhere, seen=_no_agent,
+    ),
+    Fault(
+        name="log_agent_cut", says="the log agent does not reach the log store", layer="cluster", component="vlagent",
+        put=_agent_sends_to(NOBODY), heal=_agent_sends_to(victoria_logs.PORT), seen=_no_line_arrives,
     ),
     Fault(
         name="object_store_stopped", says="the object store does not run", layer="cluster", component="object-store",

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import psycopg
 from psycopg.conninfo import make_conninfo
@@ -15,6 +16,7 @@ from sandbox.handover import password
 from sandbox.host.netns import call_inside
 from sandbox.pki import Certificate
 from sandbox.settings import VERSIONS
+from sandbox.supervisor import fingerprint
 
 USER = 172
 PORT = 6432
@@ -22,6 +24,7 @@ PORT = 6432
 LOOKUP = "pooler_lookup"
 # Sees SHOW POOLS and its like on the console, which is the database `pgbouncer`; may change nothing.
 STATISTICS = "pooler_statistics"
+TEMPLATE = Path(__file__).parent / "pgbouncer.yaml.j2"
 SERVICE = "/api/v1/namespaces/database/services/pgbouncer"
 NAMES = tuple(f"pgbouncer{end}" for end in ("", ".database", ".database.svc", ".database.svc.cluster.local"))
 ROOT = DebianRoot(
@@ -40,6 +43,7 @@ def prepare(ctx: Context) -> None:
 def values(ctx: Context) -> Mapping[str, str]:
     statistics = secret(password(ctx.settings, "pooler-password"), ctx.pki.random_b64("pooler-salt", 16))
     lookup_password = ctx.pki.random_b64("pooler-lookup-password", 24)
+    users = f'"{LOOKUP}" "{lookup_password}"\n"{STATISTICS}" "{statistics}"\n'
     return {
         "version": VERSIONS.pgbouncer,
         "user": str(USER),
@@ -48,7 +52,8 @@ def values(ctx: Context) -> Mapping[str, str]:
         "lookup_password": lookup_password,
         "statistics": STATISTICS,
         # The lookup's own password is needed in plain text, for PgBouncer signs in with it.
-        "users": f'"{LOOKUP}" "{lookup_password}"\n"{STATISTICS}" "{statistics}"\n',
+        "users": users,
+        "fingerprint": fingerprint([TEMPLATE.read_text(), users]),
     }
 
 

@@ -5,6 +5,7 @@
 import contextlib
 import json
 import secrets
+import threading
 import time
 from collections.abc import Mapping
 from http.client import HTTPException
@@ -14,7 +15,7 @@ from sandbox.api import ApiError
 from sandbox.build.golang import GoTool
 from sandbox.build.images import Image
 from sandbox.build.layers import ProgramLayer
-from sandbox.component import Context, Rollout, Workload, only_full
+from sandbox.component import Context, Reach, Rollout, Workload, only_full
 from sandbox.components import victoria_logs
 from sandbox.components.victoria_logs import MODULE, REPLACES, VERSION
 from sandbox.settings import VERSIONS, Settings
@@ -34,7 +35,12 @@ def prepare(ctx: Context) -> None:
 
 
 def values(_: Context) -> Mapping[str, str]:
-    return {"version": VERSION, "port": str(PORT), "store": f"http://victoria-logs.logging.svc:{victoria_logs.PORT}"}
+    return {"version": VERSION, "port": str(PORT), "target": target(victoria_logs.PORT)}
+
+
+def target(port: int) -> str:
+    """Where the agent sends lines to."""
+    return f"http://victoria-logs.logging.svc:{port}/insert/native"
 
 
 def speaker(settings: Settings, word: str) -> dict[str, Any]:
@@ -65,14 +71,18 @@ def after_apply(ctx: Context) -> None:
 
 
 def answers(ctx: Context) -> bool:
-    """What a new pod says is found in the store, by its fields and by the name of its pod."""
-    word = f"n{secrets.token_hex(8)}"
+    return arrives(ctx, SPOKEN_WITHIN_S, ctx.stop)
+
+
+def arrives(ctx: Reach, within_s: float, stop: threading.Event | None = None) -> bool:
+    """Whether what a new pod says is found in the store, by its fields and by the name of its pod."""
+    word, stop = f"n{secrets.token_hex(8)}", stop or threading.Event()
     pod = speaker(ctx.settings, word)
     query = f'_time:10m word:={word} "kubernetes.pod_name":={pod["metadata"]["name"]} level:=info'
     try:
         ctx.cluster.call("POST", PODS, json.dumps(pod))
-        end = time.monotonic() + SPOKEN_WITHIN_S
-        while time.monotonic() < end and not ctx.stop.wait(LOOK_S):
+        end = time.monotonic() + within_s
+        while time.monotonic() < end and not stop.wait(LOOK_S):
             if victoria_logs.search(ctx.settings, victoria_logs.address_of(ctx), query):
                 return True
     except (OSError, ApiError, HTTPException):
