@@ -21,6 +21,9 @@ CERTAIN = {
 CRASHES = 3
 
 
+REVISION, TEMPLATE_HASH = "deployment.kubernetes.io/revision", "pod-template-hash"
+
+
 @dataclass(frozen=True)
 class Failure:
     """Why waiting longer is of no use."""
@@ -61,6 +64,22 @@ def running_since(pods: Iterable[Mapping[str, Any]], start: float) -> bool:
             if not status.get("ready") or not began or _seconds(began) < int(start):
                 return False
     return True
+
+
+def of_now(
+    deployment: Mapping[str, Any], sets: Iterable[Mapping[str, Any]], pods: Iterable[Mapping[str, Any]]
+) -> list[Mapping[str, Any]]:
+    """The pods that a Deployment's newest template made; what fails of an earlier one is on its way out."""
+    meta = deployment["metadata"]
+    if deployment.get("status", {}).get("observedGeneration", 0) < meta["generation"]:
+        return []
+    revision = (meta.get("annotations") or {}).get(REVISION)
+    newest = {
+        one["metadata"]["labels"][TEMPLATE_HASH]
+        for one in sets
+        if (one["metadata"].get("annotations") or {}).get(REVISION) == revision
+    }
+    return [pod for pod in pods if pod["metadata"]["labels"].get(TEMPLATE_HASH) in newest]
 
 
 def certain_failure(pods: Iterable[Mapping[str, Any]]) -> Failure | None:

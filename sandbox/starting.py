@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Mapping, Sequence
+from typing import Any
 
 from sandbox import diagnosis
+from sandbox.api import Object
 from sandbox.component import Component, Context, Process, Rollout, Workload
 from sandbox.errors import SandboxError, Stopped
 from sandbox.files import put, render
@@ -97,7 +99,7 @@ def _rollout_ready(ctx: Context, workload: Workload, rollout: Rollout, began: fl
     if found is None:
         return False
     pods = ctx.cluster.pods_of(found)
-    failure = diagnosis.certain_failure(pods)
+    failure = diagnosis.certain_failure(_of_now(ctx, rollout, found, pods))
     if failure:
         pod = next(p for p in pods if p["metadata"]["name"] == failure.pod)
         raise SandboxError(
@@ -107,6 +109,16 @@ def _rollout_ready(ctx: Context, workload: Workload, rollout: Rollout, began: fl
             remedy=failure.remedy,
         )
     return diagnosis.rolled_out(found) and diagnosis.running_since(pods, began)
+
+
+def _of_now(ctx: Context, rollout: Rollout, found: Object, pods: list[Object]) -> Sequence[Mapping[str, Any]]:
+    """Only a Deployment begins with its new pods before the former ones are gone."""
+    if rollout.kind != "Deployment":
+        return pods
+    sets = ctx.cluster.items(f"/apis/apps/v1/namespaces/{rollout.namespace}/replicasets")
+    uid = found["metadata"]["uid"]
+    own = [one for one in sets if any(owner["uid"] == uid for owner in one["metadata"].get("ownerReferences") or [])]
+    return diagnosis.of_now(found, own, pods)
 
 
 def _late(ctx: Context, workload: Workload) -> SandboxError:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.diagnosis import certain_failure, rolled_out, running_since
+from sandbox.diagnosis import REVISION, certain_failure, of_now, rolled_out, running_since
 
 STARTED = 1_700_000_000.7  # 2023-11-14T22:13:20.7Z
 
@@ -109,3 +109,14 @@ def test_a_daemon_set_is_whole_with_a_ready_pod_for_each_of_its_nodes(told: dict
     counts = ("desiredNumberScheduled", "currentNumberScheduled", "updatedNumberScheduled", "numberReady")
     status = {"observedGeneration": 2, **dict.fromkeys(counts, 1), **told}
     assert rolled_out({"metadata": {"generation": 2}, "spec": {}, "status": status}) is whole
+
+
+def test_only_pods_of_a_deployments_newest_template_are_of_now() -> None:
+    def made(kind: str, number: str) -> dict[str, Any]:
+        return {"metadata": {"name": kind, "labels": {"pod-template-hash": kind}, "annotations": {REVISION: number}}}
+
+    sets, pods = [made("old", "1"), made("new", "2")], [made("old", ""), made("new", "")]
+    meta = {"generation": 2, "annotations": {REVISION: "2"}}
+    seen = {"metadata": meta, "status": {"observedGeneration": 2}}
+    assert of_now(seen, sets, pods) == [pods[1]]
+    assert of_now({"metadata": meta, "status": {"observedGeneration": 1}}, sets, pods) == []
