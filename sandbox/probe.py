@@ -16,6 +16,7 @@ from sandbox.settings import Settings
 
 TIMEOUT_S = 3.0
 NOTHING = 0
+FORM = "application/x-www-form-urlencoded"
 
 
 def connect(settings: Settings, host: str, port: int, *, inside: bool = True) -> socket.socket:
@@ -54,13 +55,13 @@ def http_status(settings: Settings, host: str, port: int, path: str, *, tls: boo
         return NOTHING
 
 
-def http_post(settings: Settings, host: str, port: int, path: str, body: str) -> tuple[int, str]:
+def http_post(settings: Settings, host: str, port: int, path: str, body: str, kind: str = FORM) -> tuple[int, str]:
     """Status and text of a POST from inside the namespace; status 0 when nothing answers."""
     try:
         with connect(settings, host, port) as sock:
             connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)
             connection.sock = sock
-            connection.request("POST", path, body.encode(), {"Content-Type": "application/x-www-form-urlencoded"})
+            connection.request("POST", path, body.encode(), {"Content-Type": kind})
             answer = connection.getresponse()
             return answer.status, answer.read().decode(errors="replace")
     except (OSError, http.client.HTTPException):

@@ -23,6 +23,7 @@ USER = 173
 PORT = 9428
 RETENTION = "31d"
 SERVICE = "/api/v1/namespaces/logging/services/victoria-logs"
+LINES = "application/stream+json"
 # Asks the store itself whether it keeps and finds; kept apart from what pods say.
 OWN_STREAM = "sandbox-answers"
 
@@ -51,7 +52,7 @@ def answers(ctx: Context) -> bool:
     if not address:
         return False
     line = json.dumps({"_msg": "asked", "stream": OWN_STREAM, "word": word, "_time": "0"})
-    status, _ = probe.http_post(s, address, PORT, "/insert/jsonline?_stream_fields=stream", line)
+    status, _ = probe.http_post(s, address, PORT, "/insert/jsonline?_stream_fields=stream", line, LINES)
     probe.http_status(s, address, PORT, "/internal/force_flush")
     return status == HTTPStatus.OK and bool(search(s, address, f'{{stream="{OWN_STREAM}"}} _time:5m word:={word}'))
 
