@@ -55,7 +55,7 @@ def http_status(settings: Settings, host: str, port: int, path: str, *, tls: boo
         return NOTHING
 
 
-def http_post(settings: Settings, host: str, port: int, path: str, body: str, kind: str = FORM) -> tuple[int, str]:
+def http_post(settings: Settings, host: str, port: int, path: str, body: str, *, kind: str = FORM) -> tuple[int, str]:
     """Status and text of a POST from inside the namespace; status 0 when nothing answers."""
     try:
         with connect(settings, host, port) as sock:

@@ -52,7 +52,7 @@ def answers(ctx: Context) -> bool:
     if not address:
         return False
     line = json.dumps({"_msg": "asked", "stream": OWN_STREAM, "word": word, "_time": "0"})
-    status, _ = probe.http_post(s, address, PORT, "/insert/jsonline?_stream_fields=stream", line, LINES)
+    status, _ = probe.http_post(s, address, PORT, "/insert/jsonline?_stream_fields=stream", line, kind=LINES)
     probe.http_status(s, address, PORT, "/internal/force_flush")
     return status == HTTPStatus.OK and bool(search(s, address, f'{{stream="{OWN_STREAM}"}} _time:5m word:={word}'))
 
