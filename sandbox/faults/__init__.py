@@ -70,6 +70,7 @@ class Faults:
         put(self._folder / ACTIVE, json.dumps([name]))
         put(self._folder / VARIABLES, json.dumps(dict(fault.variables(self.hands))))
         fault.put(self.hands)
+        self._until(fault, there=True)
         return fault
 
     def seen(self, name: str) -> bool | None:
@@ -82,6 +83,12 @@ class Faults:
         wanted = FAULTS[name].component
         return wanted if wanted and wanted not in catalog.wanted(catalog.discover(), self.hands.settings) else ""
 
+    def _until(self, fault: Fault, *, there: bool) -> None:
+        """Endpoints and rules reach the kernel a moment after the objects that they follow from."""
+        if fault.seen is not unseen:
+            what = f"{fault.name} is {'there' if there else 'gone'}"
+            self.hands.until(lambda: fault.seen(self.hands) is there, what)
+
     def _require(self, fault: Fault) -> None:
         if lacking := self.lacks(fault.name):
             what = f"{fault.name} needs the component {lacking}, which this sandbox does not have"
@@ -92,5 +99,6 @@ class Faults:
         names = self.active()
         for name in names:
             FAULTS[name].heal(self.hands)
+            self._until(FAULTS[name], there=False)
         shutil.rmtree(self._folder, ignore_errors=True)
         return names

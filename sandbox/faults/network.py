@@ -12,7 +12,7 @@ from typing import Any
 
 from sandbox.components.network_policy.table import TABLE
 from sandbox.errors import SandboxError
-from sandbox.faults.fault import NAMESPACE, Act, Fault, Hands
+from sandbox.faults.fault import API, NAMESPACE, Act, Fault, Hands
 from sandbox.files import put
 from sandbox.host.netns import enter_command
 from sandbox.shell import environment
@@ -100,6 +100,8 @@ def _opened(spec: Mapping[str, Any]) -> Act:
     """One more policy beside the release's own: what policies allow adds up."""
 
     def act(hands: Hands) -> None:
+        if hands.cluster.get(API) is None:
+            raise SandboxError("fault", f"{API} is not there", remedy="make demo deploys it")
         meta = {"name": OPENED.rpartition("/")[2], "namespace": NAMESPACE}
         body = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": meta}
         hands.apply(OPENED, {**body, "spec": {"podSelector": {}, **spec}})
@@ -116,7 +118,9 @@ def _out_to(address: str) -> Mapping[str, Any]:
 
 
 def reaches(hands: Hands, address: str, port: int = HTTP) -> bool:
-    """Whether a pod of the release gets a connection."""
+    """Whether a pod of the release gets a connection; where nothing is deployed, none does."""
+    if hands.cluster.get(API) is None:
+        return False
     code = (
         "import socket, sys\n"
         f"try: socket.create_connection(({address!r}, {port}), {TRIED_FOR_S}).close()\n"
