@@ -72,6 +72,7 @@ def command(s: Settings) -> list[str]:
         # Renewed in a quarter of this, which is sooner than the node would be given up.
         "--node-lease-duration-seconds=120",
         f"--server-address=127.0.0.1:{HEALTH_PORT}",
+        "--v=WARN",
     ]
 
 
