@@ -43,9 +43,9 @@ class Api(ABC):
             return call(method, path, body, content_type)
 
     @contextmanager
-    def session(self) -> Iterator[Call]:
+    def session(self, timeout_s: float = TIMEOUT_S) -> Iterator[Call]:
         """Like `call`, for many calls of one thread over one connection."""
-        connection = self._connection(TIMEOUT_S)
+        connection = self._connection(timeout_s)
 
         def call(method: str, path: str, body: str = "", content_type: str = "application/json") -> str:
             headers = {"Content-Type": content_type, **self._headers()}

@@ -31,7 +31,7 @@ class Server:
         self._lock = threading.Lock()
 
     @contextmanager
-    def session(self) -> Iterator[Any]:
+    def session(self, _: float = 0.0) -> Iterator[Any]:
         yield self.call
 
     def call(self, method: str, path: str, body: str = "", _: str = "") -> str:
