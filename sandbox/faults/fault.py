@@ -12,6 +12,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+from sandbox import diagnosis
 from sandbox.api import ApiError
 from sandbox.cluster import APPLY, Cluster
 from sandbox.errors import SandboxError
@@ -54,6 +55,14 @@ class Hands:
                 raise
         self.until(lambda: self.cluster.get(path) is None, f"{path} is gone")
 
+    def delete_pod(self, namespace: str, name: str) -> None:
+        """Delete a pod; whoever owns it makes another one."""
+        try:
+            self.cluster.call("DELETE", f"/api/v1/namespaces/{namespace}/pods/{name}?gracePeriodSeconds=5")
+        except ApiError as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
+
     def exec(self, namespace: str, pod: str, container: str, command: Sequence[str]) -> str:
         """Run a command in a container, and return what it says."""
         kubectl: list[str | Path] = [
@@ -84,6 +93,14 @@ class Hands:
                 raise SandboxError("fault", f"after {WITHIN_S:g} s it is not so that {what}", remedy="make heal")
             time.sleep(0.3)
 
+    def settled(self, path: str) -> bool:
+        """Whether a workload has as many ready pods as it wants, all of its newest kind, and no other."""
+        found = self.cluster.get(path)
+        if found is None or not diagnosis.rolled_out(found):
+            return False
+        wanted: int = found["spec"].get("replicas", 1)
+        return len(self.cluster.pods_of(found)) == wanted
+
     def rolled_out(self, path: str = API) -> bool:
         """Whether a Deployment's pods are all of its newest kind, available, and none is left of before."""
         found = self.cluster.get(path)
@@ -98,6 +115,16 @@ class Hands:
 
 
 Act = Callable[[Hands], None]
+
+
+def scaled(path: str, number: int) -> Act:
+    """Another number of pods of a Deployment or StatefulSet, and wait for it."""
+
+    def act(hands: Hands) -> None:
+        hands.patch(f"{path}/scale", {"spec": {"replicas": number}})
+        hands.until(lambda: hands.settled(path), f"{path} has {number} ready pods and no other")
+
+    return act
 
 
 def nothing(_: Hands) -> None:

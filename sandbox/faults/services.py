@@ -13,7 +13,7 @@ from sandbox import catalog, probe
 from sandbox.api import ApiError
 from sandbox.components import admission, object_store, pgbouncer, victoria_logs, vlagent
 from sandbox.diagnosis import rolled_out
-from sandbox.faults.fault import STRATEGIC, Act, Fault, Hands
+from sandbox.faults.fault import STRATEGIC, Act, Fault, Hands, scaled
 from sandbox.files import render
 from sandbox.handover import password
 
@@ -27,22 +27,6 @@ NOWHERE = {"bytebot.test/no-such-node": "true"}
 SHORT = "1d"
 # Where nobody listens, and how long a line may take that arrives.
 NOBODY, LINES_WITHIN_S = 9, 12.0
-
-
-def _replicas(path: str, number: int) -> Act:
-    def act(hands: Hands) -> None:
-        hands.patch(f"{path}/scale", {"spec": {"replicas": number}})
-        hands.until(lambda: _settled(hands, path), f"{path} has {number} ready pods and no other")
-
-    return act
-
-
-def _settled(hands: Hands, path: str) -> bool:
-    found = hands.cluster.get(path)
-    if found is None or not rolled_out(found):
-        return False
-    wanted: int = found["spec"].get("replicas", 1)
-    return len(hands.cluster.pods_of(found)) == wanted
 
 
 # ------------------------------------------------------------------ the pooler
@@ -74,7 +58,7 @@ def _keeps_only(text: str) -> Act:
         kept = [word for word in one["args"] if not word.startswith("-retentionPeriod=")]
         changed = {"name": one["name"], "args": [*kept, f"-retentionPeriod={text}"]}
         hands.patch(STORE, {"spec": {"template": {"spec": {"containers": [changed]}}}}, STRATEGIC)
-        hands.until(lambda: _settled(hands, STORE), "the log store runs with it")
+        hands.until(lambda: hands.settled(STORE), "the log store runs with it")
 
     return act
 
@@ -135,7 +119,7 @@ def _read_only(text: str | None) -> Act:
     def act(hands: Hands) -> None:
         containers = [{"name": "object-store", "env": [variable]}]
         hands.patch(OBJECTS, {"spec": {"template": {"spec": {"containers": containers}}}}, STRATEGIC)
-        hands.until(lambda: _settled(hands, OBJECTS), "the object store runs with it")
+        hands.until(lambda: hands.settled(OBJECTS), "the object store runs with it")
 
     return act
 
@@ -176,11 +160,11 @@ def _latest_is_let_in(hands: Hands) -> bool:
 FAULTS = (
     Fault(
         name="pooler_stopped", says="the pooler before the database does not run", layer="database",
-        component="pgbouncer", put=_replicas(POOLER, 0), heal=_replicas(POOLER, 1), seen=_pooler_silent,
+        component="pgbouncer", put=scaled(POOLER, 0), heal=scaled(POOLER, 1), seen=_pooler_silent,
     ),
     Fault(
         name="log_store_down", says="the log store does not run", layer="cluster", component="victoria-logs",
-        put=_replicas(STORE, 0), heal=_replicas(STORE, 1), seen=_store_silent,
+        put=scaled(STORE, 0), heal=scaled(STORE, 1), seen=_store_silent,
     ),
     Fault(
         name="log_retention_1d", says="the log store keeps a day only", layer="cluster", component="victoria-logs",
@@ -196,7 +180,7 @@ FAULTS = (
     ),
     Fault(
         name="object_store_stopped", says="the object store does not run", layer="cluster", component="object-store",
-        put=_replicas(OBJECTS, 0), heal=_replicas(OBJECTS, 1), seen=_objects_silent,
+        put=scaled(OBJECTS, 0), heal=scaled(OBJECTS, 1), seen=_objects_silent,
     ),
     Fault(
         name="object_store_read_only", says="the object store takes no objects", layer="cluster",
