@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 from sandbox import probe
 from sandbox.components import traefik
@@ -15,6 +16,9 @@ SERVICE = "/api/v1/namespaces/ingress/services/traefik"
 NAMES = "/api/v1/namespaces/kube-system/configmaps/coredns"
 RESOLVER = "/apis/apps/v1/namespaces/kube-system/deployments/coredns"
 ELSEWHERE = "192.0.2.1"
+MISSING = "rcode NXDOMAIN"
+# The line of the sandbox's own zone, as it is or as a fault left it.
+ANSWER = re.compile(r'(?m)^( *)(?:answer "\{\{ \.Name \}\}.*|rcode NXDOMAIN)$')
 
 
 def _selects(app: str) -> Act:
@@ -41,18 +45,13 @@ def _answers(what: str) -> Act:
 
     def act(hands: Hands) -> None:
         text = (hands.cluster.get(NAMES) or {})["data"]["Corefile"]
-        lines = [_ANSWER.format(what) if line.strip().startswith(_BEGINNINGS) else line for line in text.splitlines()]
-        hands.patch(NAMES, {"data": {"Corefile": "\n".join(lines) + "\n"}})
+        changed = ANSWER.sub(lambda found: f"{found[1]}{what}", text)
+        hands.patch(NAMES, {"data": {"Corefile": changed}})
         stamp = {"bytebot.test/answers": what.replace(" ", "-")}
         hands.patch(RESOLVER, {"spec": {"template": {"metadata": {"annotations": stamp}}}})
         hands.until(lambda: hands.rolled_out(RESOLVER), "CoreDNS runs with it")
 
     return act
-
-
-_ANSWER = "            {}"
-_BEGINNINGS = ('answer "{{ .Name }}', "rcode NXDOMAIN")
-_MISSING = "rcode NXDOMAIN"
 
 
 def _address(text: str) -> str:
@@ -90,7 +89,7 @@ FAULTS = (
     ),
     Fault(
         name="dns_host_missing", says="the public names are not known inside the cluster", layer="network",
-        put=_answers(_MISSING), heal=_given_back, seen=_resolves_no_more,
+        put=_answers(MISSING), heal=_given_back, seen=_resolves_no_more,
     ),
     Fault(
         name="dns_points_elsewhere", says="the public names lead elsewhere inside the cluster", layer="network",
