@@ -13,7 +13,8 @@ from sandbox import catalog, probe
 from sandbox.api import ApiError
 from sandbox.components import admission, object_store, pgbouncer, victoria_logs, vlagent
 from sandbox.diagnosis import rolled_out
-from sandbox.faults.fault import STRATEGIC, Act, Fault, Hands, scaled
+from sandbox.errors import SandboxError
+from sandbox.faults.fault import NAMESPACE, STRATEGIC, Act, Fault, Hands, scaled
 from sandbox.files import render
 from sandbox.handover import password
 
@@ -25,6 +26,7 @@ OBJECTS = f"{APPS}/object-store/statefulsets/object-store"
 BINDING = f"/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings/{admission.IMAGES}"
 NOWHERE = {"bytebot.test/no-such-node": "true"}
 SHORT = "1d"
+SENT_TO, LEFT_OUT = "remoteWrite.url", "kubernetesCollector.excludeFilter"
 # Where nobody listens, and how long a line may take that arrives.
 NOBODY, LINES_WITHIN_S = 9, 12.0
 
@@ -89,16 +91,43 @@ def _no_agent(hands: Hands) -> bool:
     return not hands.cluster.items("/api/v1/namespaces/logging/pods?labelSelector=app%3Dvlagent")
 
 
-def _agent_sends_to(port: int) -> Act:
+def _agent_told(flag: str, value: str) -> Act:
+    """The agent with another value of a flag, or without it."""
+
     def act(hands: Hands) -> None:
         found = hands.cluster.get(AGENT) or {}
         (one,) = found["spec"]["template"]["spec"]["containers"]
-        kept = [word for word in one["args"] if not word.startswith("-remoteWrite.url=")]
-        changed = {"name": one["name"], "args": [*kept, f"-remoteWrite.url={vlagent.target(port)}"]}
+        kept = [word for word in one["args"] if not word.startswith(f"-{flag}=")]
+        changed = {"name": one["name"], "args": [*kept, *([f"-{flag}={value}"] if value else [])]}
         hands.patch(AGENT, {"spec": {"template": {"spec": {"containers": [changed]}}}}, STRATEGIC)
         hands.until(lambda: _agent_runs(hands), "the agent runs with it")
 
     return act
+
+
+def _replicas(hands: Hands) -> list[str]:
+    """Names of the release's pods."""
+    found = hands.cluster.items(f"/api/v1/namespaces/{NAMESPACE}/pods?labelSelector=app%3Dbytebot")
+    return sorted(pod["metadata"]["name"] for pod in found)
+
+
+def _leave_out_replica(hands: Hands) -> None:
+    names = _replicas(hands)
+    if not names:
+        raise SandboxError("fault", f"no pod of the release is in {NAMESPACE}", remedy="make demo deploys it")
+    _agent_told(LEFT_OUT, f'"kubernetes.pod_name":="{names[0]}"')(hands)
+
+
+def _replica_left_out(hands: Hands) -> bool:
+    """As each running agent tells among its metrics."""
+    agents = hands.cluster.items("/api/v1/namespaces/logging/pods?labelSelector=app%3Dvlagent")
+    for agent in agents:
+        address = agent["status"].get("podIP", "")
+        _, text = probe.http_post(hands.settings, address, vlagent.PORT, "/metrics", "")
+        (line,) = [one for one in text.splitlines() if f'name="{LEFT_OUT}"' in one] or [""]
+        if "kubernetes.pod_name" in line:
+            return True
+    return False
 
 
 def _no_line_arrives(hands: Hands) -> bool:
@@ -176,7 +205,12 @@ FAULTS = (
     ),
     Fault(
         name="log_agent_cut", says="the log agent does not reach the log store", layer="cluster", component="vlagent",
-        put=_agent_sends_to(NOBODY), heal=_agent_sends_to(victoria_logs.PORT), seen=_no_line_arrives,
+        put=_agent_told(SENT_TO, vlagent.target(NOBODY)), heal=_agent_told(SENT_TO, vlagent.target(victoria_logs.PORT)),
+        seen=_no_line_arrives,
+    ),
+    Fault(
+        name="log_replica_missing", says="the log agent leaves out one replica", layer="cluster", component="vlagent",
+        put=_leave_out_replica, heal=_agent_told(LEFT_OUT, ""), seen=_replica_left_out,
     ),
     Fault(
         name="object_store_stopped", says="the object store does not run", layer="cluster", component="object-store",
