@@ -12,13 +12,13 @@ from typing import Any
 from sandbox import catalog
 from sandbox.cluster import Cluster
 from sandbox.errors import SandboxError
-from sandbox.faults import charts, ingress, live, network, platform, secrets, services, stores
+from sandbox.faults import cache, charts, database, ingress, live, network, platform, secrets, services
 from sandbox.faults.fault import Fault, Hands, unseen
 from sandbox.files import put
 from sandbox.pki import Pki
 from sandbox.settings import Settings
 
-MODULES = (platform, charts, live, secrets, network, services, stores, ingress)
+MODULES = (platform, charts, live, secrets, network, services, database, cache, ingress)
 FAULTS: Mapping[str, Fault] = {fault.name: fault for module in MODULES for fault in module.FAULTS}
 ACTIVE, VARIABLES = "active.json", "variables.json"
 

@@ -12,10 +12,11 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from sandbox import diagnosis
+from sandbox import catalog, diagnosis
 from sandbox.api import ApiError
 from sandbox.cluster import APPLY, Cluster
 from sandbox.errors import SandboxError
+from sandbox.files import render
 from sandbox.pki import Pki
 from sandbox.settings import Settings
 from sandbox.shell import run
@@ -55,13 +56,29 @@ class Hands:
                 raise
         self.until(lambda: self.cluster.get(path) is None, f"{path} is gone")
 
-    def delete_pod(self, namespace: str, name: str) -> None:
-        """Delete a pod; whoever owns it makes another one."""
+    def restart(self, path: str) -> None:
+        """A new pod for a StatefulSet of one, which reads its configuration anew."""
+        found = self.cluster.get(path) or {}
+        former = {pod["metadata"]["uid"] for pod in self.cluster.pods_of(found)}
+        meta = found["metadata"]
+        pod = f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}-0"
         try:
-            self.cluster.call("DELETE", f"/api/v1/namespaces/{namespace}/pods/{name}?gracePeriodSeconds=5")
+            self.cluster.call("DELETE", f"{pod}?gracePeriodSeconds=5")
         except ApiError as error:
             if error.status != HTTPStatus.NOT_FOUND:
                 raise
+
+        def renewed() -> bool:
+            pods = self.cluster.pods_of(found)
+            return self.settled(path) and not former & {pod["metadata"]["uid"] for pod in pods}
+
+        self.until(renewed, f"{path} has a new pod that is ready")
+
+    def declare(self, component: str, values: Mapping[str, Any]) -> None:
+        """Apply a component's objects as they are declared, by the values of its templates."""
+        for template in sorted((catalog.FOLDER / component).glob("*.yaml.j2")):
+            text = render(template, {"s": self.settings, "pki": self.pki, **values})
+            self.cluster.apply(component, text)
 
     def exec(self, namespace: str, pod: str, container: str, command: Sequence[str]) -> str:
         """Run a command in a container, and return what it says."""

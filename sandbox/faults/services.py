@@ -9,13 +9,12 @@ from http import HTTPStatus
 
 import psycopg
 
-from sandbox import catalog, probe
+from sandbox import probe
 from sandbox.api import ApiError
 from sandbox.components import admission, object_store, pgbouncer, victoria_logs, vlagent
 from sandbox.diagnosis import rolled_out
 from sandbox.errors import SandboxError
 from sandbox.faults.fault import NAMESPACE, STRATEGIC, Act, Fault, Hands, scaled
-from sandbox.files import render
 from sandbox.handover import password
 
 APPS = "/apis/apps/v1/namespaces"
@@ -172,8 +171,7 @@ def _unbind(hands: Hands) -> None:
 
 
 def _bind(hands: Hands) -> None:
-    for template in sorted((catalog.FOLDER / "admission").glob("*.yaml.j2")):
-        hands.cluster.apply("admission", render(template, admission.values(hands)))
+    hands.declare("admission", admission.values(hands))
     hands.until(lambda: not _latest_is_let_in(hands), "the policy is in force")
 
 

@@ -5,14 +5,17 @@
 from __future__ import annotations
 
 import base64
+import datetime
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from cryptography import x509
 
 from sandbox.catalog import discover
 from sandbox.component import Context
-from sandbox.faults import FAULTS, ingress, stores
+from sandbox.components import postgres
+from sandbox.faults import FAULTS, ingress
 from sandbox.faults.fault import Hands
 from tests.unit.sandbox.test_config_files import ctx, objects  # noqa: F401 - a fixture
 
@@ -41,10 +44,11 @@ class Doing(Hands):
 
     def until(self, holds: Any, what: str) -> None: ...
 
+    def restart(self, path: str) -> None: ...
+
 
 @pytest.fixture
-def hands(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> Hands:  # noqa: F811
-    monkeypatch.setattr(stores, "_restart", lambda *_: None)
+def hands(ctx: Context) -> Hands:  # noqa: F811
     kept = {
         (f"{one['kind'].lower()}s", one["metadata"]["name"]): one
         for name in ("postgres", "redis", "coredns")
@@ -93,6 +97,29 @@ def test_no_password_is_asked_for_over_the_network_and_the_local_rule_stays(hand
     FAULTS["pg_hba_trust"].put(hands)
     rules = [line.split() for line in data(hands, "configmaps", "postgres", "pg_hba.conf").splitlines()]
     assert rules == [["local", "all", "all", "peer"], ["hostssl", "all", "all", "all", "trust"]]
+
+
+def test_without_encryption_the_same_users_come_in_with_the_same_passwords(hands: Hands) -> None:
+    FAULTS["database_tls_off"].put(hands)
+    rules = [line.split() for line in data(hands, "configmaps", "postgres", "pg_hba.conf").splitlines()]
+    assert rules == [["local", "all", "all", "peer"], ["host", "all", "all", "all", "scram-sha-256"]]
+    assert "ssl = off" in data(hands, "configmaps", "postgres", "postgresql.conf")
+
+
+@pytest.mark.parametrize(
+    ("name", "names", "over"),
+    [
+        ("database_certificate_other_name", {"postgres.elsewhere.test"}, False),
+        ("database_certificate_expired", set(postgres.NAMES), True),
+    ],
+)
+def test_a_certificate_is_wrong_in_one_thing_only(hands: Hands, name: str, names: set[str], over: bool) -> None:
+    FAULTS[name].put(hands)
+    made = x509.load_pem_x509_certificate(base64.b64decode(data(hands, "secrets", "postgres-tls", "tls.crt")))
+    alternative = made.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert set(alternative.get_values_for_type(x509.DNSName)) == names
+    assert (made.not_valid_after_utc < datetime.datetime.now(datetime.UTC)) is over
+    made.verify_directly_issued_by(x509.load_pem_x509_certificate(hands.pki.path("database-ca.crt").read_bytes()))
 
 
 @pytest.mark.parametrize("name", ["pg_hba_trust", "redis_aof_off", "redis_no_password"])
