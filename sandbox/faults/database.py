@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,6 +21,8 @@ from sandbox.host.netns import call_inside
 
 POSTGRES = "/apis/apps/v1/namespaces/database/statefulsets/postgres"
 TIMEOUT_S = 3
+# X509_V_ERR_CERT_HAS_EXPIRED and X509_V_ERR_HOSTNAME_MISMATCH of OpenSSL.
+EXPIRED, OTHER_NAME = 10, 62
 HOST_PLAIN = ("hostssl", "host")
 
 
@@ -60,14 +63,22 @@ def _postgres_lets_in(mode: str) -> Callable[[Hands], bool]:
     return seen
 
 
-def _certificate_refused(because: str) -> Callable[[Hands], bool]:
-    """Who verifies is told this cause, and who only encrypts gets in."""
+def _certificate_refused(code: int) -> Callable[[Hands], bool]:
+    """Who verifies is told this cause by the library, and who only encrypts gets in."""
 
     def seen(hands: Hands) -> bool:
+        s = hands.settings
+        service = hands.cluster.get("/api/v1/namespaces/database/services/postgres") or {}
+        context = ssl.create_default_context(cafile=str(s.handover / "database-ca.crt"))
         try:
-            _ask_postgres(hands, "SELECT 1")
-        except psycopg.OperationalError as error:
-            return because in str(error) and _postgres_lets_in("require")(hands)
+            with probe.connect(s, service["spec"]["clusterIP"], 5432) as plain:
+                plain.sendall(component.SSL_REQUEST)
+                if plain.recv(1) == b"S":
+                    context.wrap_socket(plain, server_hostname=component.NAMES[-1]).close()
+        except ssl.SSLCertVerificationError as error:
+            return error.verify_code == code and _postgres_lets_in("require")(hands)
+        except OSError:
+            return False
         return False
 
     return seen
@@ -151,11 +162,11 @@ FAULTS = (
     Fault(
         name="database_certificate_other_name", says="PostgreSQL's certificate is for another name", layer="database",
         put=_postgres_shows(["postgres.elsewhere.test"]), heal=_postgres_as_declared,
-        seen=_certificate_refused("does not match host name"),
+        seen=_certificate_refused(OTHER_NAME),
     ),
     Fault(
         name="database_certificate_expired", says="PostgreSQL's certificate is over", layer="database",
         put=_postgres_shows(component.NAMES, over_since=1), heal=_postgres_as_declared,
-        seen=_certificate_refused("certificate has expired"),
+        seen=_certificate_refused(EXPIRED),
     ),
 )  # fmt: skip
