@@ -39,10 +39,11 @@ def _ask_postgres(hands: Hands, statement: str, word: str = "", mode: str = "ver
     """
     service = hands.cluster.get("/api/v1/namespaces/database/services/postgres") or {}
     s = hands.settings
+    # With an authority given, `require` would verify, too.
+    verified = {"sslrootcert": str(s.handover / "database-ca.crt")} if mode.startswith("verify") else {}
     where = make_conninfo(
-        host=component.NAMES[-1], hostaddr=service["spec"]["clusterIP"], dbname=s.database,
-        user=s.database_user, password=word or password(s, "database-password"), sslmode=mode,
-        connect_timeout=TIMEOUT_S, sslrootcert=str(s.handover / "database-ca.crt"),
+        host=component.NAMES[-1], hostaddr=service["spec"]["clusterIP"], dbname=s.database, user=s.database_user,
+        password=word or password(s, "database-password"), sslmode=mode, connect_timeout=TIMEOUT_S, **verified,
     )  # fmt: skip
 
     def inside() -> Any:
