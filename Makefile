@@ -11,7 +11,7 @@ FAULT = $(addprefix -e @,$(wildcard .sandbox/faults/variables.json))
 export ANSIBLE_HOME ?= $(CURDIR)/.ansible
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: help demo verify gate fault heal sabotage test test-unit test-integration test-sabotage benchmark lint sanity dist sandbox-up sandbox-down sandbox-status sandbox-reset clean
+.PHONY: help demo verify gate fault heal sabotage test test-unit test-integration test-sabotage benchmark lint sanity dist sandbox-up sandbox-full sandbox-down sandbox-status sandbox-reset sandbox-scale clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,7 +35,7 @@ gate: $(VENV)/.ready $(LINK) ## decide the gate of the sandbox's last run again;
 	@$(PY) scripts/gate sandbox $(if $(STAGE),--stage $(STAGE)); status=$$?; echo "scripts/gate: $$status (0 open, 2 shut, 3 not assessed, 1 unusable)"; exit $$status
 
 test: $(VENV)/.ready $(LINK) ## everything: lint, sanity, unit and integration tests, one fault for each section
-	@$(PY) scripts/stages.py lint sanity test-unit sandbox-up test-integration test-sabotage
+	@$(PY) scripts/stages.py lint sanity test-unit sandbox-full test-integration test-sabotage
 
 test-unit: $(VENV)/.ready $(LINK) ## unit tests: no root, no cluster, under a minute
 	@$(PY) -m pytest tests/unit
@@ -58,8 +58,11 @@ sanity: dist ## ansible-test sanity on the unpacked tarball
 dist: $(VENV)/.ready ## build the collection's tarball and unpack it below build/
 	@scripts/dist
 
-sandbox-up: $(VENV)/.ready $(LINK) ## raise the sandbox (builds what is missing)
-	@$(PY) -m sandbox up
+sandbox-up: $(VENV)/.ready $(LINK) ## raise the sandbox (builds what is missing): PROFILE=full for all of it, small for the least; else as it was
+	@$(if $(PROFILE),SANDBOX_PROFILE=$(PROFILE) )$(PY) -m sandbox up
+
+sandbox-full: # what the tests need
+	@$(MAKE) --no-print-directory sandbox-up PROFILE=full
 
 sandbox-down: $(VENV)/.ready ## stop the sandbox and keep its data
 	@$(PY) -m sandbox down
@@ -70,10 +73,13 @@ sandbox-status: $(VENV)/.ready ## say what runs, and what an earlier sandbox lef
 sandbox-reset: $(VENV)/.ready ## stop the sandbox and delete its data; built binaries stay
 	@$(PY) -m sandbox reset
 
+sandbox-scale: $(VENV)/.ready ## fill the cluster with 500 nodes and 10000 pods that only the API knows: WAY=down removes them
+	@$(PY) -m sandbox scale $(or $(WAY),up) $(SIZE)
+
 clean: ## remove what was built here, except the sandbox
 	@rm -rf build .collections .ansible .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-$(VENV)/.ready: requirements.txt requirements-dev.txt sandbox/app/requirements.txt scripts/venv
+$(VENV)/.ready: requirements.txt requirements-dev.txt sandbox/app/requirements.txt sandbox/pods/requirements.txt scripts/venv
 	@scripts/venv $(VENV)
 	@touch $@
 

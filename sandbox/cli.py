@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import signal
 import socket
@@ -14,13 +15,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
-from sandbox import preflight, status
+from sandbox import preflight, probe, status
+from sandbox.cluster import Cluster
+from sandbox.components import kwok
 from sandbox.errors import PreflightError, SandboxError, Stopped
 from sandbox.faults import FAULTS, Faults
 from sandbox.files import put
 from sandbox.host import cgroups, netns
 from sandbox.lifecycle import Sandbox
+from sandbox.pki import Pki
 from sandbox.progress import Progress
+from sandbox.scale import Scale, Size
 from sandbox.settings import Settings, load, wrong_switches
 from sandbox.shell import environment
 
@@ -66,6 +71,12 @@ def parser() -> argparse.ArgumentParser:
     fault.add_argument("name", metavar="NAME")
     commands.add_parser("faults", help="list the faults")
     commands.add_parser("heal", help="take the fault out")
+    scale = commands.add_parser(
+        "scale", help="fill the cluster with nodes and pods that only the API knows, or remove them"
+    )
+    scale.add_argument("way", choices=["up", "down"])
+    for name, number in dataclasses.asdict(Size()).items():
+        scale.add_argument(f"--{name.replace('_', '-')}", type=_count, default=number, metavar="N")
     control = commands.add_parser("ctl", help="supervisorctl")
     control.add_argument("words", nargs=argparse.REMAINDER, metavar="ARG")
     return root
@@ -87,6 +98,9 @@ def dispatch(words: argparse.Namespace, settings: Settings) -> int:
     if words.command in {"fault", "heal"}:
         with _alone(" faults"):
             return _fault(Faults(settings), words)
+    if words.command == "scale":
+        with _alone(" scale"):
+            return _scale(settings, words)
     progress = Progress(live=words.command == "up" and words.progress == "auto" and sys.stderr.isatty())
     sandbox = Sandbox(settings, progress)
     if words.command == "status":
@@ -104,9 +118,28 @@ def _fault(faults: Faults, words: argparse.Namespace) -> int:
         print(f"healed: {', '.join(healed)}" if healed else "there was no fault")
         return 0
     fault = faults.put(words.name)
-    print(f"{fault.name}: {fault.says}. It turns red: {', '.join(fault.turns_red)}.")
+    red = f"It turns red: {', '.join(fault.turns_red)}." if fault.turns_red else "No control judges it yet."
+    print(f"{fault.name}: {fault.says}. {red}")
     print(f"See it with: make {'demo' if fault.playbook == 'deploy' else 'verify'}; take it out with: make heal")
     return 0
+
+
+def _scale(settings: Settings, words: argparse.Namespace) -> int:
+    scale = Scale(Cluster(settings, Pki(settings.pki)), lambda line: print(line, flush=True))
+    if words.way == "down":
+        scale.down()
+        return 0
+    if not probe.healthy(settings, kwok.HEALTH_PORT):
+        raise SandboxError("scale", "kwok does not run here", remedy="make sandbox-up PROFILE=full")
+    scale.up(Size(words.nodes, words.pods, words.role_bindings))
+    return 0
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise ValueError(text)
+    return number
 
 
 def _change(sandbox: Sandbox, command: str) -> int:

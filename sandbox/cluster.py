@@ -1,4 +1,4 @@
-# A small client of the Kubernetes API: get, watch, server-side apply, logs.
+# The sandbox's own client of its cluster: get, server-side apply, logs.
 # SPDX-FileCopyrightText: The bytebot.production authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
@@ -8,32 +8,21 @@ import http.client
 import json
 import ssl
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import yaml
 
+from sandbox.api import Api, ApiError, Object
 from sandbox.errors import SandboxError
 from sandbox.pki import Pki
 from sandbox.settings import Settings
 
-Object = dict[str, Any]
 APPLY = "application/apply-patch+yaml"
-TIMEOUT_S = 30.0
-# The server ends a watch after this time, in seconds; whoever watches begins anew.
-WATCH_S = 240
 
 
-class ApiError(Exception):
-    """The API answered, but not with success."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(f"{status}: {message}")
-        self.status = status
-
-
-class Cluster:
-    """Speaks as `admin`. Each call has its own connection, so threads may share it."""
+class Cluster(Api):
+    """Speaks as `admin`."""
 
     def __init__(self, settings: Settings, pki: Pki) -> None:
         self._settings = settings
@@ -41,34 +30,6 @@ class Cluster:
         self._lock = threading.RLock()
         self._context: ssl.SSLContext | None = None
         self._kinds: dict[str, dict[str, tuple[str, bool]]] = {}
-
-    def call(self, method: str, path: str, body: str = "", content_type: str = "application/json") -> str:
-        connection = self._connection(TIMEOUT_S)
-        try:
-            connection.request(method, path, body=body or None, headers={"Content-Type": content_type})
-            answer = connection.getresponse()
-            text = answer.read().decode(errors="replace")
-        finally:
-            connection.close()
-        _raise_for(answer.status, text)
-        return text
-
-    def watch(self, path: str, version: str) -> Iterator[Object]:
-        """Events of a collection after a resource version, until the server ends the watch, which it has begun now.
-
-        :raises ApiError: the server refuses; 410 where that version is too old to go on from.
-        """
-        query = f"watch=true&allowWatchBookmarks=true&resourceVersion={version}&timeoutSeconds={WATCH_S}"
-        connection = self._connection(WATCH_S + TIMEOUT_S)
-        try:
-            connection.request("GET", f"{path}?{query}")
-            answer = connection.getresponse()
-            if answer.status >= http.client.BAD_REQUEST:
-                _raise_for(answer.status, answer.read().decode(errors="replace"))
-        except BaseException:
-            connection.close()
-            raise
-        return _events(connection, answer)
 
     def ready(self) -> bool:
         try:
@@ -90,6 +51,11 @@ class Cluster:
 
     def items(self, path: str) -> list[Object]:
         return list((self.get(path) or {}).get("items") or [])
+
+    def service_address(self, namespace: str, name: str) -> str:
+        """Of a Service in the cluster; empty where there is none yet."""
+        found = self.get(f"/api/v1/namespaces/{namespace}/services/{name}") or {}
+        return str(found.get("spec", {}).get("clusterIP", ""))
 
     def pods_of(self, workload: Mapping[str, Any]) -> list[Object]:
         """Pods that a workload's selector chooses, without those on their way out."""
@@ -127,6 +93,17 @@ class Cluster:
                 component, f"the API server did not take {name}: {error}", remedy="read .sandbox/log/kube-apiserver.log"
             ) from error
 
+    def remove(self, component: str, manifests: str) -> None:
+        """Deletes every document's object, the last first; what is not there is well."""
+        documents = [document for document in yaml.safe_load_all(manifests) if document]
+        for document in reversed(documents):
+            try:
+                self.call("DELETE", f"{self._path(document)}?propagationPolicy=Background")
+            except ApiError as error:
+                if error.status != http.client.NOT_FOUND:
+                    name = f"{document.get('kind')} {document['metadata']['name']}"
+                    raise SandboxError(component, f"the API server did not delete {name}: {error}") from error
+
     def _path(self, document: Object) -> str:
         version, meta = str(document["apiVersion"]), document["metadata"]
         base = f"/apis/{version}" if "/" in version else f"/api/{version}"
@@ -149,24 +126,6 @@ class Cluster:
                 context.load_cert_chain(self._pki.path("admin.crt"), self._pki.path("admin.key"))
                 self._context = context
             return self._context
-
-
-def _events(connection: http.client.HTTPSConnection, answer: http.client.HTTPResponse) -> Iterator[Object]:
-    try:
-        for line in answer:
-            yield json.loads(line)
-    finally:
-        connection.close()
-
-
-def _raise_for(status: int, text: str) -> None:
-    if status < http.client.BAD_REQUEST:
-        return
-    try:
-        message = str(json.loads(text).get("message", text))
-    except (ValueError, AttributeError):
-        message = text
-    raise ApiError(status, message[:600])
 
 
 def _main(resources: Iterable[Object]) -> list[Object]:

@@ -8,15 +8,28 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from sandbox.build.images import Image, ImageStore
 from sandbox.build.plan import Build
 from sandbox.cluster import Cluster
 from sandbox.pki import Certificate, Pki
 from sandbox.progress import Progress
-from sandbox.settings import Settings
+from sandbox.settings import FULL, Settings
 from sandbox.supervisor import Supervisor
+
+
+class Reach(Protocol):
+    """What questions to a component need; components and faults have it."""
+
+    @property
+    def settings(self) -> Settings: ...
+
+    @property
+    def cluster(self) -> Cluster: ...
+
+    @property
+    def pki(self) -> Pki: ...
 
 
 @dataclass(frozen=True)
@@ -46,6 +59,11 @@ def _true(_: Context) -> bool:
 
 def _always(_: Settings) -> bool:
     return True
+
+
+def only_full(settings: Settings) -> bool:
+    """For `wanted`: a part of the profile `full` alone."""
+    return settings.profile == FULL
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,6 +21,9 @@ CERTAIN = {
 CRASHES = 3
 
 
+REVISION, TEMPLATE_HASH = "deployment.kubernetes.io/revision", "pod-template-hash"
+
+
 @dataclass(frozen=True)
 class Failure:
     """Why waiting longer is of no use."""
@@ -34,8 +37,13 @@ class Failure:
 
 def rolled_out(workload: Mapping[str, Any]) -> bool:
     """All replicas are of the current template and ready."""
-    wanted = workload["spec"].get("replicas", 1)
     status = workload.get("status", {})
+    if "desiredNumberScheduled" in status:  # a DaemonSet: one for each node that it is for
+        wanted = status["desiredNumberScheduled"]
+        counts = [status.get(name, 0) for name in ("currentNumberScheduled", "updatedNumberScheduled", "numberReady")]
+        seen = status.get("observedGeneration", 0) >= workload["metadata"]["generation"]
+        return bool(seen and wanted and counts == [wanted] * len(counts))
+    wanted = workload["spec"].get("replicas", 1)
     return bool(
         status.get("observedGeneration", 0) >= workload["metadata"]["generation"]
         and status.get("updatedReplicas", 0) == wanted
@@ -56,6 +64,22 @@ def running_since(pods: Iterable[Mapping[str, Any]], start: float) -> bool:
             if not status.get("ready") or not began or _seconds(began) < int(start):
                 return False
     return True
+
+
+def of_now(
+    deployment: Mapping[str, Any], sets: Iterable[Mapping[str, Any]], pods: Iterable[Mapping[str, Any]]
+) -> list[Mapping[str, Any]]:
+    """The pods that a Deployment's newest template made; what fails of an earlier one is on its way out."""
+    meta = deployment["metadata"]
+    if deployment.get("status", {}).get("observedGeneration", 0) < meta["generation"]:
+        return []
+    revision = (meta.get("annotations") or {}).get(REVISION)
+    newest = {
+        one["metadata"]["labels"][TEMPLATE_HASH]
+        for one in sets
+        if (one["metadata"].get("annotations") or {}).get(REVISION) == revision
+    }
+    return [pod for pod in pods if pod["metadata"]["labels"].get(TEMPLATE_HASH) in newest]
 
 
 def certain_failure(pods: Iterable[Mapping[str, Any]]) -> Failure | None:

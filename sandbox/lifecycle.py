@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from collections.abc import Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
+from pathlib import Path
 
 from sandbox import catalog, preflight, remains, starting
 from sandbox.build import plan
@@ -80,11 +82,16 @@ class Sandbox:
         if not running:
             self._heal()
             self._claim()
+        put(self.settings.profile_file, f"{self.settings.profile}\n", 0o644)
         self._configure()
         if not running:
             put(self.settings.run / "started", str(time.time()))
             self.ctx.supervisor.launch()
-        return self._start_all()
+        seconds = self._start_all()
+        self._remember(seconds, anew=not running)
+        if gone := starting.take_out(self.ctx, self.components):
+            self.ctx.progress.line(f"taken out of the cluster: {', '.join(gone)}")
+        return seconds
 
     def down(self) -> None:
         """First what restarts pods, then the pods, then the rest."""
@@ -175,6 +182,23 @@ class Sandbox:
         except OSError as error:
             raise SandboxError(component.name, f"{type(error).__name__}: {error}") from error
         seconds[component.name] = time.monotonic() - begin
+
+    @property
+    def _seconds_file(self) -> Path:
+        return self.settings.run / "seconds.json"
+
+    def first_starts(self) -> dict[str, float]:
+        """Seconds that each component took when it was first started since the sandbox came up."""
+        try:
+            found: dict[str, float] = json.loads(self._seconds_file.read_text())
+        except (OSError, ValueError):
+            return {}
+        return found
+
+    def _remember(self, seconds: Mapping[str, float], *, anew: bool) -> None:
+        """A later `up` finds most of them running; only what is new then tells how long it takes."""
+        before = {} if anew else self.first_starts()
+        put(self._seconds_file, json.dumps({**seconds, **before}), 0o644)
 
     def _end_pods(self) -> None:
         """Before containerd goes, so that it sees its containers end."""

@@ -8,6 +8,7 @@ import http.client
 import socket
 import ssl
 import struct
+from collections.abc import Mapping
 from pathlib import Path
 
 from sandbox.host.netns import call_inside
@@ -15,6 +16,7 @@ from sandbox.settings import Settings
 
 TIMEOUT_S = 3.0
 NOTHING = 0
+FORM = "application/x-www-form-urlencoded"
 
 
 def connect(settings: Settings, host: str, port: int, *, inside: bool = True) -> socket.socket:
@@ -22,6 +24,22 @@ def connect(settings: Settings, host: str, port: int, *, inside: bool = True) ->
         return socket.create_connection((host, port), timeout=TIMEOUT_S)
 
     return call_inside(settings, dial) if inside else dial()
+
+
+def http_body(
+    settings: Settings, host: str, port: int, path: str, *, body: bytes = b"", headers: Mapping[str, str] | None = None
+) -> bytes:
+    """What a GET (with a body: a POST) is answered with 200; empty for every other answer."""
+    try:
+        with connect(settings, host, port) as sock:
+            connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)
+            connection.sock = sock
+            connection.request("POST" if body else "GET", path, body=body or None, headers=dict(headers or {}))
+            answer = connection.getresponse()
+            text = answer.read()
+    except (OSError, http.client.HTTPException):
+        return b""
+    return text if answer.status == http.client.OK else b""
 
 
 def http_status(settings: Settings, host: str, port: int, path: str, *, tls: bool = False, inside: bool = True) -> int:
@@ -37,17 +55,30 @@ def http_status(settings: Settings, host: str, port: int, path: str, *, tls: boo
         return NOTHING
 
 
+def http_post(settings: Settings, host: str, port: int, path: str, body: str, *, kind: str = FORM) -> tuple[int, str]:
+    """Status and text of a POST from inside the namespace; status 0 when nothing answers."""
+    try:
+        with connect(settings, host, port) as sock:
+            connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)
+            connection.sock = sock
+            connection.request("POST", path, body.encode(), {"Content-Type": kind})
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode(errors="replace")
+    except (OSError, http.client.HTTPException):
+        return NOTHING, ""
+
+
 def healthy(settings: Settings, port: int, path: str = "/healthz", *, tls: bool = False) -> bool:
     """A health port on the namespace's loopback."""
     return http_status(settings, "127.0.0.1", port, path, tls=tls) == http.client.OK
 
 
-def exchange(settings: Settings, host: str, port: int, message: bytes) -> bytes:
+def exchange(settings: Settings, host: str, port: int, message: bytes, most: int = 64) -> bytes:
     """First bytes of the answer to a message over TCP, empty when nothing answers."""
     try:
         with connect(settings, host, port) as sock:
             sock.sendall(message)
-            return sock.recv(64)
+            return sock.recv(most)
     except OSError:
         return b""
 

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 
@@ -16,14 +16,24 @@ class Versions:
     kubernetes: str = "1.36.3"
     etcd: str = "3.6.8"
     crane: str = "0.22.1"
+    kwok: str = "0.8.0"
+    versitygw: str = "1.8.0"
+    victoria_logs: str = "1.51.1-0.20260624061259-dc94972a8708"
+    # What that version of the log store asks for is not to be had.
+    victoria_metrics: str = "1.148.8"
     coredns: str = "1.15.0"
     metrics_server: str = "0.9.0"
     local_path: str = "0.0.30"
     helm: str = "4.3.1"
     helm3: str = "3.22.0"
     traefik: str = "3.7.15"
+    # Published as the module v0.316.0.
+    prometheus: str = "3.16.0"
+    alertmanager: str = "0.34.2"
+    node_exporter: str = "1.12.1"
     pause: str = "1"
     tools: str = "1"
+    pgbouncer: str = "1.18"
     postgres: str = "15"
     redis: str = "7"
     app_python: str = "3.11"
@@ -33,6 +43,8 @@ class Versions:
 
 VERSIONS = Versions()
 NETWORK_POLICY = "SANDBOX_NETWORK_POLICY"
+PROFILE = "SANDBOX_PROFILE"
+SMALL, FULL = "small", "full"
 
 
 @dataclass(frozen=True)
@@ -49,6 +61,12 @@ class Settings:
     link_network: str = "10.250.0.0/30"
     machine_address: str = "10.250.0.1"
     node_address: str = "10.250.0.2"
+    # What plays the internet, on addresses that are kept for documentation, and the cloud's metadata address.
+    internet_interface: str = "to-internet"
+    internet_network: str = "203.0.113.0/24"
+    internet_gateway: str = "203.0.113.1"
+    internet_address: str = "203.0.113.10"
+    metadata_address: str = "169.254.169.254"
     pod_network: str = "10.244.0.0/16"
     node_pod_network: str = "10.244.0.0/24"
     service_network: str = "10.96.0.0/16"
@@ -72,6 +90,11 @@ class Settings:
     deployer: str = "deployer"
     # Whether NetworkPolicy objects are enforced: the component network-policy.
     network_policy: bool = False
+    # Where the parts of the profile `full` watch from, and how often they look.
+    monitoring_namespace: str = "monitoring"
+    scrape_interval: str = "5s"
+    # `small`: what a deployment needs; `full`: also what watches over it.
+    profile: str = SMALL
 
     # Folders that kubelet, containerd and the CNI library use whatever one configures: the sandbox sees its own there.
     fixed_folders: tuple[Path, ...] = field(
@@ -111,6 +134,16 @@ class Settings:
         return self.state / "admin.kubeconfig"
 
     @property
+    def applied(self) -> Path:
+        """What each workload has in the cluster, so that it can be taken out when the sandbox no longer has it."""
+        return self.state / "applied"
+
+    @property
+    def profile_file(self) -> Path:
+        """The profile that was last brought up; `reset` forgets it."""
+        return self.state / "profile"
+
+    @property
     def kept_by_reset(self) -> tuple[Path, ...]:
         return (self.bin, self.source, self.images)
 
@@ -144,11 +177,31 @@ def load() -> Settings:
     checkout = Path(__file__).resolve().parent.parent
     wanted = os.environ.get("SANDBOX_DIR")
     state = Path(wanted).expanduser().absolute() if wanted else checkout / ".sandbox"
-    return Settings(checkout=checkout, state=state, network_policy=os.environ.get(NETWORK_POLICY) == "1")
+    settings = Settings(checkout=checkout, state=state)
+    profile, told = _profile(settings), os.environ.get(NETWORK_POLICY)
+    enforced = told == "1" or (told is None and profile == FULL)
+    return replace(settings, profile=profile, network_policy=enforced)
+
+
+def _profile(settings: Settings) -> str:
+    """What the environment says, else what was last brought up, else `small`."""
+    told = os.environ.get(PROFILE)
+    if told is None:
+        try:
+            told = settings.profile_file.read_text().strip()
+        except OSError:
+            return SMALL
+    return told if told in {SMALL, FULL} else SMALL
 
 
 def wrong_switches() -> list[str]:
     """What is set in the environment and is no switch, each as one sentence; `load` takes it as not set."""
-    text = os.environ.get(NETWORK_POLICY)
-    said = f"{NETWORK_POLICY} is {text!r}: set it to 1 (NetworkPolicy is enforced) or 0 (it is not), or not at all."
-    return [] if text in {None, "0", "1"} else [said]
+    policy, profile = os.environ.get(NETWORK_POLICY), os.environ.get(PROFILE)
+    causes = []
+    if policy not in {None, "0", "1"}:
+        causes.append(
+            f"{NETWORK_POLICY} is {policy!r}: set it to 1 (NetworkPolicy is enforced) or 0 (it is not), or not at all."
+        )
+    if profile not in {None, SMALL, FULL}:
+        causes.append(f"{PROFILE} is {profile!r}: set it to {SMALL} or {FULL}, or not at all.")
+    return causes

@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container, Mapping, Sequence
+from typing import Any
 
 from sandbox import diagnosis
+from sandbox.api import Object
 from sandbox.component import Component, Context, Process, Rollout, Workload
 from sandbox.errors import SandboxError, Stopped
-from sandbox.files import render
+from sandbox.files import put, render
 from sandbox.shell import tail_file
 from sandbox.supervisor import Program, fingerprint
 
@@ -65,8 +67,10 @@ def _start_process(ctx: Context, process: Process) -> None:
 
 
 def _start_workload(ctx: Context, workload: Workload) -> None:
-    for template in sorted(workload.folder.glob("*.yaml.j2")):
-        ctx.cluster.apply(workload.name, render(template, workload.template_values(ctx)))
+    texts = [render(path, workload.template_values(ctx)) for path in sorted(workload.folder.glob("*.yaml.j2"))]
+    put(ctx.settings.applied / f"{workload.name}.yaml", "\n---\n".join(texts))
+    for text in texts:
+        ctx.cluster.apply(workload.name, text)
     workload.after_apply(ctx)
     began = float((ctx.settings.run / "started").read_text())
 
@@ -81,12 +85,21 @@ def _start_workload(ctx: Context, workload: Workload) -> None:
     _wait(ctx, workload, ready, late)
 
 
+def take_out(ctx: Context, kept: Container[str]) -> list[str]:
+    """Deletes what workloads have in the cluster that this sandbox no longer has."""
+    gone = [file for file in sorted(ctx.settings.applied.glob("*.yaml"), reverse=True) if file.stem not in kept]
+    for file in gone:
+        ctx.cluster.remove(file.stem, file.read_text())
+        file.unlink()
+    return [file.stem for file in gone]
+
+
 def _rollout_ready(ctx: Context, workload: Workload, rollout: Rollout, began: float) -> bool:
     found = ctx.cluster.get(rollout.path)
     if found is None:
         return False
     pods = ctx.cluster.pods_of(found)
-    failure = diagnosis.certain_failure(pods)
+    failure = diagnosis.certain_failure(_of_now(ctx, rollout, found, pods))
     if failure:
         pod = next(p for p in pods if p["metadata"]["name"] == failure.pod)
         raise SandboxError(
@@ -96,6 +109,16 @@ def _rollout_ready(ctx: Context, workload: Workload, rollout: Rollout, began: fl
             remedy=failure.remedy,
         )
     return diagnosis.rolled_out(found) and diagnosis.running_since(pods, began)
+
+
+def _of_now(ctx: Context, rollout: Rollout, found: Object, pods: list[Object]) -> Sequence[Mapping[str, Any]]:
+    """Only a Deployment begins with its new pods before the former ones are gone."""
+    if rollout.kind != "Deployment":
+        return pods
+    sets = ctx.cluster.items(f"/apis/apps/v1/namespaces/{rollout.namespace}/replicasets")
+    uid = found["metadata"]["uid"]
+    own = [one for one in sets if any(owner["uid"] == uid for owner in one["metadata"].get("ownerReferences") or [])]
+    return diagnosis.of_now(found, own, pods)
 
 
 def _late(ctx: Context, workload: Workload) -> SandboxError:

@@ -38,12 +38,13 @@ def status(sandbox: Sandbox) -> tuple[str, int]:
     if not sandbox.runs():
         return describe_remains(remains.look(sandbox.settings))
     states = {name: condition(sandbox.ctx, component) for name, component in sandbox.components.items()}
-    rows = []
+    rows, seconds = [], sandbox.first_starts()
     for name, said in states.items():
         memory = rss_mib(pids_of(sandbox.ctx, sandbox.components[name]))
-        rows.append([name, version(sandbox.components[name]), said, f"{memory:.0f}" if memory else "-"])
+        took = f"{seconds[name]:.1f}" if name in seconds else "-"
+        rows.append([name, version(sandbox.components[name]), said, took, f"{memory:.0f}" if memory else "-"])
     good = all(said == "ready" for said in states.values())
-    text = table(["component", "version", "state", "RSS MiB"], rows)
+    text = table(["component", "version", "state", "start s", "RSS MiB"], rows)
     return f"{text}\n{'up' if good else 'not all is ready'}", UP if good else BROKEN
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,8 @@ class GoTool:
     package: str
     version: str
     ldflags: str = "-s -w"
+    # Pairs of a module and the version of it that is taken, where the one that is asked for cannot be had.
+    replaces: tuple[tuple[str, str], ...] = ()
     uses_go: bool = True
 
     @property
@@ -37,17 +40,86 @@ class GoTool:
         return (self.name,)
 
     def recipe(self) -> str:
-        return f"{self.package}@{self.version} {self.ldflags}"
+        return " ".join([f"{self.package}@{self.version} {self.ldflags}", *self._replace_lines()])
+
+    def go_mod(self) -> str:
+        return "\n\n".join([f"module sandbox/{self.name}", f"go {VERSIONS.go}", *self._replace_lines()]) + "\n"
+
+    def _replace_lines(self) -> list[str]:
+        return [f"replace {module} => {module} v{version}" for module, version in self.replaces]
 
     def build(self, settings: Settings, log: Path, target: Path) -> None:
         folder = settings.source / self.name
-        put(folder / "go.mod", f"module sandbox/{self.name}\n\ngo {VERSIONS.go}\n", 0o644)
+        put(folder / "go.mod", self.go_mod(), 0o644)
 
         def go(*words: str) -> None:
             run(self.name, ["go", *words], cwd=folder, env=ENV, log=log, remedy=REMEDY)
 
         go("get", "-tool", f"{self.package}@v{self.version}")
         go("build", "-trimpath", "-ldflags", self.ldflags, "-o", str(target / self.name), self.package)
+
+
+@dataclass(frozen=True)
+class GoModule:
+    """Several programs of one published module, which asks for more than its name.
+
+    :param says: the version that the programs tell, where it is not the module's.
+    :param tags: build tags.
+    :param stand_ins: files that the module embeds and does not publish, each a path and its text. The module is then
+        copied, since Go lets nothing be put over its cache.
+    """
+
+    name: str
+    module: str
+    version: str
+    commands: tuple[str, ...]
+    says: str = ""
+    tags: tuple[str, ...] = ()
+    stand_ins: tuple[tuple[str, str], ...] = ()
+    uses_go: bool = True
+
+    @property
+    def label(self) -> str:
+        return f"{self.name} {self.says or self.version} ({', '.join(self.produces)})"
+
+    @property
+    def produces(self) -> tuple[str, ...]:
+        return tuple(self.package(command).rsplit("/", 1)[-1] for command in self.commands)
+
+    def package(self, command: str) -> str:
+        """A command's import path; `.` is the module itself."""
+        return self.module if command == "." else f"{self.module}/{command}"
+
+    @property
+    def ldflags(self) -> str:
+        return f"-s -w -X github.com/prometheus/common/version.Version={self.says or self.version}"
+
+    def recipe(self) -> str:
+        asked = [f"{self.module}@{self.version}", *self.commands, self.ldflags, *self.tags]
+        return " ".join([*asked, *(f"{path}\n{text}" for path, text in self.stand_ins)])
+
+    def build(self, settings: Settings, log: Path, target: Path) -> None:
+        folder = settings.source / self.name
+        put(folder / "go.mod", f"module sandbox/{self.name}\n\ngo {VERSIONS.go}\n", 0o644)
+
+        def go(*words: str, to: Path | None = log) -> str:
+            return run(self.name, ["go", *words], cwd=folder, env=ENV, log=to, remedy=REMEDY)
+
+        if self.stand_ins:
+            found = json.loads(go("mod", "download", "-json", f"{self.module}@v{self.version}", to=None))
+            self._copy(Path(found["Dir"]), folder / "upstream")
+            go("mod", "edit", f"-replace={self.module}=./upstream")
+        packages = [self.package(command) for command in self.commands]
+        go("get", "-tool", *(f"{package}@v{self.version}" for package in packages))
+        go("build", "-trimpath", f"-tags={','.join(self.tags)}", "-ldflags", self.ldflags, "-o", f"{target}/", *packages)
+
+    def _copy(self, published: Path, copy: Path) -> None:
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(published, copy)
+        for folder in (copy, *(path for path in copy.rglob("*") if path.is_dir())):
+            folder.chmod(0o755)
+        for path, text in self.stand_ins:
+            put(copy / path, text, 0o644)
 
 
 @dataclass(frozen=True)

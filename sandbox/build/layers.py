@@ -74,6 +74,10 @@ class DebianRoot:
         )
 
 
+# Equal names must be equal layers, so what has Python shares it.
+PYTHON_ROOT = DebianRoot("python", ("python3", "ca-certificates"))
+
+
 @dataclass(frozen=True)
 class ProgramLayer:
     """A static program in /usr/local/bin, nothing else."""

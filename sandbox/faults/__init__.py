@@ -9,17 +9,17 @@ import shutil
 from collections.abc import Mapping
 from typing import Any
 
+from sandbox import catalog
 from sandbox.cluster import Cluster
 from sandbox.errors import SandboxError
-from sandbox.faults import charts, live, platform, secrets
-from sandbox.faults.fault import Fault, Hands
+from sandbox.faults import cache, charts, database, ingress, live, network, platform, secrets, services
+from sandbox.faults.fault import Fault, Hands, unseen
 from sandbox.files import put
 from sandbox.pki import Pki
 from sandbox.settings import Settings
 
-FAULTS: Mapping[str, Fault] = {
-    fault.name: fault for fault in (*platform.FAULTS, *charts.FAULTS, *live.FAULTS, *secrets.FAULTS)
-}
+MODULES = (platform, charts, live, secrets, network, services, database, cache, ingress)
+FAULTS: Mapping[str, Fault] = {fault.name: fault for module in MODULES for fault in module.FAULTS}
 ACTIVE, VARIABLES = "active.json", "variables.json"
 
 
@@ -33,8 +33,8 @@ class Faults:
 
     def __init__(self, settings: Settings) -> None:
         pki = Pki(settings.pki)
-        self._hands = Hands(settings, Cluster(settings, pki), pki)
-        self._folder = self._hands.folder
+        self.hands = Hands(settings, Cluster(settings, pki), pki)
+        self._folder = self.hands.folder
 
     def active(self) -> list[str]:
         """The names of the faults that are in."""
@@ -55,22 +55,46 @@ class Faults:
     def put(self, name: str) -> Fault:
         """Put a fault in.
 
-        :raises SandboxError: there is none of that name, or another one is in.
+        :raises SandboxError: there is none of that name, another one is in, or what it needs is not there.
         """
         if name not in FAULTS:
             raise SandboxError("fault", f"there is no fault {name!r}", remedy="python -m sandbox faults lists them")
         if others := [other for other in self.active() if other != name]:
             raise SandboxError("fault", f"{', '.join(others)} is in already", remedy="make heal")
         fault = FAULTS[name]
+        self._require(fault)
         put(self._folder / ACTIVE, json.dumps([name]))
-        put(self._folder / VARIABLES, json.dumps(dict(fault.variables(self._hands))))
-        fault.put(self._hands)
+        put(self._folder / VARIABLES, json.dumps(dict(fault.variables(self.hands))))
+        fault.put(self.hands)
+        self._until(fault, there=True)
         return fault
+
+    def seen(self, name: str) -> bool | None:
+        """Whether a fault is there, found out in another way than by controls; None where there is no other."""
+        fault = FAULTS[name]
+        return None if fault.seen is unseen else fault.seen(self.hands)
+
+    def lacks(self, name: str) -> str:
+        """The component that a fault needs and this sandbox does not have; empty where it has it."""
+        wanted = FAULTS[name].component
+        return wanted if wanted and wanted not in catalog.wanted(catalog.discover(), self.hands.settings) else ""
+
+    def _until(self, fault: Fault, *, there: bool) -> None:
+        """Endpoints and rules reach the kernel a moment after the objects that they follow from."""
+        if fault.seen is not unseen:
+            what = f"{fault.name} is {'there' if there else 'gone'}"
+            self.hands.until(lambda: fault.seen(self.hands) is there, what)
+
+    def _require(self, fault: Fault) -> None:
+        if lacking := self.lacks(fault.name):
+            what = f"{fault.name} needs the component {lacking}, which this sandbox does not have"
+            raise SandboxError("fault", what, remedy="make sandbox-up PROFILE=full")
 
     def heal(self) -> list[str]:
         """Take out what is in; what a playbook deployed with it, the next deployment puts right."""
         names = self.active()
         for name in names:
-            FAULTS[name].heal(self._hands)
+            FAULTS[name].heal(self.hands)
+            self._until(FAULTS[name], there=False)
         shutil.rmtree(self._folder, ignore_errors=True)
         return names

@@ -12,8 +12,11 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from sandbox.cluster import APPLY, ApiError, Cluster
+from sandbox import catalog, diagnosis
+from sandbox.api import ApiError
+from sandbox.cluster import APPLY, Cluster
 from sandbox.errors import SandboxError
+from sandbox.files import render
 from sandbox.pki import Pki
 from sandbox.settings import Settings
 from sandbox.shell import run
@@ -53,15 +56,39 @@ class Hands:
                 raise
         self.until(lambda: self.cluster.get(path) is None, f"{path} is gone")
 
-    def exec(self, namespace: str, pod: str, container: str, command: Sequence[str]) -> None:
-        """Run a command in a container."""
+    def restart(self, path: str) -> None:
+        """A new pod for a StatefulSet of one, which reads its configuration anew."""
+        found = self.cluster.get(path) or {}
+        former = {pod["metadata"]["uid"] for pod in self.cluster.pods_of(found)}
+        meta = found["metadata"]
+        pod = f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}-0"
+        try:
+            self.cluster.call("DELETE", f"{pod}?gracePeriodSeconds=5")
+        except ApiError as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
+
+        def renewed() -> bool:
+            pods = self.cluster.pods_of(found)
+            return self.settled(path) and not former & {pod["metadata"]["uid"] for pod in pods}
+
+        self.until(renewed, f"{path} has a new pod that is ready")
+
+    def declare(self, component: str, values: Mapping[str, Any]) -> None:
+        """Apply a component's objects as they are declared, by the values of its templates."""
+        for template in sorted((catalog.FOLDER / component).glob("*.yaml.j2")):
+            text = render(template, {"s": self.settings, "pki": self.pki, **values})
+            self.cluster.apply(component, text)
+
+    def exec(self, namespace: str, pod: str, container: str, command: Sequence[str]) -> str:
+        """Run a command in a container, and return what it says."""
         kubectl: list[str | Path] = [
             self.settings.bin / "kubectl",
             f"--kubeconfig={self.settings.kubeconfig}",
             "-n",
             namespace,
         ]
-        run("fault", [*kubectl, "exec", pod, "-c", container, "--", *command])
+        return run("fault", [*kubectl, "exec", pod, "-c", container, "--", *command])
 
     def refuses(self, path: str) -> bool:
         """Whether admission refuses a change of an object now; nothing is changed."""
@@ -83,6 +110,14 @@ class Hands:
                 raise SandboxError("fault", f"after {WITHIN_S:g} s it is not so that {what}", remedy="make heal")
             time.sleep(0.3)
 
+    def settled(self, path: str) -> bool:
+        """Whether a workload has as many ready pods as it wants, all of its newest kind, and no other."""
+        found = self.cluster.get(path)
+        if found is None or not diagnosis.rolled_out(found):
+            return False
+        wanted: int = found["spec"].get("replicas", 1)
+        return len(self.cluster.pods_of(found)) == wanted
+
     def rolled_out(self, path: str = API) -> bool:
         """Whether a Deployment's pods are all of its newest kind, available, and none is left of before."""
         found = self.cluster.get(path)
@@ -99,6 +134,16 @@ class Hands:
 Act = Callable[[Hands], None]
 
 
+def scaled(path: str, number: int) -> Act:
+    """Another number of pods of a Deployment or StatefulSet, and wait for it."""
+
+    def act(hands: Hands) -> None:
+        hands.patch(f"{path}/scale", {"spec": {"replicas": number}})
+        hands.until(lambda: hands.settled(path), f"{path} has {number} ready pods and no other")
+
+    return act
+
+
 def nothing(_: Hands) -> None:
     """What faults do that consist of inputs only."""
 
@@ -108,29 +153,39 @@ def no_variables(_: Hands) -> Mapping[str, Any]:
     return {}
 
 
+def unseen(_: Hands) -> bool:
+    """Of faults for which nothing but the controls looks."""
+    raise NotImplementedError
+
+
 @dataclass(frozen=True, kw_only=True)
 class Fault:
     """One fault.
 
     :param says: what is wrong, in one short sentence without a full stop.
     :param turns_red: the controls that it must turn red; what rests on them is blocked, all others stay as they are.
+        None as long as nothing judges what it is about.
     :param playbook: ``verify`` judges what runs; ``deploy`` is needed where the fault shows while deploying;
         ``prepare`` judges the preparation of another namespace only.
     :param shuts: whether the gate shuts; what is advice only leaves it open.
     :param variables: inputs that go with it: values of the chart, or what the environment says.
+    :param seen: whether it is there, found out in another way than by the controls that it turns red.
+    :param component: the part of the sandbox that it needs; a profile may be without it.
     """
 
     name: str
     says: str
     layer: str
-    turns_red: tuple[str, ...]
+    turns_red: tuple[str, ...] = ()
     playbook: str = "verify"
     shuts: bool = True
     put: Act = nothing
     heal: Act = nothing
     variables: Callable[[Hands], Mapping[str, Any]] = field(default=no_variables)
+    seen: Callable[[Hands], bool] = unseen
+    component: str = ""
 
     @property
     def section(self) -> str:
-        """The section of the checklist that it belongs to."""
-        return self.turns_red[0].partition(".")[0]
+        """The section of the checklist that it belongs to; empty where it turns nothing red."""
+        return self.turns_red[0].partition(".")[0] if self.turns_red else ""

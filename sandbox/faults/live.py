@@ -4,13 +4,9 @@
 
 from __future__ import annotations
 
-import datetime
 from typing import Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-
+from sandbox.faults.certificates import issued
 from sandbox.faults.fault import API, NAMESPACE, STRATEGIC, Act, Fault, Hands
 from sandbox.files import b64
 
@@ -66,27 +62,8 @@ DUPLICATE = "/apis/networking.k8s.io/v1/namespaces/default/ingresses/sandbox-dup
 
 def _expire(hands: Hands) -> None:
     """The same names, by the same issuer, and over since yesterday."""
-    pki = hands.pki
-    issuer = x509.load_pem_x509_certificate(pki.path("ingress-issuing-ca.crt").read_bytes())
-    signer = serialization.load_pem_private_key(pki.path("ingress-issuing-ca.key").read_bytes(), password=None)
-    if not isinstance(signer, ec.EllipticCurvePrivateKey):
-        raise TypeError("the issuer's key is no EC key")
-    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, HOST)]))
-        .issuer_name(issuer.subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=3))
-        .not_valid_after(now - datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(HOST)]), critical=False)
-        .sign(signer, hashes.SHA256())
-    )
-    chain = made.public_bytes(serialization.Encoding.PEM) + pki.path("ingress-issuing-ca.crt").read_bytes()
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    certificate, private = issued(hands.pki, "ingress-issuing-ca", [HOST], over_since=1)
+    chain = certificate + hands.pki.path("ingress-issuing-ca.crt").read_bytes()
     hands.patch(TLS, {"data": {"tls.crt": b64(chain), "tls.key": b64(private)}})
 
 

@@ -24,7 +24,7 @@ SMOKE = ("kubelet_out_of_skew", "secret_low_entropy", "service_selector_typo")
 def main(arguments: list[str] | None = None) -> int:
     """Bite with the wanted faults; 0 where all bite and nothing else turned red."""
     given = _parser().parse_args(arguments)
-    chosen = [fault for fault in FAULTS.values() if given.section in (None, fault.section)]
+    chosen = [fault for fault in FAULTS.values() if fault.turns_red and given.section in (None, fault.section)]
     if given.smoke:
         chosen = [FAULTS[name] for name in SMOKE]
     if given.only:
@@ -77,7 +77,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.sabotage", description=__doc__)
     parser.add_argument("--section", help="only the faults of one section of the checklist")
     parser.add_argument("--smoke", action="store_true", help="only one fault for each section")
-    parser.add_argument("--only", nargs="+", choices=list(FAULTS), metavar="NAME", help="only these faults")
+    biting = [name for name, fault in FAULTS.items() if fault.turns_red]
+    parser.add_argument("--only", nargs="+", choices=biting, metavar="NAME", help="only these faults")
     parser.add_argument("--fresh", action="store_true", help="judge again also what an earlier call has judged")
     return parser
 

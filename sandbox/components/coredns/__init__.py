@@ -8,13 +8,13 @@ from sandbox import probe
 from sandbox.build.golang import GoTool
 from sandbox.build.images import Image
 from sandbox.build.layers import ProgramLayer
-from sandbox.component import Context, Rollout, Workload
+from sandbox.component import Context, Reach, Rollout, Workload
 from sandbox.settings import VERSIONS
 
 PROGRAM = GoTool("coredns", "github.com/coredns/coredns", VERSIONS.coredns)
 
 
-def values(_: Context) -> Mapping[str, str]:
+def values(_: Reach) -> Mapping[str, str]:
     return {"version": VERSIONS.coredns}
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from sandbox.cluster import ApiError
+from sandbox.api import ApiError
 from sandbox.component import Context, Workload
 from sandbox.pki import Certificate
 from sandbox.settings import load

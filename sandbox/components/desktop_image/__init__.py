@@ -5,7 +5,7 @@
 from sandbox.build.images import Image
 from sandbox.build.layers import DebianRoot, User
 from sandbox.build.python import PYTHON_ENV, Packages, Source
-from sandbox.component import Context, Workload
+from sandbox.component import Context, Workload, only_full
 from sandbox.settings import VERSIONS, load
 
 S = load()
@@ -53,4 +53,5 @@ COMPONENT = Workload(
     version=", ".join(S.app_versions),
     images=tuple(image(version) for version in S.app_versions),
     answers=answers,
+    wanted=only_full,
 )

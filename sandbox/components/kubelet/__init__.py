@@ -19,6 +19,8 @@ def command(s: Settings) -> list[str]:
         f"{s.bin}/kubelet",
         f"--config={s.conf}/kubelet.yaml",
         f"--kubeconfig={s.kubeconfig_of('kubelet')}",
+        # Deprecated, and still the only way to tell its cAdvisor, which else knows no container's name.
+        f"--containerd={s.containerd_socket}",
         f"--root-dir={s.state}/kubelet",
         f"--cert-dir={s.pki}",
         f"--hostname-override={s.node_name}",

@@ -19,9 +19,8 @@ def main() -> int:
     settings = load()
     try:
         kernel.require_bridged_frames()
-        enforcer = Enforcer(
-            Cluster(settings, Pki(settings.pki)), settings.node_name, lambda line: print(line, flush=True)
-        )
+        cluster = Cluster(settings, Pki(settings.pki))
+        enforcer = Enforcer(cluster, settings.node_name, settings.service_network, lambda line: print(line, flush=True))
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: enforcer.stop())
         serve_health(enforcer, HEALTH_PORT)

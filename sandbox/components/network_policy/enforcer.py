@@ -12,8 +12,8 @@ from typing import Any
 from sandbox.components.network_policy import kernel, objects
 from sandbox.components.network_policy.rules import World, derive
 from sandbox.components.network_policy.table import render
-from sandbox.components.network_policy.watch import Api, Collection
 from sandbox.errors import SandboxError
+from sandbox.watch import Collection, Watchable
 
 # After the first change this is waited for more, which then go in together; a steady stream is taken in such portions.
 GATHER_S = 0.1
@@ -25,10 +25,11 @@ class Enforcer:
     """One table for one node.
 
     :param node: the name of the node whose pods are isolated.
+    :param services: the network of the Services' addresses.
     """
 
-    def __init__(self, api: Api, node: str, say: Callable[[str], None]) -> None:
-        self._api, self._node, self._say = api, node, say
+    def __init__(self, api: Watchable, node: str, services: str, say: Callable[[str], None]) -> None:
+        self._api, self._node, self._services, self._say = api, node, services, say
         self._stop, self._changed = threading.Event(), threading.Event()
         notice = self._changed.set
         self._pods = Collection("/api/v1/pods", objects.pod, notice, say)
@@ -73,7 +74,7 @@ class Enforcer:
         world = World(self._node, self._pods.things(), self._namespaces.things(), self._policies.things())
         try:
             rules = derive(world)
-            text = render(rules)
+            text = render(rules, self._services)
             if text == self._loaded and kernel.present():
                 return
             kernel.load(text)

@@ -14,6 +14,7 @@ from sandbox.components.network_policy.objects import Namespace, Object, Pod, Po
 INGRESS, EGRESS = "Ingress", "Egress"
 LAST_PORT = 65535
 Networks = tuple[IPv4Network, ...]
+Asked = tuple[IPv4Address, int]
 EVERYWHERE: Networks = (IPv4Network("0.0.0.0/0"),)
 
 
@@ -63,12 +64,18 @@ class Rules:
     ingress: Mapping[IPv4Address, Allows]
     egress: Mapping[IPv4Address, Allows]
 
-    def permits(self, source: IPv4Address, destination: IPv4Address, protocol: str, port: int) -> bool:
-        """Whether a new connection passes: its sender must be allowed to send, and its receiver to receive."""
+    def permits(
+        self, source: IPv4Address, destination: IPv4Address, protocol: str, port: int, asked: Asked | None = None
+    ) -> bool:
+        """Whether a new connection passes: its sender must be allowed to send, and its receiver to receive.
+
+        :param asked: the load balancer's address and port that the sender asked for, where that led to `destination`.
+        """
         if source == destination:  # a pod cannot block access to itself
             return True
         out, into = self.egress.get(source), self.ingress.get(destination)
-        return (out is None or any(one.covers(destination, protocol, port) for one in out)) and (
+        ends = [(destination, port), *([asked] if asked else [])]
+        return (out is None or any(one.covers(to, protocol, at) for one in out for to, at in ends)) and (
             into is None or any(one.covers(source, protocol, port) for one in into)
         )
 

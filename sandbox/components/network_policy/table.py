@@ -17,15 +17,28 @@ TABLE = "inet bytebot-policy"
 # the API server) has the hook `output`, and what is sent to it has `input`: the API promises that both always pass.
 # Priority: after kube-proxy's own chain of this hook (filter, 0), so that a Service without endpoints is refused by
 # kube-proxy, and not silently dropped here.
+#
+# A load balancer's address is, as its users see it, outside of the cluster: what is sent there need not come back at
+# all. Where kube-proxy shortens the way, Kubernetes leaves open whether egress is judged before or after the
+# translation. Here either suffices: that the pod it leads to may be reached, or the address and port that were asked
+# for, which connection tracking remembers. Addresses of Services within the cluster are judged only by the pod, as all
+# enforcers do; else a rule for port 443 would open what other clusters keep shut.
 HOOK = "type filter hook forward priority filter + 10; policy accept;"
+SENDER = ("ip saddr", "{protocol} dport")
+RECEIVER = ("ip daddr", "{protocol} dport")
+ASKED = ("ct original ip daddr", "meta l4proto {protocol} ct original proto-dst")
+DROP = "counter drop"
 GONE = f"add table {TABLE}\ndelete table {TABLE}\n"
 
 
-def render(rules: Rules) -> str:
-    """Input of `nft -f -`, which works whether or not there is a table; equal rules give equal text."""
+def render(rules: Rules, services: str) -> str:
+    """Input of `nft -f -`, which works whether or not there is a table; equal rules give equal text.
+
+    :param services: the network of the Services' addresses within the cluster.
+    """
     if not (rules.ingress or rules.egress):
         return GONE + f"table {TABLE} {{\n}}\n"
-    chains = _Chains()
+    chains = _Chains(services)
     leave, enter = chains.jumps("egress", rules.egress), chains.jumps("ingress", rules.ingress)
     itself = ", ".join(f"{address} . {address}" for address in sorted({*rules.ingress, *rules.egress}))
     forward = [
@@ -44,7 +57,8 @@ def render(rules: Rules) -> str:
 class _Chains:
     """Pods with the same rules, as replicas have, share a chain."""
 
-    def __init__(self) -> None:
+    def __init__(self, services: str) -> None:
+        self._services = services
         self.made: dict[str, list[str]] = {}
         self._names: dict[tuple[str, Allows], str] = {}
 
@@ -56,20 +70,26 @@ class _Chains:
         if key not in self._names:
             name = f"{direction}-{sum(kind == direction for kind, _ in self._names) + 1}"
             self._names[key] = name
-            field = "saddr" if direction == INGRESS.lower() else "daddr"
             # `return` goes on with the other direction: both must allow.
-            self.made[name] = [*(line for allow in allows for line in _lines(field, allow)), "counter drop"]
+            if direction == INGRESS.lower():
+                self.made[name] = [*(line for one in allows for line in _lines(SENDER, one)), DROP]
+            else:
+                asked = f"ct status dnat ct original ip daddr != {self._services} goto {name}-asked"
+                self.made[name] = [*(line for one in allows for line in _lines(RECEIVER, one)), asked, DROP]
+                self.made[f"{name}-asked"] = [*(line for one in allows for line in _lines(ASKED, one)), DROP]
         return self._names[key]
 
 
-def _lines(field: str, allow: Allow) -> Iterator[str]:
-    peer = "" if allow.networks == EVERYWHERE else f"ip {field} {{ {', '.join(_network(allow))} }} "
+def _lines(end: tuple[str, str], allow: Allow) -> Iterator[str]:
+    """What lets pass; `end` is how its address and its port are written."""
+    address, port = end
+    peer = "" if allow.networks == EVERYWHERE else f"{address} {{ {', '.join(_network(allow))} }} "
     if allow.services is None:
         yield f"{peer}return"
         return
     for protocol in dict.fromkeys(one.protocol for one in allow.services):
         ports = ", ".join(_ports(one) for one in allow.services if one.protocol == protocol)
-        yield f"{peer}{protocol.lower()} dport {{ {ports} }} return"
+        yield f"{peer}{port.format(protocol=protocol.lower())} {{ {ports} }} return"
 
 
 def _network(allow: Allow) -> Iterable[str]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from sandbox import probe
 from sandbox.build.images import Image
 from sandbox.build.layers import DebianRoot, User
-from sandbox.component import Context, Rollout, Workload
+from sandbox.component import Context, Reach, Rollout, Workload
 from sandbox.files import put
 from sandbox.handover import password
 from sandbox.pki import Certificate
@@ -33,7 +33,7 @@ def prepare(ctx: Context) -> None:
     pki.random_b64("postgres-admin-password", 24)
 
 
-def values(ctx: Context) -> Mapping[str, str]:
+def values(ctx: Reach) -> Mapping[str, str]:
     return {
         "version": VERSIONS.postgres,
         "user": str(USER),

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from sandbox import probe
 from sandbox.build.images import Image
 from sandbox.build.layers import DebianRoot, User
-from sandbox.component import Context, Rollout, Workload
+from sandbox.component import Context, Reach, Rollout, Workload
 from sandbox.handover import password
 from sandbox.settings import VERSIONS
 
@@ -20,7 +20,7 @@ def prepare(ctx: Context) -> None:
     password(ctx.settings, "redis-password")
 
 
-def values(ctx: Context) -> Mapping[str, str]:
+def values(ctx: Reach) -> Mapping[str, str]:
     word = password(ctx.settings, "redis-password")
     return {
         "version": VERSIONS.redis,

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 from sandbox.build.images import Image
-from sandbox.build.layers import DebianRoot, Layer
+from sandbox.build.layers import PYTHON_ROOT, Layer
 from sandbox.build.python import PYTHON_ENV, Packages, Source
 from sandbox.component import Context, Workload
 from sandbox.settings import VERSIONS, load
@@ -16,7 +16,7 @@ LEFT_OUT_BY_PIP = ("async-timeout>=4.0.3",)
 
 def image(version: str) -> Image:
     layers: tuple[Layer, ...] = (
-        DebianRoot("python", ("python3", "ca-certificates")),
+        PYTHON_ROOT,
         Packages("app-requirements", "sandbox/app/requirements.txt", LEFT_OUT_BY_PIP),
         Source("app-source", "sandbox/app/src"),
     )

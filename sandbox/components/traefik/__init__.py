@@ -9,7 +9,7 @@ from sandbox import probe
 from sandbox.build.images import Image
 from sandbox.build.layers import ProgramLayer
 from sandbox.build.wheels import WheelProgram
-from sandbox.component import Context, Rollout, Workload
+from sandbox.component import Context, Reach, Rollout, Workload
 from sandbox.files import put
 from sandbox.pki import Certificate
 from sandbox.settings import VERSIONS, load
@@ -31,7 +31,7 @@ def prepare(ctx: Context) -> None:
     put(s.handover / "ingress-ca.crt", pki.text("ingress-ca.crt"))
 
 
-def after_apply(ctx: Context) -> None:
+def give_address(ctx: Reach) -> None:
     """Plays the cloud's load balancer."""
     status = {"status": {"loadBalancer": {"ingress": [{"ip": ctx.settings.node_address, "ipMode": "VIP"}]}}}
     path = "/api/v1/namespaces/ingress/services/traefik/status"
@@ -58,6 +58,6 @@ COMPONENT = Workload(
     rollouts=(Rollout("Deployment", "ingress", "traefik"),),
     prepare=prepare,
     values=values,
-    after_apply=after_apply,
+    after_apply=give_address,
     answers=answers,
 )

@@ -11,10 +11,11 @@ from typing import Any
 
 import yaml
 
-from sandbox.components.network_policy import objects
-from sandbox.components.network_policy.rules import World
+from sandbox.components.network_policy import objects, table
+from sandbox.components.network_policy.rules import Rules, World
 
 NODE = "sandbox"
+SERVICES = "10.96.0.0/16"
 Object = dict[str, Any]
 
 
@@ -49,6 +50,10 @@ def policies(text: str) -> list[Object]:
 def world(pods: Iterable[Object], namespaces: Iterable[Object], given: Iterable[Object]) -> World:
     parsed: Sequence[objects.Policy] = [objects.policy(one) for one in given]
     return World(NODE, [objects.pod(one) for one in pods], [objects.namespace(one) for one in namespaces], parsed)
+
+
+def render(rules: Rules) -> str:
+    return table.render(rules, SERVICES)
 
 
 def address(text: str) -> IPv4Address:

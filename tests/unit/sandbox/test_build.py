@@ -5,13 +5,15 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sandbox.build import plan
-from sandbox.build.golang import GoTool, Kubernetes, kubernetes_go_mod
+from sandbox.build.golang import GoModule, GoTool, Kubernetes, kubernetes_go_mod
 from sandbox.build.wheels import WheelProgram
 from sandbox.progress import Progress
 from sandbox.settings import Settings
@@ -121,3 +123,54 @@ def test_a_killed_build_changes_nothing_and_resumes(settings: Settings) -> None:
 )
 def test_stamps_tell_versions_and_flags_apart(one: plan.Build, other: plan.Build) -> None:
     assert plan.stamp(one) != plan.stamp(other)
+
+
+MODULE = GoModule("many", "example.org/many", "1.2.3", ("cmd/one", "cmd/two", "."), tags=("small",))
+
+
+def test_a_module_makes_all_its_programs() -> None:
+    assert MODULE.produces == ("one", "two", "many")
+    assert MODULE.package("cmd/one") == "example.org/many/cmd/one"
+    assert MODULE.package(".") == "example.org/many"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"version": "1.2.4"}, {"tags": ()}, {"says": "4.5.6"}, {"commands": ("cmd/one",)}, {"stand_ins": (("a", "b"),)}],
+)
+def test_whatever_a_modules_build_depends_on_builds_it_again(change: dict[str, Any]) -> None:
+    assert plan.stamp(replace(MODULE, **change)) != plan.stamp(MODULE)
+
+
+def test_stand_ins_go_into_a_copy_of_the_module(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Go's cache is read-only, and so is what is copied from it."""
+    published = tmp_path / "cache"
+    (published / "ui").mkdir(parents=True)
+    (published / "ui" / "web.go").write_text("package ui")
+    (published / "ui").chmod(0o555)
+    asked: list[list[str]] = []
+
+    def run(_: str, command: list[str], **__: Any) -> str:
+        asked.append(command[1:])
+        return json.dumps({"Dir": str(published)})
+
+    monkeypatch.setattr("sandbox.build.golang.run", run)
+    module = replace(MODULE, stand_ins=(("ui/dist/README.txt", "none"),))
+    for _ in range(2):
+        module.build(settings, tmp_path / "log", tmp_path / "target")
+    copy = settings.source / "many" / "upstream" / "ui"
+    assert (copy / "web.go").read_text() == "package ui"
+    assert (copy / "dist" / "README.txt").read_text() == "none"
+    assert not (published / "ui" / "dist").exists()
+    assert ["mod", "edit", "-replace=example.org/many=./upstream"] in asked
+    assert asked[-1][:3] == ["build", "-trimpath", "-tags=small"]
+    (published / "ui").chmod(0o755)
+
+
+def test_a_version_that_cannot_be_had_is_replaced_and_part_of_the_recipe() -> None:
+    plain = GoTool("t", "example.org/a/cmd/t", "1.0.0")
+    other = GoTool("t", "example.org/a/cmd/t", "1.0.0", replaces=(("example.org/b", "2.0.0"),))
+    assert other.go_mod() == f"{plain.go_mod()}\nreplace example.org/b => example.org/b v2.0.0\n"
+    assert plan.stamp(plain) != plan.stamp(other)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.diagnosis import certain_failure, rolled_out, running_since
+from sandbox.diagnosis import REVISION, certain_failure, of_now, rolled_out, running_since
 
 STARTED = 1_700_000_000.7  # 2023-11-14T22:13:20.7Z
 
@@ -90,3 +90,33 @@ def test_a_crash_is_certain_only_as_a_pattern(restarts: int, certain: bool) -> N
 @pytest.mark.parametrize("reason", ["ContainerCreating", "PodInitializing", "ErrImagePull"])
 def test_what_may_still_turn_out_well_is_waited_for(reason: str) -> None:
     assert certain_failure([pod(waiting(reason), ready=False)]) is None
+
+
+@pytest.mark.parametrize(
+    ("told", "whole"),
+    [
+        ({}, True),
+        ({"numberReady": 0}, False),
+        ({"updatedNumberScheduled": 0}, False),
+        ({"observedGeneration": 1}, False),
+        (
+            {"desiredNumberScheduled": 0, "currentNumberScheduled": 0, "numberReady": 0, "updatedNumberScheduled": 0},
+            False,
+        ),
+    ],
+)
+def test_a_daemon_set_is_whole_with_a_ready_pod_for_each_of_its_nodes(told: dict[str, int], whole: bool) -> None:
+    counts = ("desiredNumberScheduled", "currentNumberScheduled", "updatedNumberScheduled", "numberReady")
+    status = {"observedGeneration": 2, **dict.fromkeys(counts, 1), **told}
+    assert rolled_out({"metadata": {"generation": 2}, "spec": {}, "status": status}) is whole
+
+
+def test_only_pods_of_a_deployments_newest_template_are_of_now() -> None:
+    def made(kind: str, number: str) -> dict[str, Any]:
+        return {"metadata": {"name": kind, "labels": {"pod-template-hash": kind}, "annotations": {REVISION: number}}}
+
+    sets, pods = [made("old", "1"), made("new", "2")], [made("old", ""), made("new", "")]
+    meta = {"generation": 2, "annotations": {REVISION: "2"}}
+    seen = {"metadata": meta, "status": {"observedGeneration": 2}}
+    assert of_now(seen, sets, pods) == [pods[1]]
+    assert of_now({"metadata": meta, "status": {"observedGeneration": 1}}, sets, pods) == []

@@ -13,9 +13,10 @@ import pytest
 
 from ansible_collections.bytebot.production.plugins.plugin_utils import catalogue
 from ansible_collections.bytebot.production.plugins.plugin_utils.record import assess
+from sandbox import catalog
 from sandbox import faults as registry
 from sandbox.errors import SandboxError
-from sandbox.faults.fault import LAYERS, Fault, Hands
+from sandbox.faults.fault import LAYERS, Fault, Hands, unseen
 from sandbox.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -33,8 +34,8 @@ def test_every_settled_control_has_a_fault() -> None:
 
 
 @pytest.mark.parametrize("fault", registry.FAULTS.values(), ids=str)
-def test_a_fault_declares_what_a_check_can_turn_red(fault: Fault) -> None:
-    assert fault.turns_red
+def test_a_fault_declares_what_a_check_can_turn_red_or_how_else_it_is_seen(fault: Fault) -> None:
+    assert fault.turns_red or fault.seen is not unseen
     assert set(fault.turns_red) <= assess.settled()
     assert fault.layer in LAYERS
     assert fault.playbook in {"deploy", "prepare", "verify"}
@@ -109,3 +110,14 @@ def test_an_edited_chart_is_a_copy(settings: Settings) -> None:
         if chart := variables.get("bytebot_chart"):
             assert Path(chart).is_relative_to(settings.state)
             assert (Path(chart) / "Chart.yaml").is_file()
+
+
+def test_what_needs_a_component_that_is_not_there_is_refused_before_it_is_marked(settings: Settings) -> None:
+    made = registry.Faults(settings)
+    with pytest.raises(SandboxError, match="needs the component pgbouncer"):
+        made.put("pooler_stopped")
+    assert made.active() == []
+
+
+def test_components_that_faults_need_are_there() -> None:
+    assert {fault.component for fault in registry.FAULTS.values()} - {""} <= set(catalog.discover())

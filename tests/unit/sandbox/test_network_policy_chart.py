@@ -85,3 +85,12 @@ def test_nobody_else_is_isolated() -> None:
     rest = [name for name in WHERE if name not in OF_THE_RELEASE]
     flows = [(a, b, *port) for a in rest for b in rest for port in PORTS]
     assert [f for f in flows if not ruled.permits(address(WHERE[f[0]]), address(WHERE[f[1]]), f[2], f[3])] == []
+
+
+def test_the_release_reaches_the_ingress_at_the_address_of_its_load_balancer() -> None:
+    """Its rule for HTTPS names port 443, and Traefik listens on 8443."""
+    ruled, balancer = rules(), address(SETTINGS.node_address)
+    for name, passes in (("api", True), ("other", True)):
+        assert ruled.permits(address(WHERE[name]), address(WHERE["traefik"]), "TCP", 8443, (balancer, 443)) is passes
+    assert not ruled.permits(address(WHERE["api"]), address(WHERE["traefik"]), "TCP", 8000, (balancer, 80))
+    assert not ruled.permits(address(WHERE["api"]), address(WHERE["traefik"]), "TCP", 8443)

@@ -14,11 +14,11 @@ import pytest
 
 from sandbox.components.network_policy import kernel
 from sandbox.components.network_policy.rules import derive
-from sandbox.components.network_policy.table import GONE, render
+from sandbox.components.network_policy.table import GONE
 from sandbox.errors import SandboxError
 from sandbox.preflight import kernel_lacks
 from tests.unit.sandbox.policy_net import ADDRESSES, NODE, OTHER_OUTSIDE, OUTSIDE, SERVICE, Net
-from tests.unit.sandbox.policy_world import namespace, pod, policies, world
+from tests.unit.sandbox.policy_world import namespace, pod, policies, render, world
 
 
 def lacks() -> str:
@@ -43,12 +43,17 @@ PODS = [
 ON_B = "in: shop\npodSelector: {matchLabels: {app: b}}\n"
 DENY_B = ON_B
 FROM_A = ON_B + "ingress: [{from: [{podSelector: {matchLabels: {app: a}}}]}]\n"
-PROXY = f"""
-table ip np-proxy {{
-  chain pods {{ type nat hook prerouting priority -100; ip daddr {SERVICE} tcp dport 80 dnat to {B}:8080; }}
-  chain node {{ type nat hook output priority -100; ip daddr {SERVICE} tcp dport 80 dnat to {B}:8080; }}
-}}
-"""
+BALANCER, CLUSTER = "198.51.100.7", "10.96.0.77"
+
+
+def proxy(address: str, port: int) -> str:
+    """What kube-proxy would make of a Service of this address and port, which leads to port 8080 of b."""
+    lead = f"ip daddr {address} tcp dport {port} dnat to {B}:8080;"
+    chains = [f"chain {hook} {{ type nat hook {hook} priority -100; {lead} }}" for hook in ("prerouting", "output")]
+    return f"{NO_PROXY}table ip np-proxy {{\n{chr(10).join(chains)}\n}}\n"
+
+
+NO_PROXY = "add table ip np-proxy\ndelete table ip np-proxy\n"
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +153,7 @@ def test_a_block_passes_and_its_exception_does_not(net: Net) -> None:
 
 def test_a_service_is_judged_by_the_pod_that_it_leads_to(net: Net) -> None:
     net.listen("b", 8080)
-    net.load("add table ip np-proxy\ndelete table ip np-proxy\n" + PROXY)
+    net.load(proxy(SERVICE, 80))
     port = "ingress: [{from: [{podSelector: {matchLabels: {app: a}}}], ports: [{port: 8080}]}]\n"
     enforce(net, ON_B + port)
     try:
@@ -163,7 +168,58 @@ def test_a_service_is_judged_by_the_pod_that_it_leads_to(net: Net) -> None:
         enforce(net, "in: shop\npodSelector: {matchLabels: {app: a}}\n" + egress % "c")
         assert not net.connects("a", SERVICE, 80)
     finally:
-        net.load("delete table ip np-proxy\n")
+        net.load(NO_PROXY)
+
+
+FROM_A_TO = "in: shop\npodSelector: {matchLabels: {app: a}}\npolicyTypes: [Egress]\negress: [%s]\n"
+
+
+@pytest.mark.parametrize(
+    ("egress", "passes"),
+    [
+        ("{ports: [{port: 443}]}", True),  # asked for
+        ("{to: [{ipBlock: {cidr: 198.51.100.7/32}}], ports: [{port: 443}]}", True),
+        ("{to: [{podSelector: {matchLabels: {app: b}}}], ports: [{port: 8080}]}", True),  # where it leads to
+        ("{ports: [{port: 80}]}", False),
+        ("{ports: [{port: 443, protocol: UDP}]}", False),
+        ("{to: [{ipBlock: {cidr: 198.51.100.8/32}}], ports: [{port: 443}]}", False),
+        # Neither end: the pod at the port that was asked for, and the address asked for at the pod's port.
+        ("{to: [{podSelector: {matchLabels: {app: b}}}], ports: [{port: 443}]}", False),
+        ("{to: [{ipBlock: {cidr: 198.51.100.7/32}}], ports: [{port: 8080}]}", False),
+    ],
+)
+def test_a_load_balancer_is_judged_by_what_was_asked_for_or_by_the_pod(net: Net, egress: str, passes: bool) -> None:
+    net.listen("b", 8080)
+    net.load(proxy(BALANCER, 443))
+    try:
+        enforce(net, FROM_A_TO % egress)
+        assert net.connects("a", BALANCER, 443) is passes
+    finally:
+        net.load(NO_PROXY)
+
+
+def test_behind_a_load_balancer_the_receiver_still_decides_for_itself(net: Net) -> None:
+    net.listen("b", 8080)
+    net.load(proxy(BALANCER, 443))
+    try:
+        enforce(net, FROM_A_TO % "{ports: [{port: 443}]}" + "---\n" + ON_B + "ingress: [{ports: [{port: 443}]}]\n")
+        assert not net.connects("a", BALANCER, 443)
+        enforce(net, FROM_A_TO % "{ports: [{port: 443}]}" + "---\n" + ON_B + "ingress: [{ports: [{port: 8080}]}]\n")
+        assert net.connects("a", BALANCER, 443)
+    finally:
+        net.load(NO_PROXY)
+
+
+def test_an_address_within_the_cluster_is_judged_by_the_pod_alone(net: Net) -> None:
+    net.listen("b", 8080)
+    net.load(proxy(CLUSTER, 443))
+    try:
+        enforce(net, FROM_A_TO % "{ports: [{port: 443}]}")
+        assert not net.connects("a", CLUSTER, 443)
+        enforce(net, FROM_A_TO % "{ports: [{port: 8080}]}")
+        assert net.connects("a", CLUSTER, 443)
+    finally:
+        net.load(NO_PROXY)
 
 
 def test_a_connection_stays_up_over_a_switch_that_forbids_new_ones(net: Net) -> None:

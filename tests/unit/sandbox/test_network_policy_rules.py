@@ -16,9 +16,8 @@ from hypothesis import strategies as st
 
 from sandbox.components.network_policy.objects import selects
 from sandbox.components.network_policy.rules import LAST_PORT, derive
-from sandbox.components.network_policy.table import render
 from tests.unit.sandbox.policy_cases import CASES, NAMED_IN, NAMESPACES, PODS, PORT, WHERE
-from tests.unit.sandbox.policy_world import accepted_by_nft, address, pod, policies, world
+from tests.unit.sandbox.policy_world import accepted_by_nft, address, pod, policies, render, world
 
 
 @pytest.mark.parametrize(("text", "flow", "passes"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])

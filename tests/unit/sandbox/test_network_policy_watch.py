@@ -17,14 +17,16 @@ from typing import Any
 
 import pytest
 
-from sandbox.cluster import ApiError, Cluster
+from sandbox import watch
+from sandbox.api import ApiError
+from sandbox.cluster import Cluster
 from sandbox.components.network_policy import enforcer as enforcing
-from sandbox.components.network_policy import kernel, watch
+from sandbox.components.network_policy import kernel
 from sandbox.components.network_policy.enforcer import Enforcer, serve_health
-from sandbox.components.network_policy.watch import Collection
 from sandbox.errors import SandboxError
 from sandbox.pki import Pki
 from sandbox.settings import Settings
+from sandbox.watch import Collection
 from tests.unit.sandbox.policy_world import namespace, pod, policies
 
 Object = dict[str, Any]
@@ -228,7 +230,7 @@ class Running:
 
     def __init__(self, server: Server, plays: Kernel) -> None:
         self.server, self.kernel, self.said = server, plays, []  # type: ignore[var-annotated]
-        self.one = Enforcer(server, "sandbox", self.said.append)
+        self.one = Enforcer(server, "sandbox", "10.96.0.0/16", self.said.append)
         self._thread = threading.Thread(target=self.one.run, daemon=True)
 
     def start(self) -> None:

@@ -19,23 +19,34 @@ from sandbox.errors import SandboxError
 from sandbox.faults import network
 from sandbox.faults.fault import Hands
 from sandbox.host import packages
-from sandbox.settings import NETWORK_POLICY, Settings, load
+from sandbox.settings import FULL, NETWORK_POLICY, PROFILE, SMALL, Settings, load
 from sandbox.supervisor import State
 
 NAME = "network-policy"
 Object = dict[str, Any]
 
 
-@pytest.mark.parametrize(("given", "there"), [(None, False), ("0", False), ("1", True)])
-def test_the_switch_decides_whether_it_is_a_part(
-    monkeypatch: pytest.MonkeyPatch, given: str | None, there: bool
+@pytest.mark.parametrize(
+    ("profile", "given", "there"),
+    [
+        (SMALL, None, False),
+        (SMALL, "0", False),
+        (SMALL, "1", True),
+        (FULL, None, True),
+        (FULL, "0", False),
+        (FULL, "1", True),
+    ],
+)
+def test_the_switch_decides_whether_it_is_a_part_and_else_the_profile(
+    monkeypatch: pytest.MonkeyPatch, profile: str, given: str | None, there: bool
 ) -> None:
+    monkeypatch.setenv(PROFILE, profile)
     monkeypatch.delenv(NETWORK_POLICY, raising=False)
     if given is not None:
         monkeypatch.setenv(NETWORK_POLICY, given)
     found = catalog.discover()
     chosen = catalog.wanted(found, load())
-    assert set(found) - set(chosen) == (set() if there else {NAME})
+    assert (NAME in chosen) is there
     catalog.sequence({name: one.needs for name, one in chosen.items()})
 
 
@@ -103,6 +114,7 @@ def hands(settings: Settings, found: Object | None = None) -> Hands:
 
 def test_the_enforcer_is_stopped_and_started(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(network, "Supervisor", Supervised)
+    monkeypatch.setattr(network, "unenforced", lambda _: Supervised.states[NAME] != "RUNNING")
     monkeypatch.setattr(Supervised, "states", {NAME: "RUNNING", "kubelet": "RUNNING"}, raising=False)
     network.stop(hands(settings))
     assert Supervised.states == {NAME: "STOPPED", "kubelet": "RUNNING"}
@@ -128,6 +140,7 @@ def test_the_policy_comes_back_as_it_was(settings: Settings) -> None:
     made = hands(settings, {**shipped, "metadata": {**meta, "uid": "1", "resourceVersion": "7", "managedFields": []}})
     network.take_away(made)
     assert made.cluster.get("") is None
+    network.take_away(made)
     network.give_back(made)
     assert made.cluster.get("") == shipped
 

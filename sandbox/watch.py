@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, Protocol, TypeVar
 
-from sandbox.cluster import ApiError
+from sandbox.api import ApiError
 
 Thing = TypeVar("Thing")
 PAUSE_S = 1.0
@@ -18,8 +18,8 @@ LOST = (OSError, http.client.HTTPException)
 TROUBLES = (*LOST, ApiError, ValueError, KeyError)
 
 
-class Api(Protocol):
-    """What is needed of `sandbox.cluster.Cluster`."""
+class Watchable(Protocol):
+    """What is needed of `sandbox.api.Api`."""
 
     def call(self, method: str, path: str) -> str: ...
 
@@ -52,7 +52,7 @@ class Collection(Generic[Thing]):
         with self._lock:
             return list(self._things.values())
 
-    def follow(self, api: Api, stop: threading.Event) -> None:
+    def follow(self, api: Watchable, stop: threading.Event) -> None:
         """Until `stop`. A lost watch goes on where it was; what the server has forgotten, or what cannot be read, is
         listed again."""
         while not stop.is_set():
@@ -73,7 +73,7 @@ class Collection(Generic[Thing]):
                 self._report(f"{type(error).__name__}: {error}")
                 stop.wait(PAUSE_S)
 
-    def _list(self, api: Api) -> None:
+    def _list(self, api: Watchable) -> None:
         found = json.loads(api.call("GET", self.path))
         things = {_key(one): self._parse(one) for one in found.get("items") or []}
         with self._lock:

@@ -1,0 +1,65 @@
+# Where alerts end: a webhook sink and a mail sink that keep what came and list it.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+import json
+import secrets
+import smtplib
+import socket
+from collections.abc import Mapping
+
+from sandbox import probe
+from sandbox.build.pods import IMAGE
+from sandbox.component import Context, Rollout, Workload, only_full
+from sandbox.settings import Settings, load
+
+S = load()
+PORT, MAIL_PORT = 8080, 25
+VERSION = "1"
+
+
+class Mailer(smtplib.SMTP):
+    """Speaks from inside the sandbox's network namespace."""
+
+    def __init__(self, settings: Settings, host: str) -> None:
+        self._settings = settings
+        super().__init__(host, MAIL_PORT, local_hostname="sandbox", timeout=probe.TIMEOUT_S)
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        del timeout
+        return probe.connect(self._settings, host, port)
+
+
+def values(_: Context) -> Mapping[str, str | int]:
+    return {"image": IMAGE.reference, "port": PORT, "mail_port": MAIL_PORT}
+
+
+def received(ctx: Context, host: str, word: str) -> set[str]:
+    """The kinds of what came with a word in it."""
+    said = probe.http_body(ctx.settings, host, PORT, f"/received?contains={word}")
+    return {message["kind"] for message in json.loads(said)["messages"]} if said else set()
+
+
+def answers(ctx: Context) -> bool:
+    """A new word that is sent both ways is listed as come both ways."""
+    host, word = ctx.cluster.service_address(S.monitoring_namespace, "sinks"), secrets.token_hex(8)
+    if not host:
+        return False
+    probe.http_body(ctx.settings, host, PORT, "/webhook/sandbox", body=json.dumps({"word": word}).encode())
+    try:
+        with Mailer(ctx.settings, host) as mailer:
+            mailer.sendmail("sandbox@bytebot.test", ["sandbox@bytebot.test"], f"Subject: {word}\r\n\r\n{word}\r\n")
+    except (OSError, smtplib.SMTPException):
+        return False
+    return received(ctx, host, word) == {"webhook", "mail"}
+
+
+COMPONENT = Workload(
+    needs=("coredns", "monitoring"),
+    version=VERSION,
+    images=(IMAGE,),
+    rollouts=(Rollout("Deployment", S.monitoring_namespace, "sinks"),),
+    values=values,
+    answers=answers,
+    wanted=only_full,
+)

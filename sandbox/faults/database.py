@@ -1,0 +1,173 @@
+# Faults in PostgreSQL itself: stopped, too trusting, not encrypted, with a wrong certificate; each seen by signing in.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+
+from sandbox import probe
+from sandbox.components import postgres as component
+from sandbox.faults.certificates import issued
+from sandbox.faults.fault import Act, Fault, Hands, scaled
+from sandbox.files import b64
+from sandbox.handover import password
+from sandbox.host.netns import call_inside
+
+POSTGRES = "/apis/apps/v1/namespaces/database/statefulsets/postgres"
+TIMEOUT_S = 3
+# X509_V_ERR_CERT_HAS_EXPIRED and X509_V_ERR_HOSTNAME_MISMATCH of OpenSSL.
+EXPIRED, OTHER_NAME = 10, 62
+HOST_PLAIN = ("hostssl", "host")
+
+
+def _postgres_greets(hands: Hands) -> bytes:
+    """Its answer to the question whether it encrypts; nothing where it is down."""
+    service = hands.cluster.get("/api/v1/namespaces/database/services/postgres") or {}
+    return probe.exchange(hands.settings, service["spec"]["clusterIP"], 5432, component.SSL_REQUEST)
+
+
+def _ask_postgres(hands: Hands, statement: str, word: str = "", mode: str = "verify-full") -> Any:
+    """The only value of a statement's only row, asked as the application's user, by default with its own password.
+
+    :raises psycopg.Error: it refuses, or nothing answers.
+    """
+    service = hands.cluster.get("/api/v1/namespaces/database/services/postgres") or {}
+    s = hands.settings
+    # With an authority given, `require` would verify, too.
+    verified = {"sslrootcert": str(s.handover / "database-ca.crt")} if mode.startswith("verify") else {}
+    where = make_conninfo(
+        host=component.NAMES[-1], hostaddr=service["spec"]["clusterIP"], dbname=s.database, user=s.database_user,
+        password=word or password(s, "database-password"), sslmode=mode, connect_timeout=TIMEOUT_S, **verified,
+    )  # fmt: skip
+
+    def inside() -> Any:
+        with psycopg.connect(where) as connection:
+            return (connection.execute(statement.encode()).fetchone() or (None,))[0]
+
+    return call_inside(s, inside)
+
+
+def _postgres_lets_in(mode: str) -> Callable[[Hands], bool]:
+    def seen(hands: Hands) -> bool:
+        try:
+            _ask_postgres(hands, "SELECT 1", mode=mode)
+        except psycopg.Error:
+            return False
+        return True
+
+    return seen
+
+
+def _certificate_refused(code: int) -> Callable[[Hands], bool]:
+    """Who verifies is told this cause by the library, and who only encrypts gets in."""
+
+    def seen(hands: Hands) -> bool:
+        s = hands.settings
+        service = hands.cluster.get("/api/v1/namespaces/database/services/postgres") or {}
+        context = ssl.create_default_context(cafile=str(s.handover / "database-ca.crt"))
+        try:
+            with probe.connect(s, service["spec"]["clusterIP"], 5432) as plain:
+                plain.sendall(component.SSL_REQUEST)
+                if plain.recv(1) == b"S":
+                    context.wrap_socket(plain, server_hostname=component.NAMES[-1]).close()
+        except ssl.SSLCertVerificationError as error:
+            return error.verify_code == code and _postgres_lets_in("require")(hands)
+        except OSError:
+            return False
+        return False
+
+    return seen
+
+
+def _postgres_says(**changes: tuple[str, str]) -> Act:
+    """Other words in its files, `postgresql` or `pg_hba`."""
+
+    def act(hands: Hands) -> None:
+        path = "/api/v1/namespaces/database/configmaps/postgres"
+        given = (hands.cluster.get(path) or {})["data"]
+        texts = {f"{file}.conf": given[f"{file}.conf"].replace(*words) for file, words in changes.items()}
+        hands.patch(path, {"data": texts})
+        hands.restart(POSTGRES)
+
+    return act
+
+
+def _postgres_shows(names: Sequence[str], over_since: int = 0) -> Act:
+    def act(hands: Hands) -> None:
+        certificate, key = issued(hands.pki, "database-ca", names, over_since)
+        path = "/api/v1/namespaces/database/secrets/postgres-tls"
+        hands.patch(path, {"data": {"tls.crt": b64(certificate), "tls.key": b64(key)}})
+        hands.restart(POSTGRES)
+
+    return act
+
+
+def _role_may(words: str) -> Act:
+    def act(hands: Hands) -> None:
+        statement = f"ALTER ROLE {hands.settings.database_user} {words}"
+        command = ["psql", "--no-psqlrc", "-h", "/run/postgresql", "-U", "postgres", "-c", statement]
+        hands.exec("database", "postgres-0", "postgres", command)
+
+    return act
+
+
+def _role_is_superuser(hands: Hands) -> bool:
+    statement = "SELECT rolsuper FROM pg_roles WHERE rolname = current_user"
+    try:
+        return _ask_postgres(hands, statement) is True
+    except psycopg.Error:
+        return False
+
+
+def _postgres_as_declared(hands: Hands) -> None:
+    hands.declare("postgres", component.values(hands))
+    hands.restart(POSTGRES)
+
+
+def _takes_a_wrong_password(hands: Hands) -> bool:
+    try:
+        _ask_postgres(hands, "SELECT 1", word="a wrong one")
+    except psycopg.Error:
+        return False
+    return True
+
+
+FAULTS = (
+    Fault(
+        name="postgres_stopped", says="PostgreSQL does not run", layer="database", put=scaled(POSTGRES, 0),
+        heal=scaled(POSTGRES, 1), seen=lambda hands: _postgres_greets(hands) == b"",
+    ),
+    Fault(
+        name="database_user_superuser", says="the application's user of the database is a superuser", layer="database",
+        put=_role_may("SUPERUSER"), heal=_role_may("NOSUPERUSER"), seen=_role_is_superuser,
+    ),
+    Fault(
+        name="pg_hba_trust", says="PostgreSQL takes any password", layer="database",
+        put=_postgres_says(pg_hba=("scram-sha-256", "trust")), heal=_postgres_as_declared, seen=_takes_a_wrong_password,
+    ),
+    Fault(
+        name="database_tls_off", says="PostgreSQL does not encrypt", layer="database",
+        put=_postgres_says(postgresql=("ssl = on", "ssl = off"), pg_hba=HOST_PLAIN), heal=_postgres_as_declared,
+        seen=lambda hands: _postgres_greets(hands) == b"N",
+    ),
+    Fault(
+        name="database_plain_allowed", says="PostgreSQL lets in who does not encrypt", layer="database",
+        put=_postgres_says(pg_hba=HOST_PLAIN), heal=_postgres_as_declared, seen=_postgres_lets_in("disable"),
+    ),
+    Fault(
+        name="database_certificate_other_name", says="PostgreSQL's certificate is for another name", layer="database",
+        put=_postgres_shows(["postgres.elsewhere.test"]), heal=_postgres_as_declared,
+        seen=_certificate_refused(OTHER_NAME),
+    ),
+    Fault(
+        name="database_certificate_expired", says="PostgreSQL's certificate is over", layer="database",
+        put=_postgres_shows(component.NAMES, over_since=1), heal=_postgres_as_declared,
+        seen=_certificate_refused(EXPIRED),
+    ),
+)  # fmt: skip
