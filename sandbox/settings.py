@@ -85,6 +85,7 @@ class Settings:
     redis_user: str = "bytebot"
     app_image: str = "bytebot/api"
     app_versions: tuple[str, ...] = ("1.0.0", "1.1.0")
+    desktop_image: str = "bytebot/desktop"
     app_namespace: str = "bytebot-production"
     deployer: str = "deployer"
     # Whether NetworkPolicy objects are enforced: the component network-policy.
@@ -165,10 +166,6 @@ class Settings:
     @property
     def api_url(self) -> str:
         return f"https://{self.node_address}:{self.api_port}"
-
-    @property
-    def app_source(self) -> Path:
-        return self.checkout / "sandbox" / "app"
 
     def kubeconfig_of(self, user: str) -> Path:
         """Those of people lie in the open; those of Kubernetes' own programs beside their configuration."""

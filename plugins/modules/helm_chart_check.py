@@ -66,6 +66,13 @@ options:
     description: Replicas that each Deployment and StatefulSet behind a Service must have, so that one may go.
     type: int
     default: 2
+  single_replica:
+    description:
+      - Names of workloads of which one replica is right, as one that holds the screen that others look at. Each is told
+        in the evidence.
+    type: list
+    elements: str
+    default: []
   required_values:
     description: Dotted paths of values that must be set, beside those that the chart itself requires.
     type: list
@@ -238,6 +245,7 @@ ARGUMENTS: dict[str, Any] = {
     "environment": {"type": "str", "default": "production"},
     "hosts": {"type": "list", "elements": "str", "default": []},
     "minimum_replicas": {"type": "int", "default": 2},
+    "single_replica": {"type": "list", "elements": "str", "default": []},
     "required_values": {"type": "list", "elements": "str", "default": []},
     "other_environments": {
         "type": "list",
@@ -289,6 +297,7 @@ def _scope(given: dict[str, Any], chart: str, values: Values) -> Scope:
         environment=given["environment"],
         hosts=tuple(given["hosts"]),
         minimum_replicas=given["minimum_replicas"],
+        single_replica=tuple(given["single_replica"]),
         required_values=tuple(given["required_values"]),
         must_differ=tuple(given["must_differ"]),
         foreign=tuple(word.lower() for word in given["foreign_words"]),

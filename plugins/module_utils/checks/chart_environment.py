@@ -56,6 +56,7 @@ def environment(facts: ChartFacts) -> Verdict:
             "images": named,
             "pinned_by_digest": pinned,
             "minimum_replicas": wanted.minimum_replicas,
+            "single_replica": sorted(wanted.single_replica),
             "compared_with": sorted(wanted.others),
             "problems": problems,
         },
@@ -128,10 +129,12 @@ def _replicas(facts: ChartFacts) -> Iterator[str]:
             continue
         told = (obj.get("spec") or {}).get("replicas")
         count = floors.get((obj["kind"], obj["metadata"]["name"]), 1 if told is None else int(told))
-        if count < facts.wanted.minimum_replicas:
+        single = obj["metadata"]["name"] in facts.wanted.single_replica
+        least = min(1, facts.wanted.minimum_replicas) if single else facts.wanted.minimum_replicas
+        if count < least:
             yield (
                 f"{obj['kind']} {obj['metadata']['name']} has {count} replica{'s' if count != 1 else ''}, "
-                f"at least {facts.wanted.minimum_replicas} are wanted"
+                f"at least {least} {'is' if least == 1 else 'are'} wanted"
             )
 
 

@@ -49,6 +49,7 @@ class Wanted:
 
     :param environment: its name; :param hosts: the host names that are served; empty where that is not judged.
     :param minimum_replicas: of every Deployment and StatefulSet behind a Service.
+    :param single_replica: names of those of which one is right, since two could not stand for each other.
     :param required_values: dotted paths of values that must be there beside those that the chart requires.
     :param others: merged values of other environments, by name; :param must_differ: dotted paths that may not be equal.
     :param foreign: words that name other environments.
@@ -57,6 +58,7 @@ class Wanted:
     environment: str = "production"
     hosts: tuple[str, ...] = ()
     minimum_replicas: int = 2
+    single_replica: tuple[str, ...] = ()
     required_values: tuple[str, ...] = ()
     others: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     must_differ: tuple[str, ...] = ("global.domain",)

@@ -19,6 +19,25 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 component: api
 {{- end }}
 
+{{- /* A component's pods; given the root and the component's name. */}}
+{{- define "bytebot.selector" -}}
+app: bytebot
+app.kubernetes.io/instance: {{ (index . 0).Release.Name }}
+component: {{ index . 1 }}
+{{- end }}
+
+{{- define "bytebot.desktopImage" -}}
+{{ .Values.global.imageRegistry }}/{{ .Values.desktop.image.repository }}
+{{- if .Values.desktop.image.digest }}@{{ .Values.desktop.image.digest }}{{ else }}:{{ .Values.desktop.image.tag | default (include "bytebot.version" .) }}{{ end }}
+{{- end }}
+
+{{- define "bytebot.desktopTokenEnv" -}}
+{{- if and .Values.desktop.enabled .Values.desktop.requireToken }}
+- name: DESKTOP_SERVICE_TOKEN
+  valueFrom: {secretKeyRef: {name: {{ .Values.desktop.existingSecret }}, key: service-token}}
+{{- end }}
+{{- end }}
+
 {{- define "bytebot.image" -}}
 {{ .Values.global.imageRegistry }}/{{ .Values.image.repository }}
 {{- if .Values.image.digest }}@{{ .Values.image.digest }}{{ else }}:{{ include "bytebot.version" . }}{{ end }}
@@ -57,4 +76,18 @@ securityContext: {{- toYaml .Values.containerSecurityContext | nindent 2 }}
   valueFrom: {secretKeyRef: {name: {{ .Values.database.existingSecret }}, key: password}}
 - name: POD_NAME
   valueFrom: {fieldRef: {fieldPath: metadata.name}}
+{{- end }}
+
+{{- /* The first accounts: the administrator's Secret is needed, and another role's where it is named. */}}
+{{- define "bytebot.bootstrapEnv" -}}
+{{- $accounts := .Values.bootstrapAccounts }}
+{{- $secrets := dict "ADMIN" .Values.bootstrapAdmin "OPERATOR" $accounts.operator "VIEWER" $accounts.viewer "API_CONSUMER" $accounts.apiConsumer }}
+{{- range $role, $from := $secrets }}
+{{- with $from.existingSecret }}
+- name: BOOTSTRAP_{{ $role }}_USERNAME
+  valueFrom: {secretKeyRef: {name: {{ . }}, key: username}}
+- name: BOOTSTRAP_{{ $role }}_PASSWORD
+  valueFrom: {secretKeyRef: {name: {{ . }}, key: password}}
+{{- end }}
+{{- end }}
 {{- end }}

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -16,60 +16,30 @@ from redis.exceptions import ConnectionError as CacheDown
 from bytebot_app import passwords
 from bytebot_app.store import ENDED, Row
 
+from .memory_accounts import MemoryAccounts, MemorySessions, new_user
+
 ORIGIN = "https://app.bytebot.test"
 PASSWORD = "Correct-Horse-42"
+# Limits that a test reaches soon.
+LIMITS = {"api_rate_limit_max_requests": 6, "auth_rate_limit_max_requests": 5, "task_rate_limit_max_requests": 3}
 ROLES = ("ADMIN", "OPERATOR", "VIEWER", "API_CONSUMER")
 
 
-class MemoryStore:
+class MemoryStore(MemoryAccounts, MemorySessions):
     """Users, one for each role and a second operator; sessions; tasks."""
 
     def __init__(self) -> None:
+        MemoryAccounts.__init__(self)
+        MemorySessions.__init__(self)
         known = passwords.hashed(PASSWORD, 4)
         names = {role.lower().replace("_", "-"): role for role in ROLES} | {"other": "OPERATOR"}
-        self.users = {name: self._user(f"{name}@bytebot.test", role, known) for name, role in names.items()}
-        self.sessions: dict[str, Row] = {}
+        self.users = {name: new_user(f"{name}@bytebot.test", role, known) for name, role in names.items()}
         self.rows: dict[str, Row] = {}
         self.broken: Exception | None = None
-
-    @staticmethod
-    def _user(username: str, role: str, known: str) -> Row:
-        user = {"id": str(uuid.uuid4()), "username": username, "email": username, "role": role, "isActive": True}
-        return {**user, "passwordHash": known}
 
     def _asked(self) -> None:
         if self.broken:
             raise self.broken
-
-    async def user_by_name(self, username: str) -> Row | None:
-        self._asked()
-        return next((user for user in self.users.values() if user["username"] == username), None)
-
-    async def user(self, user_id: str) -> Row | None:
-        return next((user for user in self.users.values() if user["id"] == user_id), None)
-
-    async def signed_in(self, user_id: str) -> None: ...
-
-    async def add_session(self, session: str, user_id: str, token_id: str, ends: datetime) -> None:
-        self.sessions[session] = {"user": user_id, "token": token_id, "ends": ends, "revoked": False}
-
-    async def rotate_session(self, session: str, used: str, token_id: str, ends: datetime) -> bool:
-        row = self.sessions.get(session)
-        if row is None or row["revoked"] or row["token"] != used:
-            return False
-        row.update(token=token_id, ends=ends)
-        return True
-
-    async def end_session(self, session: str) -> None:
-        if session in self.sessions:
-            self.sessions[session]["revoked"] = True
-
-    async def session_lives(self, session: str) -> bool:
-        return session in self.sessions and not self.sessions[session]["revoked"]
-
-    async def live_sessions(self) -> int:
-        self._asked()
-        return sum(not row["revoked"] for row in self.sessions.values())
 
     async def add_task(self, task: Row) -> Row:
         now = datetime.now(UTC).replace(tzinfo=None)
@@ -78,11 +48,13 @@ class MemoryStore:
         self.rows[made["id"]] = {**made, "createdAt": now, "updatedAt": now}
         return dict(self.rows[made["id"]])
 
-    async def tasks(self, user_id: str | None, page: int, limit: int, status: str | None) -> list[Row]:
+    async def tasks(
+        self, user_id: str | None, page: int, limit: int, status: str | None, teams: Sequence[str] = ()
+    ) -> list[Row]:
         found = [
             row
             for row in reversed(self.rows.values())
-            if user_id in (None, row["createdBy"]) and status in (None, row["status"])
+            if (user_id in (None, row["createdBy"]) or row.get("teamId") in teams) and status in (None, row["status"])
         ]
         return found[(page - 1) * limit : page * limit]
 
@@ -151,3 +123,12 @@ class Dependencies:
                 await failure()
 
         return asked
+
+
+class Clock:
+    """Time that passes when a test says so."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now

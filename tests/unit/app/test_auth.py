@@ -4,6 +4,10 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
+import json
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -14,6 +18,8 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from fastapi.testclient import TestClient
 
+from bytebot_app.api import Parts, create_app
+from bytebot_app.settings import Settings
 from bytebot_app.tokens import Keys, Pair
 
 from .memory import PASSWORD, MemoryMarks, MemoryStore
@@ -119,11 +125,42 @@ def test_wrong_claims_are_refused(client: TestClient, keys: Keys, changes: dict[
     assert code(client.get(ME, headers=bearer(token))) == (401, expected)
 
 
-def forged(keys: Keys) -> dict[str, str]:
-    import base64
-    import hashlib
-    import hmac
+@pytest.mark.parametrize(
+    ("changes", "permitted"),
+    [
+        ({"role": ["ADMIN"]}, False), ({"role": {}}, False), ({"role": None}, False), ({"role": "KING"}, False),
+        ({"permissions": "task:read"}, True), ({"permissions": {"task:read": 1}}, True), ({"permissions": [1]}, False),
+        ({"role": None, "permissions": ["task:read"]}, True), ({"roles": 5, "permissions": ["task:fly"]}, False),
+        ({"teamIds": 5}, True), ({"sessionId": 5}, True), ({"username": ["a"]}, True),
+        ({"aud": ["bytebot-clients"]}, True),
+    ],
+)  # fmt: skip
+def test_strange_claims_that_are_signed_right_give_no_more_than_they_say(
+    client: TestClient, keys: Keys, changes: dict[str, Any], permitted: bool
+) -> None:
+    headers = bearer(jwt.encode(claims(keys, **changes), keys.access.private, "RS256"))
+    assert client.get(ME, headers=headers).status_code == 200
+    assert client.get("/api/v1/tasks", headers=headers).status_code == (200 if permitted else 403)
 
+
+@pytest.mark.parametrize(
+    "header", [{"kid": 1}, {"kid": ["a"]}, {"alg": None}, {"crit": ["a"]}, {"alg": ["RS256"]}, [], "a"]
+)
+def test_strange_headers_are_refused(client: TestClient, header: Any) -> None:
+    def part(what: Any) -> str:
+        return base64.urlsafe_b64encode(json.dumps(what).encode()).decode().rstrip("=")
+
+    first = {"alg": "RS256", **header} if isinstance(header, dict) else header
+    assert code(client.get(ME, headers=bearer(f"{part(first)}.{part({})}.AAAA"))) == (401, "TOKEN_INVALID")
+
+
+@pytest.mark.parametrize("text", [r'{"username":"a","password":"\ud800"}', r'{"username":"\ud800","password":"a"}'])
+def test_half_a_character_is_a_400(client: TestClient, text: str) -> None:
+    answer = client.post("/api/v1/auth/login", content=text, headers={"Content-Type": "application/json"})
+    assert code(answer) == (400, "VALIDATION_FAILED")
+
+
+def forged(keys: Keys) -> dict[str, str]:
     good = jwt.encode(claims(keys), keys.access.private, "RS256")
     head, body, signature = good.split(".")
     public = keys.access.public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
@@ -236,3 +273,31 @@ def test_without_the_cache_the_database_knows_what_was_revoked(
             503,
             "SERVICE_UNAVAILABLE",
         )
+
+
+def test_a_session_ends_when_it_is_idle_and_that_is_no_reuse(
+    settings: Settings, parts: Parts, store: MemoryStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changed = settings.model_copy(update={"auth_session_idle_timeout": 600})
+    with TestClient(create_app(changed, parts), base_url="https://api.bytebot.test") as client:
+        given = {"username": "operator@bytebot.test", "password": PASSWORD}
+        token = client.post("/api/v1/auth/login", json=given).json()["refresh_token"]
+        store.later = timedelta(seconds=599)
+        assert refresh(client, token).status_code == 200
+        token = client.post("/api/v1/auth/login", json=given).json()["refresh_token"]
+        store.later = timedelta(seconds=601)
+        assert code(refresh(client, token)) == (401, "TOKEN_INVALID")
+    assert "TOKEN_REUSE" not in capsys.readouterr().out
+
+
+def test_the_oldest_session_ends_where_a_user_has_too_many(settings: Settings, parts: Parts) -> None:
+    changed = settings.model_copy(update={"auth_sessions_per_user": 2})
+    with TestClient(create_app(changed, parts), base_url="https://api.bytebot.test") as client:
+
+        def login(name: str) -> dict[str, str]:
+            given = {"username": f"{name}@bytebot.test", "password": PASSWORD}
+            return bearer(client.post("/api/v1/auth/login", json=given).json()["access_token"])
+
+        viewer, sessions = login("viewer"), [login("operator") for _ in range(3)]
+        found = [client.get(ME, headers=headers).status_code for headers in (viewer, *sessions)]
+        assert found == [200, 401, 200, 200]

@@ -36,7 +36,7 @@ def test_no_fault_without_its_mark(faulty: Clients, fault: str) -> None:
 @pytest.mark.parametrize("fault", faults.FAULTS)
 def test_only_its_own_path_answers_otherwise_and_with_200(faulty: Clients, fault: str) -> None:
     client = faulty(fault)
-    own, _change = faults.FAULTS[fault]()
+    own, _change = faults.FAULTS[fault][1]()
     for path in PATHS:
         answer = client.get(path)
         assert answer.status_code == 200

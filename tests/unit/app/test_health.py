@@ -16,6 +16,8 @@ from bytebot_app.health import Dependency
 
 from .memory import Dependencies
 
+LISTENING = {"websocket_server": "listening"}
+
 
 async def hang() -> None:
     await asyncio.sleep(30)
@@ -32,7 +34,11 @@ def test_all_is_well(client: TestClient) -> None:
     checks = ready.json()["checks"]
     assert checks.keys() == {"database", "redis"}
     assert all(check["status"] == "ok" and check["responseTime"].endswith("ms") for check in checks.values())
-    assert startup.json()["initialization"] == {"database_migrations": "completed", "job_queue": "connected"}
+    assert startup.json()["initialization"] == {
+        **LISTENING,
+        "database_migrations": "completed",
+        "job_queue": "connected",
+    }
 
 
 @pytest.mark.parametrize("failure", DOWN)
@@ -58,8 +64,8 @@ def test_ready_again_at_once_when_it_heals(client: TestClient, dependencies: Dep
 @pytest.mark.parametrize(
     ("down", "initialization"),
     [
-        ("migrated", {"database_migrations": "pending", "job_queue": "connected"}),
-        ("redis", {"database_migrations": "completed", "job_queue": "disconnected"}),
+        ("migrated", {**LISTENING, "database_migrations": "pending", "job_queue": "connected"}),
+        ("redis", {**LISTENING, "database_migrations": "completed", "job_queue": "disconnected"}),
     ],
 )
 def test_startup_is_not_over(

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from fastapi.testclient import TestClient
 
-from bytebot_app.api import Parts, metrics_app
+from bytebot_app.api import Parts, create_app, metrics_app
 from bytebot_app.settings import Settings
 
 from .memory import ORIGIN, MemoryStore
@@ -59,6 +59,47 @@ def test_every_kind_of_answer_has_its_headers(client: TestClient, name: str) -> 
         assert answer.json().keys() == {"error"}
         assert answer.json()["error"].keys() == {"code", "message", "details"}
         assert not any(word in answer.text for word in ("Traceback", "SELECT", "bytebot_app", ".py"))
+
+
+@pytest.mark.parametrize(
+    ("switch", "gone"),
+    [
+        ("security_helmet_hsts", {"Strict-Transport-Security"}),
+        ("security_helmet_no_sniff", {"X-Content-Type-Options"}),
+        ("security_helmet_xss_filter", {"X-XSS-Protection"}),
+        ("security_helmet_enabled", set(EXPECTED)),
+    ],
+)
+def test_a_header_can_be_switched_off(settings: Settings, parts: Parts, switch: str, gone: set[str]) -> None:
+    with TestClient(create_app(settings.model_copy(update={switch: False}), parts)) as client:
+        found = client.get("/health/live").headers
+    assert {name for name in EXPECTED if name not in found} == gone
+
+
+def test_violations_of_the_policy_can_be_reported(settings: Settings, parts: Parts) -> None:
+    wanted = settings.model_copy(update={"security_csp_report_uri": "https://reports.test/csp"})
+    with TestClient(create_app(wanted, parts)) as client:
+        policy = client.get("/health/live").headers["Content-Security-Policy"]
+    assert policy.endswith("upgrade-insecure-requests; report-uri https://reports.test/csp")
+
+
+def test_without_origins_all_are_foreign(settings: Settings, parts: Parts) -> None:
+    with TestClient(create_app(settings.model_copy(update={"api_cors_origins": ""}), parts)) as client:
+        assert "access-control-allow-origin" not in client.get("/health/live", headers={"Origin": ORIGIN}).headers
+
+
+@pytest.mark.parametrize(("environment", "wanted"), [("production", 400), ("development", 200)])
+def test_development_admits_more_headers(settings: Settings, parts: Parts, environment: str, wanted: int) -> None:
+    asking = {"Origin": ORIGIN, **PREFLIGHT, "Access-Control-Request-Headers": "X-API-Key, X-Requested-With"}
+    with TestClient(create_app(settings.model_copy(update={"node_env": environment}), parts)) as client:
+        assert client.options("/api/v1/tasks", headers=asking).status_code == wanted
+
+
+def test_a_script_of_an_allowed_origin_can_read_the_limits(client: TestClient) -> None:
+    answer = client.get("/api/v1/tasks", headers={"Origin": ORIGIN})
+    assert answer.status_code == 401
+    assert answer.headers["access-control-allow-origin"] == ORIGIN
+    assert "X-RateLimit-Remaining" in answer.headers["access-control-expose-headers"]
 
 
 def test_the_metrics_listener_answers_in_the_same_shape(settings: Settings, parts: Parts) -> None:

@@ -14,7 +14,8 @@ import psycopg
 import pytest
 from fastapi.testclient import TestClient
 
-from bytebot_app.logs import configure
+from bytebot_app import middleware
+from bytebot_app.logs import configure, redacted
 
 from .memory import PASSWORD, MemoryStore
 
@@ -104,3 +105,84 @@ def test_a_foreign_origin_and_a_refusal_are_noted(
     assert {"CORS_VIOLATION", "AUTHENTICATION_FAILURE"} <= {line.get("eventType") for line in found}
     refusal = next(line for line in found if line["message"] == "authorization")
     assert (refusal["permission"], refusal["result"]) == ("task:write", "denied")
+
+
+def test_every_line_of_a_request_has_its_correlation_id(
+    quiet: TestClient, as_user: Callable[..., dict[str, str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    headers = as_user("viewer")
+    capsys.readouterr()
+    for number, (method, path) in enumerate([("POST", "/api/v1/tasks"), ("GET", "/api/broken"), ("GET", "/nothing")]):
+        quiet.request(method, path, json={"description": "a"}, headers={**headers, "x-correlation-id": f"id-{number}"})
+    found = lines(capsys)
+    assert {line["correlationId"] for line in found} == {"id-0", "id-1", "id-2"}
+    assert len(found) > 3  # the refusal and the stack have lines of their own
+
+
+def test_a_security_line_is_complete(quiet: TestClient, capsys: pytest.CaptureFixture[str]) -> None:
+    body = {"username": "a", "password": "b"}
+    quiet.post("/api/v1/auth/login", json=body, headers={"User-Agent": "curious/1", "Origin": "https://evil.test"})
+    found = {line["eventType"]: line for line in lines(capsys) if "eventType" in line}
+    assert found.keys() == {"AUTHENTICATION_FAILURE", "CORS_VIOLATION"}
+    for line in found.values():
+        assert line.keys() >= FIELDS | {
+            "eventId",
+            "riskScore",
+            "ipAddress",
+            "userAgent",
+            "endpoint",
+            "method",
+            "success",
+        }
+        assert (line["endpoint"], line["method"]) == ("/api/v1/auth/login", "POST")
+        assert (line["userAgent"], line["ipAddress"], line["success"]) == ("curious/1", "testclient", False)
+    assert found["CORS_VIOLATION"]["origin"] == "https://evil.test"
+    assert len({line["eventId"] for line in found.values()}) == 2
+
+
+def test_slow_requests_are_warnings(
+    quiet: TestClient, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    quiet.get("/nothing")
+    monkeypatch.setattr(middleware, "SLOW_MS", 0)
+    quiet.get("/nothing")
+    assert [line["level"] for line in lines(capsys)] == ["info", "warn"]
+
+
+def test_a_stack_stands_in_one_line_of_the_log_and_nowhere_else(
+    quiet: TestClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer = quiet.get("/api/broken")
+    found = [line for line in lines(capsys) if line["level"] == "error"]
+    assert len(found) == 1
+    assert "Traceback" in found[0]["error"]
+    assert "Traceback" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "postgresql://user:canary@host/db",
+        "connection failed: password=canary host=x",
+        "{'api_key': 'canary'}",
+        "x-api-key: canary",
+        "Authorization: Bearer canary.canary",
+        "Authorization: Basic canary==",
+        "sk-ant-canary-0123456789",
+        "eyJhbGciOiJSUzI1NiJ9.canary.canary",
+        "-----BEGIN RSA PRIVATE KEY-----\ncanary\n-----END RSA PRIVATE KEY-----",
+        "-----BEGIN PRIVATE KEY-----\ncanary",
+        "/path?refresh_token=canary&page=1",
+    ],
+)
+def test_what_looks_like_a_secret_is_redacted(text: str) -> None:
+    event = redacted(None, "", {"message": text, "more": {"deep": [text]}, "authToken": "canary", "page": 1})
+    assert "canary" not in json.dumps(event)
+    assert event["page"] == 1
+
+
+def test_what_does_not_is_kept() -> None:
+    text = "a user asked for tasks/6e1a4c5e with page=1, and basically bearers of news tell no secrets"
+    assert redacted(None, "", {"message": text, "n": None, "more": [1, {"a": True}]}) == {
+        "message": text, "n": None, "more": [1, {"a": True}],
+    }  # fmt: skip

@@ -20,7 +20,15 @@ PUBLIC = {"/health/live", "/health/ready", "/health/startup", "/metrics", "/api/
 ROUTES = {
     ("/health/live", "get"), ("/health/ready", "get"), ("/health/startup", "get"), ("/metrics", "get"),
     ("/api/v1/auth/login", "post"), ("/api/v1/auth/refresh", "post"), ("/api/v1/auth/logout", "post"),
-    ("/api/v1/auth/permissions", "get"), ("/api/v1/tasks", "get"), ("/api/v1/tasks", "post"),
+    ("/api/v1/auth/permissions", "get"), ("/api/v1/auth/check-permission", "post"),
+    ("/api/v1/auth/change-password", "post"), ("/api/v1/users", "get"), ("/api/v1/users", "post"),
+    ("/api/v1/users/{user_id}", "get"), ("/api/v1/users/{user_id}", "delete"),
+    ("/api/v1/users/{user_id}/roles", "post"), ("/api/v1/users/{user_id}/roles/{role_id}", "delete"),
+    ("/api/v1/roles", "get"), ("/api/v1/roles", "post"), ("/api/v1/roles/{role_id}", "delete"),
+    ("/api/v1/tasks", "get"), ("/api/v1/tasks", "post"),
+    ("/api/v1/tasks/in-progress", "get"), ("/api/v1/tasks/models", "get"), ("/api/v1/computer-use", "post"),
+    ("/api/v1/tasks/{task_id}/execute", "post"), ("/api/v1/tasks/{task_id}/messages", "get"),
+    ("/api/v1/tasks/{task_id}/messages", "post"),
     ("/api/v1/tasks/{task_id}", "get"), ("/api/v1/tasks/{task_id}", "patch"), ("/api/v1/tasks/{task_id}", "delete"),
 }  # fmt: skip
 
@@ -37,6 +45,12 @@ def test_every_documented_operation_is_served_and_guarded_as_it_says(app: FastAP
         assert answer.status_code not in (404, 405)
         if path not in PUBLIC:
             assert answer.status_code == 401
+
+
+def test_a_task_is_documented_as_json_and_as_a_form(app: FastAPI) -> None:
+    content = app.openapi()["paths"]["/api/v1/tasks"]["post"]["requestBody"]["content"]
+    assert content.keys() == {"application/json", "multipart/form-data"}
+    assert content["multipart/form-data"]["schema"]["properties"].keys() == {"description", "priority", "files"}
 
 
 def test_the_document_is_served_only_where_it_is_wanted(

@@ -46,10 +46,14 @@ def test_good_settings_load_with_the_documented_defaults() -> None:
         ("DATABASE_CONNECTION_TIMEOUT", "30s", "database_connection_timeout", 30000),
         ("DATABASE_CONNECTION_TIMEOUT", "10000", "database_connection_timeout", 10000),
         ("BODY_PARSER_LIMIT", "50mb", "body_parser_limit", 52428800),
+        ("API_RATE_LIMIT_WINDOW", "15m", "api_rate_limit_window", 900000),
+        ("REQUEST_TIMEOUT", "30s", "request_timeout", 30000),
+        ("RATE_LIMIT_EXEMPT", ",", "exempt_paths", ()),
+        ("RATE_LIMIT_EXEMPT", "/health, /metrics", "exempt_paths", ("/health", "/metrics")),
     ],
 )
 def test_units_are_understood(
-    monkeypatch: pytest.MonkeyPatch, name: str, value: str, field: str, expected: int
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, field: str, expected: object
 ) -> None:
     monkeypatch.setenv(name, value)
     assert getattr(load(), field) == expected
@@ -78,6 +82,24 @@ def test_units_are_understood(
         ("API_CORS_ORIGINS", "http://app.bytebot.com"),
         ("API_CORS_ORIGINS", "https://app.bytebot.com/path"),
         ("SWAGGER_PATH", "docs"),
+        ("API_RATE_LIMIT_MAX_REQUESTS", "0"),
+        ("API_RATE_LIMIT_WINDOW", "999"),
+        ("API_RATE_LIMIT_WINDOW", "2h"),
+        ("AUTH_RATE_LIMIT_MAX_REQUESTS", "many"),
+        ("TASK_RATE_LIMIT_WINDOW", "-1"),
+        ("RATE_LIMIT_ORDER", "never"),
+        ("RATE_LIMIT_EXEMPT", "health"),
+        ("SECURITY_TRUSTED_PROXIES", "10.0.0.0/8,proxy.local"),
+        ("SECURITY_TRUSTED_PROXIES", "10.0.0.1/8"),
+        ("SECURITY_CSP_REPORT_URI", "http://reports.test/"),
+        ("SECURITY_CSP_REPORT_URI", "https://reports.test/; default-src *"),
+        ("REQUEST_TIMEOUT", "10m"),
+        ("ENABLE_RATE_LIMITING", "perhaps"),
+        ("ENABLE_AUTHENTICATION", "false"),
+        ("ENABLE_DISTRIBUTED_TRACING", "true"),
+        ("CIRCUIT_BREAKER_FAILURE_THRESHOLD", "0"),
+        ("DEBUG_MODE", "true"),
+        ("AUTH_DEBUG", "true"),
     ],
 )
 def test_each_wrong_value_names_its_variable(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
@@ -88,6 +110,18 @@ def test_each_wrong_value_names_its_variable(monkeypatch: pytest.MonkeyPatch, na
     assert named in str(caught.value)
     assert "canary-password" not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_the_breaker_has_the_documented_numbers() -> None:
+    settings = load()
+    numbers = (settings.circuit_breaker_failure_threshold, settings.circuit_breaker_timeout)
+    assert (*numbers, settings.circuit_breaker_reset_timeout) == (5, 60000, 30000)
+
+
+def test_debugging_is_for_development(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NODE_ENV", "development")
+    monkeypatch.setenv("DEBUG_MODE", "true")
+    assert load().debug_mode
 
 
 def test_an_encrypted_url_replaces_the_parts(monkeypatch: pytest.MonkeyPatch) -> None:

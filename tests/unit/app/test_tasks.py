@@ -74,6 +74,8 @@ def test_a_scheduled_task_has_its_time(client: TestClient, as_user: AsUser) -> N
         ({"description": "a", "type": "SCHEDULED"}, "body"),
         ({"description": "a", "scheduledFor": "2030-01-01T12:00:00Z"}, "body"),
         ({"description": "a", "type": "SCHEDULED", "scheduledFor": "2030-01-01T12:00:00"}, "scheduledFor"),
+        ({"description": "a", "type": "SCHEDULED", "scheduledFor": 1}, "scheduledFor"),
+        ({"description": "a", "type": "SCHEDULED", "scheduledFor": "1.5"}, "scheduledFor"),
         ({"description": "a", "createdBy": "someone"}, "createdBy"),
         ({"description": "a", "status": "COMPLETED"}, "status"),
         ([], "body"),

@@ -218,5 +218,16 @@ def test_fewer_replicas_than_the_document_are_told_as_weaker() -> None:
     assert found.weaker
 
 
+def test_of_what_cannot_be_there_twice_one_is_enough_and_is_told() -> None:
+    found = of_environment(deployment(replicas=1), SERVICE)
+    assert (found.state, "at least 2 are wanted" in found.summary) == ("fail", True)
+    name = deployment()["metadata"]["name"]
+    found = of_environment(deployment(replicas=1), SERVICE, wanted=Wanted(single_replica=(name,)))
+    assert (found.state, found.weaker) == ("pass", ())
+    assert found.evidence[0].observed["single_replica"] == [name]
+    found = of_environment(deployment(replicas=0), SERVICE, wanted=Wanted(single_replica=(name,)))
+    assert "at least 1 is wanted" in found.summary
+
+
 def test_nothing_rendered_is_not_known() -> None:
     assert verdict("environment", replace(FACTS, render_error="broken", objects=())).state == "inconclusive"

@@ -1,4 +1,4 @@
-# The command line: serve, migrate, smoke, openapi.
+# The command line: serve, worker, scheduler, migrate, smoke, openapi, faults.
 # SPDX-FileCopyrightText: The bytebot.production authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
@@ -9,7 +9,7 @@ import sys
 
 from bytebot_app.settings import ConfigurationError, load, read
 
-COMMANDS = ("serve", "migrate", "smoke", "openapi")
+COMMANDS = ("serve", "worker", "scheduler", "migrate", "smoke", "openapi", "faults")
 
 
 def main(arguments: list[str]) -> int:
@@ -19,7 +19,10 @@ def main(arguments: list[str]) -> int:
         print(f"usage: python3 -m bytebot_app {'|'.join(COMMANDS)}", file=sys.stderr)
         return 2
     try:
-        return {"serve": _serve, "migrate": _migrate, "smoke": _smoke, "openapi": _openapi}[command]()
+        return {
+            "serve": _serve, "worker": _worker, "scheduler": _scheduler, "migrate": _migrate, "smoke": _smoke,
+            "openapi": _openapi, "faults": _faults,
+        }[command]()  # fmt: skip
     except ConfigurationError as exc:
         print(f"The configuration is not valid: {exc}.", file=sys.stderr)
         return 2
@@ -31,6 +34,20 @@ def _serve() -> int:
     from bytebot_app.serve import serve
 
     return serve(settings)
+
+
+def _worker() -> int:
+    settings = load()
+    from bytebot_app.background import work
+
+    return work(settings)
+
+
+def _scheduler() -> int:
+    settings = load()
+    from bytebot_app.background import schedule
+
+    return schedule(settings)
 
 
 def _migrate() -> int:
@@ -63,6 +80,13 @@ def _openapi() -> int:
 
     pair = Pair.throwaway()
     print(json.dumps(create_app(settings, real_parts(settings, Keys(pair, pair))).openapi(), indent=2))
+    return 0
+
+
+def _faults() -> int:
+    from bytebot_app.fault_list import ALL
+
+    print("\n".join(f"{name:<37} {says}" for name, says in ALL.items()))
     return 0
 
 

@@ -1,8 +1,10 @@
-# Redis: marks that end by themselves, and whether it answers.
+# Redis: marks that end by themselves, counted windows, and whether it answers.
 # SPDX-FileCopyrightText: The bytebot.production authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
@@ -23,6 +25,13 @@ class Cache:
         )
         # A probe asks once: what it says must be what is true now, not after some tries.
         self._prober = _client(settings, Retry(ConstantBackoff(0), 0), connections=2)
+        # Nor does a limit wait for tries: a second one could count a request twice.
+        self._counter = _client(settings, Retry(ConstantBackoff(0), 0))
+
+    @property
+    def redis(self) -> Redis:
+        """The connections, for what has commands of its own."""
+        return self._redis
 
     async def ping(self) -> None:
         """Raise where Redis does not answer now."""
@@ -36,10 +45,25 @@ class Cache:
         """Whether any of the marks is set."""
         return bool(await self._redis.exists(*(self._prefix + key for key in keys)))
 
+    async def count(self, windows: Mapping[str, int]) -> list[tuple[int, int]]:
+        """Count one more in each window of so many milliseconds; its number in it, and when the window ends.
+
+        One transaction: no two replicas get the same number, and no window is left without its end.
+        """
+        async with self._counter.pipeline(transaction=True) as asked:
+            for name, length in windows.items():
+                key = f"{self._prefix}limit:{name}"
+                asked.set(key, 0, px=length, nx=True)
+                asked.incr(key)
+                asked.pttl(key)
+            said = await asked.execute()
+        return [(int(number), int(rest)) for number, rest in zip(said[1::3], said[2::3], strict=True)]
+
     async def close(self) -> None:
         """Close the connections."""
         await self._redis.aclose()
         await self._prober.aclose()
+        await self._counter.aclose()
 
 
 def _client(settings: Settings, retry: Retry, connections: int = 0) -> Redis:

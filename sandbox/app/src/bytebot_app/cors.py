@@ -14,22 +14,32 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bytebot_app.errors import plain
 from bytebot_app.logs import logger
+from bytebot_app.metrics import Metrics
 
 _METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH")
 _HEADERS = ("Origin", "Content-Type", "Accept", "Authorization")
+_READABLE = ("x-correlation-id", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "Retry-After")
 
 
 class Cors(CORSMiddleware):
     """The library's rules with the contract's error shape."""
 
-    def __init__(self, app: ASGIApp, origins: Sequence[str], credentials: bool) -> None:
-        super().__init__(app, origins, _METHODS, _HEADERS, credentials)
+    def __init__(
+        self, app: ASGIApp, origins: Sequence[str], credentials: bool, metrics: Metrics, development: bool = False
+    ) -> None:
+        methods = (*_METHODS, "OPTIONS") if development else _METHODS
+        headers = (*_HEADERS, "X-Requested-With", "X-API-Key") if development else _HEADERS
+        super().__init__(app, origins, methods, headers, credentials, expose_headers=_READABLE)
+        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            origin = Headers(scope=scope).get("origin")
-            if origin and not self.is_allowed_origin(origin):
-                logger().warning("foreign origin", eventType="CORS_VIOLATION", origin=origin[:200])
+        if scope["type"] in {"http", "websocket"}:
+            given = Headers(scope=scope)
+            origin = given.get("origin")
+            own = f"{scope['scheme'].replace('ws', 'http')}://{given.get('host')}"
+            if origin and origin != own and not self.is_allowed_origin(origin):
+                self._metrics.foreign(origin)
+                logger().warning("foreign origin", eventType="CORS_VIOLATION", success=False, origin=origin[:200])
         await super().__call__(scope, receive, send)
 
     def preflight_response(self, request_headers: Headers) -> Response:

@@ -14,8 +14,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from redis.exceptions import RedisError
 from starlette.exceptions import HTTPException
-from starlette.routing import compile_path
 
+from bytebot_app import openapi
 from bytebot_app.logs import logger
 from bytebot_app.models import Failure
 
@@ -25,11 +25,16 @@ _KNOWN = {
     403: ("INSUFFICIENT_PERMISSIONS", "A permission is missing"),
     404: ("NOT_FOUND", "Not found"),
     405: ("METHOD_NOT_ALLOWED", "Method not allowed"),
+    408: ("REQUEST_TIMEOUT", "The request did not arrive in time"),
+    409: ("CONFLICT", "The request conflicts with what is there"),
     413: ("PAYLOAD_TOO_LARGE", "Body too large"),
     415: ("UNSUPPORTED_MEDIA_TYPE", "Content type must be application/json"),
+    429: ("RATE_LIMIT_EXCEEDED", "Too many requests"),
     500: ("INTERNAL_ERROR", "Something went wrong"),
     503: ("SERVICE_UNAVAILABLE", "Try again later"),
 }
+
+_BAD, _LONGEST_FIELD = 400, 100
 
 
 class ApiError(Exception):
@@ -62,6 +67,17 @@ def not_found(what: str) -> ApiError:
     return ApiError(404, "NOT_FOUND", f"{what} not found")
 
 
+def conflict(why: str) -> ApiError:
+    """The error for what cannot be done as things are."""
+    return ApiError(409, "CONFLICT", why)
+
+
+def refused_field(field: str, *messages: str) -> ApiError:
+    """The error for a field whose form is right and whose value is not."""
+    details = [{"field": field, "message": message} for message in messages]
+    return ApiError(400, "VALIDATION_FAILED", _KNOWN[400][1], details)
+
+
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """What a route can fail with, for the OpenAPI document."""
     return {status: {"model": Failure, "description": _KNOWN[status][1]} for status in statuses}
@@ -77,8 +93,9 @@ def install(app: FastAPI) -> None:
     async def http_error(request: Request, exc: Exception) -> JSONResponse:
         assert isinstance(exc, HTTPException)
         if exc.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-            return plain(exc.status_code, {"Allow": _allowed(app, request)})
-        return plain(exc.status_code, exc.headers)
+            return plain(exc.status_code, {"Allow": openapi.allowed(app, request.scope["path"])})
+        unread = [{"field": "body", "message": "it cannot be read"}] if exc.status_code == _BAD else None
+        return plain(exc.status_code, exc.headers, unread)
 
     async def invalid(request: Request, exc: Exception) -> JSONResponse:
         assert isinstance(exc, RequestValidationError)
@@ -100,17 +117,10 @@ def install(app: FastAPI) -> None:
 
 def _field(problem: Any) -> str:
     where = problem["loc"][1:]
-    return "body" if problem["type"] == "json_invalid" or not where else ".".join(str(part) for part in where)
+    return "body" if problem["type"] == "json_invalid" or not where else ".".join(map(str, where))[:_LONGEST_FIELD]
 
 
 def _has_other_body(request: Request) -> bool:
     given = request.headers.get("content-type", "").split(";")[0].strip().lower()
     has_body = request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
     return has_body and given != "application/json"
-
-
-def _allowed(app: FastAPI, request: Request) -> str:
-    """The methods of all operations with this path; the router itself tells those of the first one only."""
-    documented_paths = app.openapi()["paths"].items()
-    fitting = (item for path, item in documented_paths if compile_path(path)[0].match(request.scope["path"]))
-    return ", ".join(sorted({method.upper() for item in fitting for method in item}))

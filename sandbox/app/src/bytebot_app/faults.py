@@ -23,7 +23,7 @@ class Faulty:
 
     def __init__(self, app: ASGIApp, fault: str) -> None:
         self._app = app
-        self._path, self._change = FAULTS[fault]()
+        self._path, self._change = FAULTS[fault][1]()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] != self._path:
@@ -63,7 +63,7 @@ def _down_yet_200() -> tuple[str, Change]:
 
 
 def _never_started() -> tuple[str, Change]:
-    pending = {"database_migrations": "pending", "job_queue": "connected"}
+    pending = {"database_migrations": "pending", "websocket_server": "listening", "job_queue": "connected"}
     return _says("/health/startup", lambda said: {**said, "initialization": pending})
 
 
@@ -93,11 +93,11 @@ def _stale() -> tuple[str, Change]:
     return "/metrics", change
 
 
-FAULTS: dict[str, Callable[[], tuple[str, Change]]] = {
-    "live_200_with_error_body": _live_error,
-    "dependency_down_yet_200": _down_yet_200,
-    "startup_never_completed": _never_started,
-    "metrics_wrong_content_type": _wrong_type,
-    "metrics_html_page": _page,
-    "metrics_stale": _stale,
+FAULTS: dict[str, tuple[str, Callable[[], tuple[str, Change]]]] = {
+    "live_200_with_error_body": ("liveness is a 200 whose body says error", _live_error),
+    "dependency_down_yet_200": ("readiness is a 200 while the database is said to be down", _down_yet_200),
+    "startup_never_completed": ("startup is a 200 whose migrations stay pending", _never_started),
+    "metrics_wrong_content_type": ("the metrics come as text/html", _wrong_type),
+    "metrics_html_page": ("the metrics are a web page", _page),
+    "metrics_stale": ("the metrics stay as they first were", _stale),
 }

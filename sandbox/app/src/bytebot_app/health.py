@@ -64,6 +64,7 @@ class Health:
         }
         self._migrated = Dependency("database_migrations", migrated, patience)
         self.draining = False
+        self.steps: dict[str, str] = {}  # what else this process had to begin, and has
 
     def live(self) -> dict[str, Any]:
         """The process answers. It depends on nothing outside."""
@@ -84,6 +85,7 @@ class Health:
         (migrated, _), (queue, _) = await asyncio.gather(self._migrated.check(), self._checks["redis"].check())
         initialization = {
             "database_migrations": "completed" if migrated else "pending",
+            **self.steps,
             "job_queue": "connected" if queue else "disconnected",
         }
         return _answer(migrated and queue, {"initialization": initialization})

@@ -7,11 +7,13 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from contextvars import ContextVar
 from typing import Any
 
 import structlog
+
+from bytebot_app import security
 
 correlation_id: ContextVar[str] = ContextVar("correlation_id", default="unknown")
 user_id: ContextVar[str | None] = ContextVar("user_id", default=None)
@@ -19,8 +21,19 @@ user_id: ContextVar[str | None] = ContextVar("user_id", default=None)
 LEVELS = {"error": 40, "warn": 30, "info": 20, "debug": 10, "verbose": 10}
 _OTHERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "psycopg", "psycopg.pool")
 # The last net, below the rule that no secret is logged: an exception's text is somebody else's.
-_SECRET_NAME = re.compile(r"password|passwd|secret|authorization|cookie|private.?key|token", re.IGNORECASE)
-_SECRET_TEXT = re.compile(r"eyJ[\w-]{8,}\.[\w-]+\.[\w-]*|(?<=://)[^/\s@]+@|(?i:(?<=password=)|(?<=bearer ))\S+")
+_SECRET_NAME = re.compile(
+    r"password|passwd|passphrase|secret|authorization|cookie|private.?key|api.?key|encryption.?key|credential|token",
+    re.IGNORECASE,
+)
+_SECRET_TEXT = re.compile(
+    r"eyJ[\w-]{8,}\.[\w-]+\.[\w-]*"  # a token of ours, or anybody's
+    r"|(?<=://)[^/\s@]+@"  # user and password in an address
+    r"|\bsk-[\w-]{8,}"  # a key of an LLM provider
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
+    r"|(?i:(?<=bearer )|(?<=basic ))[\w.~+/=-]{6,}"
+    r"|(?i:(?:password|passwd|pwd|secret|token|api[_-]?key)[\"']?\s*[=:]\s*[\"']?)(?!\[redacted\])[^\s\"',;&}]+",
+    re.DOTALL,
+)
 Event = MutableMapping[str, Any]
 
 
@@ -70,7 +83,13 @@ def configure(level: str, version: str, environment: str, form: str = "json") ->
     # The application writes a line of its own for each request, with the fields that the contract wants.
     logging.getLogger("uvicorn.access").disabled = True
     structlog.configure(
-        processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        # An event counts even where its line is below the level.
+        processors=[
+            security.complete,
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
@@ -89,7 +108,11 @@ def redacted(_logger: Any, _name: str, event: Event) -> Event:
 
 
 def _clean(value: Any) -> Any:
-    return _SECRET_TEXT.sub("[redacted]", value) if isinstance(value, str) else value
+    if isinstance(value, str):
+        return _SECRET_TEXT.sub("[redacted]", value)
+    if isinstance(value, Mapping):
+        return redacted(None, "", {str(name): one for name, one in value.items()})
+    return [_clean(one) for one in value] if isinstance(value, list | tuple | set) else value
 
 
 def _stack_as_error(_logger: Any, _name: str, event: Event) -> Event:

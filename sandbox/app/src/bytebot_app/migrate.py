@@ -1,4 +1,4 @@
-# Brings the database to the schema of this version, once, whoever asks first; then makes the first administrator.
+# Brings the database to the schema of this version, once, whoever asks first; then makes the first accounts.
 # SPDX-FileCopyrightText: The bytebot.production authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import psycopg
 
-from bytebot_app import passwords
+from bytebot_app.bootstrap import bootstrap
 from bytebot_app.database import Database, conninfo
 from bytebot_app.logs import logger
 from bytebot_app.settings import Settings
@@ -50,7 +50,7 @@ def migrate(settings: Settings) -> None:
                 _apply(connection, name, sql)
             elif done[name] != _checksum(sql):
                 logger().warning("a migration was changed after it had been applied", migration=name)
-        _bootstrap(connection, settings)
+        bootstrap(connection, settings)
 
 
 def available() -> list[tuple[str, str]]:
@@ -86,19 +86,6 @@ def _apply(connection: psycopg.Connection[Any], name: str, sql: str) -> None:
         connection.execute(sql.encode())
         connection.execute(_END.encode(), (name,))
     logger().info("migration applied", migration=name)
-
-
-def _bootstrap(connection: psycopg.Connection[Any], settings: Settings) -> None:
-    username, password = settings.bootstrap_admin_username, settings.bootstrap_admin_password.get_secret_value()
-    if not username or not password:
-        return
-    if connection.execute("SELECT 1 FROM users WHERE role = 'ADMIN'").fetchone():
-        return
-    connection.execute(
-        'INSERT INTO users (id, email, username, "passwordHash", role) VALUES (%s, %s, %s, %s, %s)',
-        (str(uuid.uuid4()), username, username, passwords.hashed(password, settings.bcrypt_rounds), "ADMIN"),
-    )
-    logger().info("first administrator made")
 
 
 def _checksum(sql: str) -> str:

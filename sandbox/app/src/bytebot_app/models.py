@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializ
 Status = Literal["PENDING", "IN_PROGRESS", "NEEDS_HELP", "NEEDS_REVIEW", "COMPLETED", "CANCELLED", "FAILED"]
 Priority = Literal["LOW", "MEDIUM", "HIGH", "URGENT"]
 Kind = Literal["IMMEDIATE", "SCHEDULED"]
+Role = Literal["USER", "ASSISTANT"]
 State = Literal["ok", "error"]
 
 
@@ -128,14 +129,27 @@ class Task(BaseModel):
     type: Kind
     status: Status
     priority: Priority
-    control: Literal["USER", "ASSISTANT"]
+    control: Role
     model: str | None
     scheduledFor: Moment | None
     queuedAt: Moment | None
     executedAt: Moment | None
     completedAt: Moment | None
     error: str | None
+    result: dict[str, Any] | None = None
     createdBy: str
+    teamId: str | None
+    createdAt: Moment
+    updatedAt: Moment
+
+
+class Message(BaseModel):
+    """One turn of a task's conversation, in blocks: text, image, tool use, tool result."""
+
+    id: str
+    content: list[dict[str, Any]]
+    role: Role
+    taskId: str
     createdAt: Moment
     updatedAt: Moment
 
@@ -143,7 +157,15 @@ class Task(BaseModel):
 class TaskDetail(Task):
     """A task with its conversation, which stays empty until something works on the task."""
 
-    messages: list[dict[str, Any]] = []
+    messages: list[Message] = []
+
+
+class Model(BaseModel):
+    """What can work on tasks."""
+
+    provider: str
+    name: str
+    title: str
 
 
 class Live(BaseModel):
@@ -182,6 +204,7 @@ class Initialization(BaseModel):
     """What must be done once."""
 
     database_migrations: Literal["completed", "pending"]
+    websocket_server: Literal["listening"] | None = None
     job_queue: Literal["connected", "disconnected"]
 
 

@@ -15,17 +15,20 @@ from fastapi import FastAPI
 from bytebot_app.api import create_app, metrics_app, real_parts
 from bytebot_app.health import Health
 from bytebot_app.logs import configure, logger
+from bytebot_app.middleware import security_headers
+from bytebot_app.protocols import protocols
+from bytebot_app.realtime import LONGEST_MESSAGE
 from bytebot_app.settings import Settings
-from bytebot_app.tokens import load_keys
+from bytebot_app.tokens import key_ring
 
 
 def serve(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT; 1 where a listener ended by itself."""
     configure(settings.log_level, settings.app_version, settings.node_env, settings.log_format)
-    parts = real_parts(settings, load_keys(settings.jwt_keys_dir))
+    parts = real_parts(settings, key_ring(settings))
     servers = [
-        _server(create_app(settings, parts), settings.port, settings),
-        _server(metrics_app(settings, parts), settings.prometheus_metrics_port, settings),
+        server(create_app(settings, parts), settings.port, settings),
+        server(metrics_app(settings, parts), settings.prometheus_metrics_port, settings),
     ]
     return asyncio.run(_run(servers, parts.health, settings.shutdown_drain_delay / 1000))
 
@@ -58,17 +61,20 @@ async def _run(servers: list[_Server], health: Health, delay: float) -> int:
     return 0 if asked else 1
 
 
-def _server(app: FastAPI, port: int, settings: Settings) -> _Server:
+def server(app: FastAPI, port: int, settings: Settings) -> _Server:
+    http, sockets = protocols(security_headers(settings))
     return _Server(
         uvicorn.Config(
             app,
+            http=http,
+            ws=sockets,
             host="0.0.0.0",
             port=port,
             log_config=None,
             access_log=False,
             server_header=False,
-            proxy_headers=True,
-            forwarded_allow_ips=settings.security_trusted_proxies,
+            proxy_headers=False,  # the application reads them itself
+            ws_max_size=LONGEST_MESSAGE,
             timeout_graceful_shutdown=max(1, settings.graceful_shutdown_timeout // 1000),
         )
     )

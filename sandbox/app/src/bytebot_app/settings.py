@@ -9,9 +9,11 @@ from typing import Annotated, Literal
 from urllib.parse import parse_qs, urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
-from bytebot_app import units
+from bytebot_app import auth_settings, units
+from bytebot_app.auth_settings import AuthSettings
+from bytebot_app.http_settings import HttpSettings, http_problems
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 _ms, _s, _bytes = (BeforeValidator(parse) for parse in (units.milliseconds, units.seconds, units.size))
@@ -19,7 +21,7 @@ _ENCRYPTED = ("require", "verify-ca", "verify-full")
 _LENIENT = ("development", "test")
 
 
-class Settings(BaseSettings):
+class Settings(AuthSettings, HttpSettings):
     """The variables of the contract's section 3 that this part of the application reads."""
 
     model_config = SettingsConfigDict(extra="ignore", case_sensitive=False, env_ignore_empty=True)
@@ -57,25 +59,25 @@ class Settings(BaseSettings):
     redis_retry_delay: Annotated[int, _ms, Field(ge=1, le=10000)] = 100
 
     jwt_keys_dir: Path = Path("/etc/bytebot/jwt")
-    jwt_issuer: str = "bytebot-api"
-    jwt_audience: str = "bytebot-clients"
     jwt_expires_in: Annotated[int, _s, Field(ge=60, le=86400)] = 900
     jwt_refresh_expires_in: Annotated[int, _s, Field(ge=3600, le=2592000)] = 604800
     bcrypt_rounds: Annotated[int, Field(ge=4, le=16)] = 12
 
-    bootstrap_admin_username: str = ""
-    bootstrap_admin_password: SecretStr = SecretStr("")
-
     api_cors_origins: str = ""
     api_cors_credentials: bool = True
-    security_hsts_max_age: Annotated[int, Field(ge=0)] = 31536000
-    security_trusted_proxies: str = "127.0.0.0/8,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16"
     body_parser_limit: Annotated[int, _bytes, Field(ge=1024, le=1073741824)] = 52428800
     graceful_shutdown_timeout: Annotated[int, _ms, Field(ge=1000, le=300000)] = 30000
     shutdown_drain_delay: Annotated[int, _ms, Field(ge=0, le=30000)] = 3000
     enable_swagger: bool = False
     swagger_path: Annotated[str, Field(pattern=r"^/[\w/.-]+$")] = "/api/docs"
     pod_name: str = "bytebot-api"
+
+    bytebot_desktop_base_url: Annotated[str, Field(pattern=r"^(https?://[^/]+)?$")] = ""
+    desktop_service_token: SecretStr = SecretStr("")
+    # A worker that does not renew its claim for so long is taken for lost, and its task is taken again.
+    task_lease: Annotated[int, _ms, Field(ge=1000, le=600000)] = 30000
+    task_attempts: Annotated[int, Field(ge=1, le=10)] = 3
+    task_timeout: Annotated[int, _ms, Field(ge=1000, le=3600000)] = 300000
 
     @property
     def cors_origins(self) -> list[str]:
@@ -90,7 +92,12 @@ class ConfigurationError(Exception):
 def load() -> Settings:
     """Settings that the process can run with, or :class:`ConfigurationError` with every variable that is wrong."""
     settings = read()
-    problems = [*_database(settings), *_origins(settings)]
+    problems = [
+        *_database(settings),
+        *_origins(settings),
+        *auth_settings.problems(settings),
+        *http_problems(settings, settings.node_env),
+    ]
     if not settings.redis_host:
         problems.append("REDIS_HOST: it is not set")
     if settings.port == settings.prometheus_metrics_port:

@@ -5,19 +5,21 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from bytebot_app.accounts import Accounts, PostgresAccounts
 from bytebot_app.database import Database
+from bytebot_app.sessions import PostgresSessions, Sessions
 
 Row = dict[str, Any]
 # The documented tables say RUNNING where the documented API says IN_PROGRESS.
 _STORED, _SHOWN = {"IN_PROGRESS": "RUNNING"}, {"RUNNING": "IN_PROGRESS"}
-_TASK = (
-    'id, description, type, status, priority, control, model, error, "scheduledFor", "queuedAt", "executedAt",'
-    ' "completedAt", "createdBy", "createdAt", "updatedAt"'
+TASK_COLUMNS = (
+    'id, description, type, status, priority, control, model, error, result, "scheduledFor", "queuedAt", "executedAt",'
+    ' "completedAt", "createdBy", "teamId", "createdAt", "updatedAt"'
 )
-_LIVES = 'NOT "isRevoked" AND "expiresAt" > now()'
 _CHANGE = f"""
 UPDATE "Task" SET
   status = coalesce(%s, status),
@@ -27,99 +29,61 @@ UPDATE "Task" SET
   "completedAt" = CASE
     WHEN %s::text IS NULL THEN "completedAt"
     WHEN %s::text = ANY(%s) THEN coalesce("completedAt", now()) END
-WHERE id = %s RETURNING {_TASK}
+WHERE id = %s RETURNING {TASK_COLUMNS}
 """
 ENDED = ("COMPLETED", "CANCELLED", "FAILED")
 
 
-class Store(Protocol):
+class Store(Accounts, Sessions, Protocol):
     """The questions that the routes ask."""
 
-    async def user_by_name(self, username: str) -> Row | None: ...
-    async def user(self, user_id: str) -> Row | None: ...
-    async def signed_in(self, user_id: str) -> None: ...
-    async def add_session(self, session: str, user_id: str, token_id: str, ends: datetime) -> None: ...
-    async def rotate_session(self, session: str, used: str, token_id: str, ends: datetime) -> bool: ...
-    async def end_session(self, session: str) -> None: ...
-    async def session_lives(self, session: str) -> bool: ...
-    async def live_sessions(self) -> int: ...
     async def add_task(self, task: Row) -> Row: ...
-    async def tasks(self, user_id: str | None, page: int, limit: int, status: str | None) -> list[Row]: ...
+    async def tasks(
+        self, user_id: str | None, page: int, limit: int, status: str | None, teams: Sequence[str] = ()
+    ) -> list[Row]: ...
     async def task(self, task_id: str) -> Row | None: ...
     async def change_task(self, task_id: str, status: str | None, priority: str | None) -> Row | None: ...
     async def remove_task(self, task_id: str) -> bool: ...
 
 
-class PostgresStore:
+class PostgresStore(PostgresAccounts, PostgresSessions):
     """The store in PostgreSQL."""
 
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    async def user_by_name(self, username: str) -> Row | None:
-        return await self._db.row("SELECT * FROM users WHERE username = %s", username)
-
-    async def user(self, user_id: str) -> Row | None:
-        return await self._db.row("SELECT * FROM users WHERE id = %s", user_id)
-
-    async def signed_in(self, user_id: str) -> None:
-        await self._db.rows('UPDATE users SET "lastLoginAt" = now() WHERE id = %s', user_id)
-
-    async def add_session(self, session: str, user_id: str, token_id: str, ends: datetime) -> None:
-        """The refresh token's id is kept, not the token: who reads the table cannot sign in with it."""
-        await self._db.rows(
-            'INSERT INTO user_sessions (id, "userId", "refreshToken", "expiresAt") VALUES (%s, %s, %s, %s)',
-            session, user_id, token_id, _naive(ends),
-        )  # fmt: skip
-
-    async def rotate_session(self, session: str, used: str, token_id: str, ends: datetime) -> bool:
-        """Put the new token's id in the place of the used one, in one statement, so that two uses cannot both win."""
-        changed = await self._db.row(
-            'UPDATE user_sessions SET "refreshToken" = %s, "expiresAt" = %s, "updatedAt" = now()'
-            f' WHERE id = %s AND "refreshToken" = %s AND {_LIVES} RETURNING id',
-            token_id, _naive(ends), session, used,
-        )  # fmt: skip
-        return changed is not None
-
-    async def end_session(self, session: str) -> None:
-        await self._db.rows('UPDATE user_sessions SET "isRevoked" = true, "updatedAt" = now() WHERE id = %s', session)
-
-    async def session_lives(self, session: str) -> bool:
-        return bool(await self._db.rows(f"SELECT 1 FROM user_sessions WHERE id = %s AND {_LIVES}", session))
-
-    async def live_sessions(self) -> int:
-        found = await self._db.row(f"SELECT count(*) AS number FROM user_sessions WHERE {_LIVES}")
-        return int(found["number"]) if found else 0
-
     async def add_task(self, task: Row) -> Row:
         made = await self._db.rows(
-            'INSERT INTO "Task" (id, description, priority, type, model, "scheduledFor", "createdBy")'
-            f" VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING {_TASK}",
+            'INSERT INTO "Task" (id, description, priority, type, model, "scheduledFor", "createdBy", "teamId")'
+            f" VALUES (%s, %s, %s, %s, %s, %s, %s, %s) RETURNING {TASK_COLUMNS}",
             str(uuid.uuid4()), task["description"], task["priority"], task["type"], task["model"],
-            _naive(task["scheduledFor"]), task["createdBy"],
+            _naive(task["scheduledFor"]), task["createdBy"], task.get("teamId"),
         )  # fmt: skip
-        return _shown(made[0])
+        return shown_task(made[0])
 
-    async def tasks(self, user_id: str | None, page: int, limit: int, status: str | None) -> list[Row]:
+    async def tasks(
+        self, user_id: str | None, page: int, limit: int, status: str | None, teams: Sequence[str] = ()
+    ) -> list[Row]:
+        """A user's own and those of the user's teams; everybody's where no user is given."""
         found = await self._db.rows(
-            f'SELECT {_TASK} FROM "Task" WHERE (%s::text IS NULL OR "createdBy" = %s)'
+            f'SELECT {TASK_COLUMNS} FROM "Task" WHERE (%s::text IS NULL OR "createdBy" = %s OR "teamId" = ANY(%s))'
             ' AND (%s::text IS NULL OR status::text = %s) ORDER BY "createdAt" DESC, id LIMIT %s OFFSET %s',
-            user_id, user_id, _stored(status), _stored(status), limit, (page - 1) * limit,
+            user_id, user_id, list(teams), stored_status(status), stored_status(status), limit, (page - 1) * limit,
         )  # fmt: skip
-        return [_shown(row) for row in found]
+        return [shown_task(row) for row in found]
 
     async def task(self, task_id: str) -> Row | None:
-        found = await self._db.row(f'SELECT {_TASK} FROM "Task" WHERE id = %s', task_id)
-        return _shown(found) if found else None
+        found = await self._db.row(f'SELECT {TASK_COLUMNS} FROM "Task" WHERE id = %s', task_id)
+        return shown_task(found) if found else None
 
     async def change_task(self, task_id: str, status: str | None, priority: str | None) -> Row | None:
         """The times of start and end follow the status; a task that runs again has not ended."""
-        stored = _stored(status)
+        stored = stored_status(status)
         found = await self._db.row(
             _CHANGE,
             stored, priority, stored, stored, stored, list(ENDED), task_id,
         )  # fmt: skip
-        return _shown(found) if found else None
+        return shown_task(found) if found else None
 
     async def remove_task(self, task_id: str) -> bool:
         return bool(await self._db.rows('DELETE FROM "Task" WHERE id = %s RETURNING id', task_id))
@@ -129,9 +93,9 @@ def _naive(moment: datetime | None) -> datetime | None:
     return moment.astimezone(UTC).replace(tzinfo=None) if moment else None
 
 
-def _stored(status: str | None) -> str | None:
+def stored_status(status: str | None) -> str | None:
     return _STORED.get(status, status) if status else None
 
 
-def _shown(task: Row) -> Row:
+def shown_task(task: Row) -> Row:
     return {**task, "status": _SHOWN.get(task["status"], task["status"])}

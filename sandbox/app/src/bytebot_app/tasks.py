@@ -1,39 +1,35 @@
 # Tasks: made, listed, changed and removed by who may.
 # SPDX-FileCopyrightText: The bytebot.production authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-# ruff: noqa: N815 - the fields are spelled as the documents spell them
+
 
 from __future__ import annotations
 
 import uuid
-from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
-from pydantic import AwareDatetime, Field, model_validator
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import Field, model_validator
 
-from bytebot_app.auth import Auth, Caller, denied, needs
+from bytebot_app.auth import Auth, Caller, needs
 from bytebot_app.auth_routes import caller_of
-from bytebot_app.errors import ApiError, documented, not_found
+from bytebot_app.errors import documented, not_found
 from bytebot_app.metrics import Metrics
-from bytebot_app.models import Given, Kind, Priority, Status, Task, TaskDetail, Text
-from bytebot_app.store import ENDED, Row, Store
-
-
-class NewTask(Given):
-    """What a task is made from."""
-
-    description: Text = Field(min_length=1, max_length=10000, pattern=r"\S")
-    priority: Priority = "MEDIUM"
-    type: Kind = "IMMEDIATE"
-    scheduledFor: AwareDatetime | None = None
-    model: Annotated[Text, Field(min_length=1, max_length=200)] | None = None
-
-    @model_validator(mode="after")
-    def _has_its_time(self) -> NewTask:
-        if (self.type == "SCHEDULED") != (self.scheduledFor is not None):
-            raise ValueError("scheduledFor belongs to the type SCHEDULED, and to no other")
-        return self
+from bytebot_app.models import (
+    Given,
+    Message,
+    Model,
+    Priority,
+    Role,
+    Status,
+    Task,
+    TaskDetail,
+    Text,
+)
+from bytebot_app.runner import MODEL, PROVIDER, TITLE
+from bytebot_app.store import Row, Store
+from bytebot_app.task_forms import FORM, FormRoute, NewTask, from_form
+from bytebot_app.workplace import Desk, Workplace
 
 
 class TaskChange(Given):
@@ -41,11 +37,13 @@ class TaskChange(Given):
 
     status: Status = Field(default="PENDING")
     priority: Priority = Field(default="MEDIUM")
+    # Who acts: USER takes the task over, ASSISTANT gives it back.
+    control: Role = Field(default="ASSISTANT")
 
     @model_validator(mode="after")
     def _changes_something(self) -> TaskChange:
         if not self.model_fields_set:
-            raise ValueError("status or priority is needed")
+            raise ValueError("status, priority or control is needed")
         return self
 
     def of(self, name: str) -> str | None:
@@ -53,17 +51,41 @@ class TaskChange(Given):
         return str(getattr(self, name)) if name in self.model_fields_set else None
 
 
-def router(store: Store, auth: Auth, metrics: Metrics) -> APIRouter:
-    """The routes of the contract's section 7 that this part has."""
+class NewMessage(Given):
+    """What the user says to a task."""
+
+    content: Text = Field(min_length=1, max_length=10000, pattern=r"\S")
+
+
+def router(store: Store, auth: Auth, metrics: Metrics, place: Workplace) -> APIRouter:
+    """The routes of the contract's section 7."""
     routes = APIRouter(prefix="/api/v1/tasks", tags=["tasks"])
     known = Depends(caller_of(auth))
+    desk = Desk(store, metrics, place)
 
-    @routes.post("", status_code=201, responses=documented(400, 401, 403, 413, 415, 503))
+    async def create_with_files(request: Request, caller: Caller = known) -> Task:
+        needs(caller, "task:write")
+        given, files = await from_form(request)
+        team = caller.ownership.team(caller, given["teamId"])
+        return Task(**await desk.create({**given, "teamId": team}, caller.id, files))
+
+    # The same path and method, told apart by the content type; the document has both at the route below.
+    routes.add_api_route(
+        "",
+        create_with_files,
+        methods=["POST"],
+        status_code=201,
+        include_in_schema=False,
+        route_class_override=FormRoute,
+    )
+
+    @routes.post(
+        "", status_code=201, responses=documented(400, 401, 403, 413, 415, 503), openapi_extra={"requestBody": FORM}
+    )
     async def create(given: NewTask, caller: Caller = known) -> Task:
         needs(caller, "task:write")
-        task = await store.add_task({**given.model_dump(), "createdBy": caller.id})
-        metrics.tasks.labels(task["status"], task["type"], caller.id).inc()
-        return Task(**task)
+        team = caller.ownership.team(caller, given.teamId)
+        return Task(**await desk.create({**given.model_dump(), "teamId": team}, caller.id, []))
 
     @routes.get("", responses=documented(400, 401, 403, 503))
     async def listed(
@@ -73,39 +95,56 @@ def router(store: Store, auth: Auth, metrics: Metrics) -> APIRouter:
         status: Annotated[Status | None, Query()] = None,
     ) -> list[Task]:
         needs(caller, "task:read")
-        owner = None if caller.role == "ADMIN" else caller.id
-        return [Task(**task) for task in await store.tasks(owner, page, limit, status)]
+        owner, teams = caller.ownership.scope(caller)
+        return [Task(**task) for task in await store.tasks(owner, page, limit, status, teams)]
+
+    @routes.get("/in-progress", responses=documented(401, 403, 503))
+    async def in_progress(caller: Caller = known) -> Task | None:
+        needs(caller, "task:read")
+        owner, teams = caller.ownership.scope(caller)
+        found = await store.tasks(owner, 1, 1, "IN_PROGRESS", teams)
+        return Task(**found[0]) if found else None
+
+    @routes.get("/models", responses=documented(401, 403, 503))
+    async def models(caller: Caller = known) -> list[Model]:
+        needs(caller, "task:read")
+        return [Model(provider=PROVIDER, name=MODEL, title=TITLE)]
 
     @routes.get("/{task_id}", responses=documented(401, 403, 404, 503))
     async def one(task_id: str, caller: Caller = known) -> TaskDetail:
         needs(caller, "task:read")
-        return TaskDetail(**await _own(store, caller, task_id, "task:read"))
+        task = await _own(store, caller, task_id, "task:read")
+        return TaskDetail(**task, messages=[Message(**row) for row in await place.work.messages(task["id"])])
 
     @routes.patch("/{task_id}", responses=documented(400, 401, 403, 404, 413, 415, 503))
     async def change(task_id: str, given: TaskChange, caller: Caller = known) -> Task:
         needs(caller, "task:write")
         before = await _own(store, caller, task_id, "task:write")
-        task = await store.change_task(before["id"], given.of("status"), given.of("priority"))
-        if task is None:
-            raise not_found("Task")
-        if task["status"] != before["status"]:
-            _count(metrics, task)
-        return Task(**task)
+        return Task(**await desk.change(before, given.of("status"), given.of("priority"), given.of("control")))
 
     @routes.delete("/{task_id}", status_code=204, responses=documented(401, 403, 404, 503))
     async def remove(task_id: str, caller: Caller = known) -> None:
         needs(caller, "task:write", "task:delete")
-        if not await store.remove_task((await _own(store, caller, task_id, "task:delete"))["id"]):
-            raise not_found("Task")
+        await desk.remove(await _own(store, caller, task_id, "task:delete"))
+
+    @routes.post("/{task_id}/execute", responses=documented(401, 403, 404, 503))
+    async def execute(task_id: str, caller: Caller = known) -> Task:
+        needs(caller, "task:execute")
+        return Task(**await desk.execute(await _own(store, caller, task_id, "task:execute")))
+
+    @routes.get("/{task_id}/messages", responses=documented(401, 403, 404, 503))
+    async def messages(task_id: str, caller: Caller = known) -> list[Message]:
+        needs(caller, "task:read")
+        task = await _own(store, caller, task_id, "task:read")
+        return [Message(**row) for row in await place.work.messages(task["id"])]
+
+    @routes.post("/{task_id}/messages", status_code=201, responses=documented(400, 401, 403, 404, 413, 415, 503))
+    async def say(task_id: str, given: NewMessage, caller: Caller = known) -> Message:
+        needs(caller, "task:write")
+        task = await _own(store, caller, task_id, "task:write")
+        return Message(**await desk.say(task, given.content))
 
     return routes
-
-
-def _count(metrics: Metrics, task: Row) -> None:
-    metrics.tasks.labels(task["status"], task["type"], task["createdBy"]).inc()
-    if task["status"] in ENDED:
-        began: datetime = task["executedAt"] or task["createdAt"]
-        metrics.task_seconds.labels(task["type"], task["status"]).observe((task["completedAt"] - began).total_seconds())
 
 
 async def _own(store: Store, caller: Caller, task_id: str, permission: str) -> Row:
@@ -116,7 +155,5 @@ async def _own(store: Store, caller: Caller, task_id: str, permission: str) -> R
     task = await store.task(wanted)
     if task is None:
         raise not_found("Task")
-    if caller.role != "ADMIN" and task["createdBy"] != caller.id:
-        denied(permission, "RESOURCE_ACCESS_DENIED")
-        raise ApiError(403, "RESOURCE_ACCESS_DENIED", "This task belongs to somebody else")
+    caller.ownership.demand(caller, task, permission)
     return task

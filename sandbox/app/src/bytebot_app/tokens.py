@@ -1,24 +1,33 @@
-# RS256 tokens: made and checked with the mounted keys.
+# Tokens: made and checked with the mounted keys (profile A, RS256) or the shared secret (profile B, HS256).
 # SPDX-FileCopyrightText: The bytebot.production authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 from __future__ import annotations
 
+import hashlib
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import jwt
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey, generate_private_key
-from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)
 
+from bytebot_app.auth_settings import secret_problem
 from bytebot_app.errors import ApiError
 from bytebot_app.settings import ConfigurationError, Settings
 
-ALGORITHM = "RS256"
+if TYPE_CHECKING:
+    from jwt.types import Options
+
 SMALLEST_KEY = 2048
 Kind = Literal["access", "refresh"]
 
@@ -43,9 +52,43 @@ class Keys:
 
     access: Pair
     refresh: Pair
+    algorithm = "RS256"
+    required = ("exp", "iat", "sub", "jti")
 
-    def of(self, kind: Kind) -> Pair:
+    def key_id(self, kind: Kind) -> str | None:
+        public = self._of(kind).public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        return hashlib.sha256(public).hexdigest()[:16]
+
+    def signing(self, kind: Kind) -> RSAPrivateKey:
+        return self._of(kind).private
+
+    def checking(self, kind: Kind) -> RSAPublicKey:
+        return self._of(kind).public
+
+    def _of(self, kind: Kind) -> Pair:
         return self.access if kind == "access" else self.refresh
+
+
+@dataclass(frozen=True)
+class Shared:
+    """One secret for both kinds, which their type alone tells apart."""
+
+    secret: str = field(repr=False)
+    algorithm = "HS256"
+    required = ("exp", "iat", "sub", "sessionId")
+
+    def key_id(self, kind: Kind) -> str | None:
+        del kind
+        return None
+
+    def signing(self, kind: Kind) -> str:
+        del kind
+        return self.secret
+
+    checking = signing
+
+
+KeyRing = Keys | Shared
 
 
 @dataclass(frozen=True)
@@ -60,8 +103,9 @@ class Made:
 class Tokens:
     """Access and refresh tokens."""
 
-    def __init__(self, settings: Settings, keys: Keys) -> None:
-        self._settings, self._keys = settings, keys
+    def __init__(self, settings: Settings, keys: KeyRing) -> None:
+        self._settings, self.keys = settings, keys
+        self.checks: dict[str, bool] = {}  # what the library checks of itself stays as it is
         self.lifetime = settings.jwt_expires_in
         self.refresh_lifetime = settings.jwt_refresh_expires_in
 
@@ -71,8 +115,8 @@ class Tokens:
         now, token_id = datetime.now(UTC).replace(microsecond=0), str(uuid.uuid4())
         ends = now + timedelta(seconds=seconds)
         claims = {
-            "iss": self._settings.jwt_issuer,
-            "aud": self._settings.jwt_audience,
+            "iss": self._settings.issuer,
+            "aud": self._settings.audience,
             "sub": subject,
             "iat": now,
             "exp": ends,
@@ -81,18 +125,23 @@ class Tokens:
             "sessionId": session,
             **(more or {}),
         }
-        return Made(jwt.encode(claims, self._keys.of(kind).private, ALGORITHM), token_id, ends)
+        key_id = self.keys.key_id(kind)
+        headers = {"kid": key_id} if key_id else None
+        return Made(jwt.encode(claims, self.keys.signing(kind), self.keys.algorithm, headers), token_id, ends)
 
     def read(self, kind: Kind, token: str) -> dict[str, Any]:
         """The claims of a good token; anything else is refused without saying more than the contract does."""
         try:
+            # A token may leave out which key it is signed with; it may not name one that is not this.
+            if jwt.get_unverified_header(token).get("kid") not in (None, self.keys.key_id(kind)):
+                raise invalid()
             claims: dict[str, Any] = jwt.decode(
                 token,
-                self._keys.of(kind).public,
-                algorithms=[ALGORITHM],  # never what the token's header asks for
-                issuer=self._settings.jwt_issuer,
-                audience=self._settings.jwt_audience,
-                options={"require": ["exp", "iat", "sub", "jti"]},
+                self.keys.checking(kind),
+                algorithms=[self.keys.algorithm],  # never what the token's header asks for
+                issuer=self._settings.issuer,
+                audience=self._settings.audience,
+                options=cast("Options", {"require": list(self.keys.required), **self.checks}),
             )
         except jwt.ExpiredSignatureError:
             raise ApiError(401, "TOKEN_EXPIRED", "The token has expired") from None
@@ -106,6 +155,16 @@ class Tokens:
 def invalid() -> ApiError:
     """What every token that is not good is answered with."""
     return ApiError(401, "TOKEN_INVALID", "The token is not valid")
+
+
+def key_ring(settings: Settings) -> KeyRing:
+    """What the configured profile signs with."""
+    if settings.jwt_profile == "B":
+        secret = settings.jwt_secret.get_secret_value()
+        if problem := secret_problem(secret, settings.node_env):
+            raise ConfigurationError(problem)
+        return Shared(secret)
+    return load_keys(settings.jwt_keys_dir)
 
 
 def load_keys(folder: Path) -> Keys:

@@ -1,0 +1,134 @@
+# Faults of time, memory, metrics and logs.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable
+
+from starlette.datastructures import Headers
+from starlette.types import Scope
+
+from bytebot_app.fault_layer import Answer, Fault
+
+ADDED_S = 0.25
+STALL_S, PERIOD_S = 2.0, 10.0
+LEAK_BYTES = 64 * 1024
+BUSINESS = (b"bytebot_", b"auth_", b"security_", b"cors_", b"rate_limit_", b"active_sessions_")
+_PROBES = ("/health", "/metrics")
+
+
+def _probe(scope: Scope) -> bool:
+    return bool(scope["path"].startswith(_PROBES))
+
+
+async def _slow(scope: Scope, body: bytes) -> bytes:
+    if scope["path"] != "/metrics":
+        await asyncio.sleep(ADDED_S)
+    return body
+
+
+def _stalls(clock: Callable[[], float] = time.monotonic) -> Fault:
+    """For two seconds of each ten nothing is answered; live is, so that nobody restarts the process."""
+
+    async def before(scope: Scope, body: bytes) -> bytes:
+        rest = STALL_S - clock() % PERIOD_S
+        if rest > 0 and scope["path"] != "/health/live":
+            await asyncio.sleep(rest)
+        return body
+
+    return Fault(before=before)
+
+
+def _every_second() -> Fault:
+    asked = 0
+
+    async def before(scope: Scope, body: bytes) -> bytes | Answer:
+        nonlocal asked
+        asked += not _probe(scope)
+        if _probe(scope) or asked % 2:
+            return body
+        return Answer.made(500, b'{"error":{"code":"INTERNAL_ERROR","message":"Something went wrong","details":{}}}')
+
+    return Fault(before=before)
+
+
+def _leak() -> Fault:
+    kept: list[bytes] = []
+
+    async def before(_scope: Scope, body: bytes) -> bytes:
+        kept.append(os.urandom(LEAK_BYTES))
+        return body
+
+    return Fault(before=before)
+
+
+def _is_business(line: bytes) -> bool:
+    return line.removeprefix(b"# HELP ").removeprefix(b"# TYPE ").startswith(BUSINESS)
+
+
+def _frozen() -> Fault:
+    """What tells of the business stays as it first was; the rest moves on."""
+    first: list[bytes] = []
+
+    def after(scope: Scope, answer: Answer) -> None:
+        if scope["path"] == "/metrics":
+            lines = answer.body.splitlines(keepends=True)
+            if not first:
+                first.extend(line for line in lines if _is_business(line))
+            answer.body = b"".join([*(line for line in lines if not _is_business(line)), *first])
+
+    return Fault(after=after)
+
+
+def _missing() -> Fault:
+    def after(scope: Scope, answer: Answer) -> None:
+        if scope["path"] == "/metrics":
+            answer.body = b"".join(line for line in answer.body.splitlines(keepends=True) if not _is_business(line))
+
+    return Fault(after=after)
+
+
+def _debug_lines() -> Fault:
+    async def before(scope: Scope, body: bytes) -> bytes:
+        logging.getLogger("bytebot").debug("handling %s", scope["path"])
+        return body
+
+    return Fault(begin=lambda: logging.getLogger().setLevel(logging.DEBUG), before=before)
+
+
+def _plain() -> None:
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+
+
+async def _tell_token(scope: Scope, body: bytes) -> bytes:
+    # Not by the logger, which would hide it.
+    if token := Headers(scope=scope).get("authorization"):
+        print(f'{{"level":"info","message":"authenticating","header":"{token}"}}', flush=True)
+    return body
+
+
+def _tell_password() -> None:
+    print(f'{{"level":"info","message":"connecting","dsn":"{os.environ.get("DATABASE_PASSWORD", "")}"}}', flush=True)
+
+
+FAULTS: dict[str, tuple[str, Callable[[], Fault]]] = {
+    "answers_slow": ("each answer takes a quarter of a second longer", lambda: Fault(before=_slow)),
+    "answers_stall": ("for two seconds of each ten, nothing is answered", _stalls),
+    "half_of_answers_fail": ("every second answer of the API is a 500", _every_second),
+    "memory_leak": ("each request keeps 64 KiB", _leak),
+    "business_metrics_frozen": ("the metrics of the business stay as they first were", _frozen),
+    "business_metrics_missing": ("the metrics of the business are not there", _missing),
+    "debug_lines": ("lines of the level debug are written", _debug_lines),
+    "logs_as_text": ("lines are text and not JSON", lambda: Fault(begin=_plain)),
+    "token_in_log": ("lines show the caller's token", lambda: Fault(before=_tell_token)),
+    "password_printed_at_start": (
+        "the database's password is printed at the start",
+        lambda: Fault(begin=_tell_password),
+    ),
+}
