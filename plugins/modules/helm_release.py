@@ -16,6 +16,7 @@ description:
   - Installs or upgrades a release from a chart in a folder or an archive, or removes it.
   - Renders the chart once on the server and compares chart, values, manifests, hooks and the live objects
     with what is deployed. Where nothing differs, nothing is done.
+  - Fields that the chart sets are the chart's - what somebody else has set there since is overwritten, by Helm 3 and 4.
   - Waits with its own watching and ends at the first cause that is certain (a missing image, a crash loop, a missing
     key, a refused pod, and so on), with the object, the reason, the last log lines, the events and a remedy.
     The causes and their graces are listed in the collection's documentation, C(docs/rollout-causes.md).

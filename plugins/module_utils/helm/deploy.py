@@ -204,8 +204,10 @@ class Deployer:
         arguments += [] if rendered.hooks or plan.not_asked else [UNVALIDATED]
         arguments += ["--wait"] if wait else []
         on_server = known[0].apply_method == "ssa" if known else True
-        if work.version() >= SERVER_SIDE_SINCE and plan.drifted and on_server:
-            arguments.append("--force-conflicts")  # helm 4 applies on the server: drift has another field owner
+        if on_server and work.version() >= SERVER_SIDE_SINCE:
+            # Helm 4 applies on the server, and ends where somebody else has set a field, even to the same value. What
+            # the chart says holds, as with Helm 3.
+            arguments.append("--force-conflicts")
         hooks = watchable(rendered.deploy_hooks, wanted.namespace)
         try:
             return work.run(

@@ -147,12 +147,14 @@ def test_drift_is_put_right_and_helm_4_is_told_to_take_the_fields() -> None:
         assert ("--force-conflicts" in shop.helm.calls[-1]) == forced
 
 
-def test_a_clean_upgrade_takes_no_fields_by_force() -> None:
-    shop = Shop(live_api(), known=[rendered(chart_api(), apply_method="ssa")], version="v4.0.0")
+@pytest.mark.parametrize(("method", "forced"), [("ssa", True), ("csa", False)])
+def test_the_chart_holds_where_somebody_else_owns_a_field(method: str, forced: bool) -> None:
+    """A field that was edited and put back is still its editor's; where helm applies as Helm 3 does, nobody asks."""
+    shop = Shop(live_api(), known=[rendered(chart_api(), apply_method=method)], version="v4.0.0")
     shop.render(chart_api("registry/api:2"), revision=2)
     shop.after = [live_api("registry/api:2")]
     assert shop.present()["reasons"] == ["manifests differ"]
-    assert "--force-conflicts" not in shop.helm.calls[-1]
+    assert ("--force-conflicts" in shop.helm.calls[-1]) == forced
 
 
 @pytest.mark.parametrize(("hooks", "validated"), [((), False), ((piece("ConfigMap", "hook"),), True)])
