@@ -37,7 +37,7 @@ gate: $(VENV)/.ready $(LINK) ## decide the gate of the sandbox's last run again;
 test: $(VENV)/.ready $(LINK) ## everything: lint, sanity, unit and integration tests, one fault for each section
 	@$(PY) scripts/stages.py lint sanity test-unit sandbox-full test-integration test-sabotage
 
-test-unit: $(VENV)/.ready $(LINK) ## unit tests: no root, no cluster, under a minute
+test-unit: $(VENV)/.ready $(LINK) ## unit tests: no root, no cluster
 	@$(PY) -m pytest tests/unit
 
 test-integration: dist $(LINK) ## playbooks against the sandbox, which must be up
