@@ -63,6 +63,12 @@ class ContainerAt:
     def where(self) -> str:
         return f"{self.workload.kind} {self.workload.name} container {self.container.get('name', '?')}"
 
+    @property
+    def runs_as(self) -> Any:
+        """The user that its security context, or its pod's, names; None where that is left to the image."""
+        own, pod = (one.get("securityContext") or {} for one in (self.container, self.pod))
+        return _effective(own, pod, "runAsUser")
+
 
 def containers(objects: Iterable[Object], namespace: str) -> Iterator[ContainerAt]:
     """Every container of every workload: init, sidecar, main and ephemeral ones."""
@@ -125,6 +131,26 @@ def security_findings(objects: Iterable[Object], namespace: str) -> list[Finding
     pods = [finding for obj in everything if (template := pod_template(obj)) is not None
             for finding in _pod_findings(identity(obj, namespace), template)]  # fmt: skip
     return pods + [finding for at in containers(everything, namespace) for finding in _security_findings(at)]
+
+
+def image_user_findings(objects: Iterable[Object], namespace: str, users: Mapping[str, str]) -> list[Finding]:
+    """Containers that leave the user to an image that runs as root, or names its user by a word.
+
+    :param users: by image, the user that its configuration names (OCI image specification, ``config.User``).
+    """
+    return [
+        Finding(at.where, problem)
+        for at in containers(objects, namespace)
+        if at.runs_as is None and (image := str(at.container.get("image"))) in users
+        if (problem := _image_user_problem(users[image]))
+    ]
+
+
+def _image_user_problem(user: str) -> str:
+    name = user.partition(":")[0]
+    if name in ("", "0", "root"):
+        return "no runAsUser is set, and the image runs as root"
+    return "" if name.isdigit() else f"no runAsUser is set, and the image names its user {name}, which may be root"
 
 
 def _pod_findings(workload: Identity, template: Object) -> Iterator[Finding]:
