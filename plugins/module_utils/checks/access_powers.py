@@ -112,7 +112,7 @@ def is_clusters_own(subject: Subject) -> bool:
 
 
 def wide(review: AccessReview, subject: Subject, namespace: str) -> Iterator[str]:
-    """What is too wide in the rules that an account has by its own name: wildcards, and writing in the whole cluster."""
+    """What is too wide in the rules that an account has by its own name: wildcards, writing in the whole cluster."""
     for grant, rule in review.own(subject, namespace):
         where = f"{grant.binding} of {grant.role}"
         if stars := [word for word, given in (("verbs", rule.verbs), ("resources", rule.resources),
