@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ansible_collections.bytebot.production.plugins.module_utils.checks.access_review import (
+    ANONYMOUS,
     AUTHENTICATED,
     EVERY_ACCOUNT,
     UNAUTHENTICATED,
@@ -47,7 +48,6 @@ POWERS: Mapping[str, tuple[Asked, ...]] = {
 }  # fmt: skip
 DANGEROUS = ("secrets", "run pods", "exec", "token", "impersonate", "escalate", "bind", "node proxy")
 BROAD = frozenset({AUTHENTICATED, UNAUTHENTICATED, EVERY_ACCOUNT})
-ANONYMOUS = "system:anonymous"
 _SYSTEM = ("system:",)
 _SYSTEM_NAMESPACES = frozenset({"kube-system", "kube-public", "kube-node-lease"})
 Powers = dict[str, list[Grant]]

@@ -13,6 +13,7 @@ RoleKey = tuple[str, str, str]  # kind, namespace, name
 ANY = "*"
 AUTHENTICATED, UNAUTHENTICATED = "system:authenticated", "system:unauthenticated"
 EVERY_ACCOUNT = "system:serviceaccounts"
+ANONYMOUS = "system:anonymous"
 _ACCOUNT_USER = "system:serviceaccount:"
 
 
@@ -32,10 +33,9 @@ class Subject:
         known = {group for group, names in (members or {}).items() if self.kind == "User" and self.name in set(names)}
         if self.kind == "ServiceAccount":
             return frozenset({EVERY_ACCOUNT, f"{EVERY_ACCOUNT}:{self.namespace}", AUTHENTICATED})
-        anonymous = self.name == "system:anonymous"
-        return (
-            frozenset(known | {UNAUTHENTICATED if anonymous else AUTHENTICATED}) if self.kind == "User" else frozenset()
-        )
+        if self.kind != "User":
+            return frozenset()
+        return frozenset(known | {UNAUTHENTICATED if self.name == ANONYMOUS else AUTHENTICATED})
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from ansible_collections.bytebot.production.plugins.module_utils.checks import secrets_strength
 
-# What no innocent text has. The forms are their makers' own, as GitHub's "Supported secret scanning patterns" lists them.
+# What no innocent text has. The forms are their makers'; GitHub's "Supported secret scanning patterns" lists them.
 FORMS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("a private key in PEM", re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----")),  # RFC 7468
     ("a JSON Web Token", re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{16,}")),  # RFC 7519
@@ -28,8 +28,8 @@ FORMS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("a SendGrid key", re.compile(r"\bSG\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}\b")),
     ("an age secret key", re.compile(r"\bAGE-SECRET-KEY-1[0-9A-Z]{58}\b")),
 )
-NOT_WORTH = 8  # fewer characters in a URL's password or a flag may be part of a pattern, not of a value
 RANDOM_LENGTH, RANDOM_BITS = 24, 128.0
+LONGEST = 4096  # characters; what is longer under a secret's name is a file, and is read as one
 
 _URL = re.compile(r"\b[a-z][a-z0-9+.-]{1,30}://[^\s:/@'\"]*:([^\s'\"/]{1,500})@", re.IGNORECASE)
 # What stands in a secret's place: a variable, a template, a name in a store, a mask.
@@ -92,7 +92,7 @@ def suspect(key: str, value: str, known: frozenset[str] = frozenset()) -> str:
     if secrets_strength.is_secret_key(key):
         told = "stands in clear under the name of a secret"
         about = _ABOUT.search(key) and _IDENTIFIER.fullmatch(text) and secrets_strength.bits(text) < RANDOM_BITS
-        return "" if about or "\n" in text or len(text) > 4096 else told
+        return "" if about or "\n" in text or len(text) > LONGEST else told
     return "looks random, as a key or token does" if _is_random(key, text) else ""
 
 

@@ -60,7 +60,7 @@ def production(facts: SecurityFacts) -> Verdict:
         weighed,
         holds=f"All {len(found)} subjects with powers in namespace {facts.namespace} are authorised ({own} of "
         "Kubernetes' own beside them).",
-        remedy="Remove the binding that the summary names, or put the subject on the list, with the powers that it needs.",
+        remedy="Remove the binding that the summary names, or put the subject on the list with its powers.",
         unseen=facts.refused(*RBAC_KINDS),
         seen=seen,
     )
@@ -102,7 +102,7 @@ def accounts(facts: SecurityFacts) -> Verdict:
             "automount": {
                 one["metadata"]["name"]: one.get("automountServiceAccountToken") is not False for one in facts.accounts
             },
-            "used_by": {name: where for name, where in _users(facts).items()},
+            "used_by": _users(facts),
         },
         facts.observed_at,
     )
@@ -111,8 +111,8 @@ def accounts(facts: SecurityFacts) -> Verdict:
         return pending(f"No ServiceAccount is there in namespace {facts.namespace}.", "Deploy the release first.", seen)
     verdict = settled(
         weighed,
-        holds=f"None of the {len(own)} ServiceAccounts has a wildcard, a write in the whole cluster, or a dangerous power "
-        "that pods could use, and no pod runs as the default one.",
+        holds=f"None of the {len(own)} ServiceAccounts has a wildcard, a write in the whole cluster, or a dangerous "
+        "power that pods could use, and no pod runs as the default one.",
         remedy="Give each workload a ServiceAccount of its own, with the verbs and resources that it needs in its own "
         "namespace, or none.",
         unseen=unseen,

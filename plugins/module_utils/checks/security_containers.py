@@ -48,12 +48,19 @@ def _nothing(facts: SecurityFacts, seen: Evidence) -> Verdict | None:
 def _inside_seen(facts: SecurityFacts) -> Object:
     return {
         "not_looked_inside": facts.not_looked,
-        "inside": [
-            {"where": one.where, "pod": one.pod, "problem": one.problem, "write": one.said or one.wrote,
-             "status": {path: {key: told[key] for key in _FIELDS if key in told} for path, told in one.statuses.items()}}
-            for one in facts.inside
-        ],
-    }  # fmt: skip
+        "inside": [_told(one) for one in facts.inside],
+    }
+
+
+def _told(one: insides.Inside) -> Object:
+    status = {path: {key: told[key] for key in _FIELDS if key in told} for path, told in one.statuses.items()}
+    return {
+        "where": one.where,
+        "pod": one.pod,
+        "problem": one.problem,
+        "write": one.said or one.wrote,
+        "status": status,
+    }
 
 
 _FIELDS = ("Uid", "Gid", "CapEff", "CapBnd", "NoNewPrivs", "Seccomp")
@@ -73,7 +80,7 @@ def _looked(facts: SecurityFacts) -> str:
 
 
 def context(facts: SecurityFacts) -> Verdict:
-    """Every container, as described and as it runs, fits the restricted standard; inside it is so; others are refused."""
+    """Every container, as described and as it runs, fits the restricted standard, and what is inside shows it."""
     every = (*facts.described, *facts.running)
     findings = [
         *security_findings(every, facts.namespace),
@@ -193,8 +200,8 @@ def read_only_root(facts: SecurityFacts) -> Verdict:
     return settled(
         weighed,
         holds=f"All {count} containers have a read-only root filesystem or a justified exception ({_looked(facts)}).",
-        remedy="Set readOnlyRootFilesystem: true and give an emptyDir for each path that is written (such as /tmp), away "
-        "from the system's paths; or give an exception with its reason.",
+        remedy="Set readOnlyRootFilesystem: true and give an emptyDir for each path that is written (such as /tmp), "
+        "away from the system's paths; or give an exception with its reason.",
         unseen=facts.refused(*WORKLOAD_KINDS),
         seen=seen,
     )

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
 from typing import Any
 
 from ansible_collections.bytebot.production.plugins.module_utils.checks.access_review import AccessReview, Subject
@@ -133,7 +132,7 @@ class SecurityFacts:
     pod_security: str = "restricted"
     qos: str = "Burstable"
     writable_paths: tuple[str, ...] = ()
-    today: str = field(default_factory=lambda: date.today().isoformat())
+    today: str = field(default_factory=lambda: utc_now()[:10])
     observed_at: str = field(default_factory=utc_now)
 
     def weighed(self, control: str, findings: Iterable[Finding]) -> Weighed:

@@ -34,8 +34,8 @@ from ansible_collections.bytebot.production.plugins.module_utils.secret.owner im
 
 _REMEDY = (
     "Bind reading of Secrets to named persons and controllers only, with resourceNames; set "
-    "automountServiceAccountToken: false; apply Secrets on the server (kubectl apply --server-side); and make anew what "
-    "has been in a log or an annotation."
+    "automountServiceAccountToken: false; apply Secrets on the server (kubectl apply --server-side); and make anew "
+    "what has been in a log or an annotation."
 )
 # How the keys of providers begin, by a word in the key's name (as each provider's own documentation shows them).
 PROVIDERS: Mapping[str, tuple[str, ...]] = {
@@ -145,8 +145,10 @@ def _mounts(facts: SecurityFacts) -> Iterator[Finding]:
 
 def _tokens(facts: SecurityFacts) -> Iterator[Finding]:
     """Tokens of accounts that are mounted though the account may do nothing by its own name."""
+    if facts.refused(*RBAC_KINDS):
+        return  # whether an account may do something is not known
     accounts = {one["metadata"]["name"]: one for one in facts.accounts}
-    for obj in dict((str(identity(one)), one) for one in (*facts.described, *facts.running)).values():
+    for obj in {str(identity(one)): one for one in (*facts.described, *facts.running)}.values():
         spec = pod_spec(obj) or {}
         name = _account(spec)
         told = spec.get("automountServiceAccountToken")

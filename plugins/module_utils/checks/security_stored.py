@@ -17,7 +17,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.security
     settled,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.checks.workload import Finding, containers
-from ansible_collections.bytebot.production.plugins.module_utils.manifest import LAST_APPLIED
+from ansible_collections.bytebot.production.plugins.module_utils.manifest import LAST_APPLIED, identity
 from ansible_collections.bytebot.production.plugins.module_utils.model import SHOULD, Evidence, Verdict, failed
 from ansible_collections.bytebot.production.plugins.module_utils.podspec import pod_template
 from ansible_collections.bytebot.production.plugins.module_utils.secret.hide import data_of
@@ -25,8 +25,8 @@ from ansible_collections.bytebot.production.plugins.module_utils.secret.hide imp
 # Annotations whose values are long and random by nature: their tools' own.
 _OWN_ANNOTATIONS = ("deployment.kubernetes.io/", "checksum/", "cni.projectcalico.org/", "k8s.ovn.org/")
 _REMEDY = (
-    "Move each value into a Secret (or a store that makes one), refer to it by secretKeyRef or a mounted file, and make "
-    "the value anew: whoever could read the object has had it."
+    "Move each value into a Secret (or a store that makes one), refer to it by secretKeyRef or a mounted file, and "
+    "make the value anew: whoever could read the object has had it."
 )
 _ENCRYPT = (
     "Give the API server an EncryptionConfiguration for Secrets, with a KMS provider, and write all Secrets anew."
@@ -158,11 +158,9 @@ def _of_release(facts: SecurityFacts, known: frozenset[str]) -> Iterator[Finding
         for _place, why in detect.in_text(path[-1] if path else "", value, known):
             yield Finding(where, f"value {'.'.join(path)} {why}")
             break
-    live = {
-        (one.get("kind"), (one.get("metadata") or {}).get("name")) for one in (*facts.described, *facts.config_maps)
-    }
+    live = {identity(one, facts.namespace) for one in (*facts.described, *facts.config_maps)}
     for obj in release.objects:
-        if obj.get("kind") == "Secret" or (obj.get("kind"), (obj.get("metadata") or {}).get("name")) in live:
+        if obj.get("kind") == "Secret" or identity(obj, facts.namespace) in live:
             continue  # what is live has been looked at
         if obj.get("kind") == "ConfigMap":
             yield from _of_config_map(obj, known)

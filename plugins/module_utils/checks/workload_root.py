@@ -16,10 +16,10 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.workload
 
 WRITABLE_VOLUMES = frozenset({"emptyDir", "ephemeral", "persistentVolumeClaim", "hostPath"})
 # Filesystem Hierarchy Standard 3.0: what holds programs, libraries and configuration, and what holds all of these.
-SYSTEM = frozenset("/ /bin /boot /dev /etc /home /lib /lib64 /opt /proc /root /sbin /srv /sys /usr /var".split())
+SYSTEM = frozenset({"/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/opt", "/proc", "/root", "/sbin",
+                    "/srv", "/sys", "/usr", "/usr/local", "/usr/share", "/var"})  # fmt: skip
 SYSTEM_BELOW = ("/bin", "/boot", "/lib", "/lib64", "/proc", "/sbin", "/sys", "/usr/bin", "/usr/lib", "/usr/lib64",
                 "/usr/libexec", "/usr/sbin", "/usr/local/bin", "/usr/local/lib", "/usr/local/sbin")  # fmt: skip
-SYSTEM_ALSO = frozenset({"/usr/local", "/usr/share"})
 
 
 def root_findings(objects: Iterable[Object], namespace: str, allowed: Iterable[str] = ()) -> list[Finding]:
@@ -53,4 +53,4 @@ def is_system(path: str) -> bool:
     """Whether a path holds what the system is made of."""
     clean = str(PurePosixPath("/", path))
     below = any(PurePosixPath(clean).is_relative_to(one) for one in SYSTEM_BELOW)
-    return clean in SYSTEM or clean in SYSTEM_ALSO or below
+    return clean in SYSTEM or below
