@@ -94,9 +94,9 @@ def observe(cluster: Cluster, scope: Scope, redactor: Redactor, folder: str) -> 
     secrets, absent, denied = _read(cluster, scope.namespace, names)
     told = (scope.namespace, scope.release, *names, *(key for one in secrets for key in one.get("data") or {}))
     _learn(redactor, secrets, told, scope)
-    managers, unread = _managers(cluster, scope.namespace)
+    makers, unread = managers(cluster, scope.namespace)
     held = {
-        one["metadata"]["name"]: _held(one, managers)
+        one["metadata"]["name"]: _held(one, makers)
         for one in secrets
         if one.get("type", "Opaque") in TYPES or one["metadata"]["name"] in listed
     }
@@ -235,7 +235,7 @@ def _tls(cluster: Cluster, scope: Scope) -> TlsWanted:
 # ---------------------------------------------------------------------------- what makes Secrets from outside
 
 
-def _managers(cluster: Cluster, namespace: str) -> tuple[dict[str, list[Manager]], dict[str, str]]:
+def managers(cluster: Cluster, namespace: str) -> tuple[dict[str, list[Manager]], dict[str, str]]:
     """By Secret, what makes it from outside; and by kind, why objects of it could not be read."""
     found: dict[str, list[Manager]] = {}
     unread: dict[str, str] = {}
