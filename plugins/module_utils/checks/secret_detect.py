@@ -52,13 +52,14 @@ _ABOUT = re.compile(
     r"|labels?|budget|usage|per[-_]\w+)$|(?:min|max|require|enable|disable|use|rotate|allow|skip|verify)[-_]?\w*"
     r"(?:passw(?:or)?d|token|secret)"
 )
-_IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[-_./][A-Za-z0-9]+)*")
+_IDENTIFIER = re.compile(r"[A-Za-z0-9]+(?:[-_./][A-Za-z0-9]+)*")
 # Random by nature, and nobody's secret.
 _NO_RANDOM_KEY = re.compile(
     r"(?i)digest|hash|checksum|sha\d*|(?:^|[-_.])(?:ca|id|uid|uuid|tag|rev)$|caBundle|cert|\bcrt|public|commit|revision"
     r"|etag|fingerprint|signature|image|serial|integrity|version|class|name$|host|url|uri|path|label|selector|nonce"
 )
 _UUID = re.compile(r"(?i)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_WORDS = re.compile(r"(?:^|[-_/])[A-Z]?[a-z]{3,}[-_/][A-Z]?[a-z]{3,}[-_/]")  # less than 1 in 10^4 by chance
 _HEX = re.compile(r"(?i)(?:0x)?[0-9a-f]+")
 _TOKEN = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
 _PAIR = re.compile(
@@ -103,7 +104,7 @@ def _harmless(text: str) -> bool:
 def _is_random(key: str, text: str) -> bool:
     if len(text) < RANDOM_LENGTH or _NO_RANDOM_KEY.search(key) or not _TOKEN.fullmatch(text):
         return False
-    if _UUID.fullmatch(text) or _HEX.fullmatch(text) or re.search(r"[A-Za-z]{3,}[-_/][A-Za-z]{3,}[-_/]", text):
+    if _UUID.fullmatch(text) or _HEX.fullmatch(text) or _WORDS.search(text):
         return False
     classes = (any(one.islower() for one in text), any(one.isupper() for one in text), any(map(str.isdigit, text)))
     return all(classes) and secrets_strength.bits(text) >= RANDOM_BITS
