@@ -427,7 +427,8 @@ PROTECTION_ROWS = [
     ("a log",
      {"leaks": (Finding(IN_API, "its log holds the value of Secret db/password"),)}, "its log holds the value"),
     ("a placeholder",
-     {"secrets": (secret(), secret("llm", ANTHROPIC_API_KEY="your-api-key"))}, "key ANTHROPIC_API_KEY is a placeholder"),
+     {"secrets": (secret(), secret("llm", ANTHROPIC_API_KEY="your-api-key"))},
+     "key ANTHROPIC_API_KEY is a placeholder"),
     ("another provider's key", {"secrets": (secret(), secret("llm", ANTHROPIC_API_KEY="key" * 9))},
      "key ANTHROPIC_API_KEY does not begin as that provider's keys do (sk-ant-)."),
 ]  # fmt: skip
@@ -479,7 +480,7 @@ SURPLUS = [
     ("a user", {"review": review(rule("create", "pods/exec"), ALICE, OPS)},
      "Group ops: it has the power to exec by RoleBinding shop/b-r of Role r, and is not on the list."),
     ("everybody", {"review": review(rule("get", "pods"), EVERYBODY)},
-     "Group system:authenticated: it has the power to read by RoleBinding shop/b-r of Role r, and stands for more than"),
+     "Group system:authenticated: it has the power to read by RoleBinding shop/b-r of Role r, and stands for"),
     ("everybody, without a list",
      {"review": review(rule("get", "pods"), EVERYBODY), "authorized": None}, "stands for more"),
     ("a power more", {"review": review(rule("get create", "pods"), ALICE),
