@@ -8,11 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.bytebot.production.plugins.module_utils.checks import chart, health, ingress, release, secrets
+from ansible_collections.bytebot.production.plugins.module_utils.checks import (
+    chart,
+    health,
+    ingress,
+    release,
+    secrets,
+    security,
+)
 from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError
 from ansible_collections.bytebot.production.plugins.plugin_utils import catalogue
 
 TITLES = Path(__file__).parents[1] / "fixtures" / "deployment_titles.txt"
+EVERY = (chart, release, ingress, health, secrets, security)
 
 
 def test_the_deployment_section_is_the_documents() -> None:
@@ -23,7 +31,7 @@ def test_the_deployment_section_is_the_documents() -> None:
     assert found == wanted
 
 
-@pytest.mark.parametrize("checks", [chart.CHECKS, release.CHECKS, ingress.CHECKS, health.CHECKS, secrets.CHECKS])
+@pytest.mark.parametrize("checks", [one.CHECKS for one in EVERY])
 def test_what_modules_settle_is_in_the_catalogue_and_automated(checks: object) -> None:
     known = catalogue.load().controls
     controls: tuple[str, ...] = checks.controls  # type: ignore[attr-defined]
@@ -32,7 +40,7 @@ def test_what_modules_settle_is_in_the_catalogue_and_automated(checks: object) -
 
 
 def test_two_modules_settle_no_control_twice() -> None:
-    every = [control for one in (chart, release, ingress, health, secrets) for control in one.CHECKS.controls]
+    every = [control for one in EVERY for control in one.CHECKS.controls]
     assert len(every) == len(set(every))
 
 
