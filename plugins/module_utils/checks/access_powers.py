@@ -5,10 +5,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ansible_collections.bytebot.production.plugins.module_utils.checks.access_review import (
     ANONYMOUS,
+    ANY,
     AUTHENTICATED,
     EVERY_ACCOUNT,
     UNAUTHENTICATED,
@@ -54,11 +55,11 @@ Powers = dict[str, list[Grant]]
 
 
 def powers(review: AccessReview, namespace: str) -> dict[Subject, Powers]:
-    """By subject, the powers that it has in a namespace, each with what grants it."""
+    """By subject, the powers that it has in a namespace, over some object at least, each with what grants it."""
     found: dict[Subject, Powers] = {}
     for power, questions in POWERS.items():
         for asked in questions:
-            for subject, grants in review.who_can(asked, namespace).items():
+            for subject, grants in review.who_can(replace(asked, name=ANY), namespace).items():
                 known = found.setdefault(subject, {}).setdefault(power, [])
                 known.extend(grant for grant in grants if grant not in known)
     return found
@@ -66,32 +67,35 @@ def powers(review: AccessReview, namespace: str) -> dict[Subject, Powers]:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """A subject that can come to what a Secret holds, and how: ``directly``, or by another power."""
+    """A subject that can come to what a Secret holds, and how: ``directly``, or by another power.
+
+    :param named: whether it is bound to Secrets that its roles name; it cannot read any other.
+    """
 
     subject: Subject
     how: str
     grant: Grant
+    named: bool = False
 
     def __str__(self) -> str:
-        return f"{self.grant} ({self.how})"
+        return f"{self.grant} ({self.how}{', named Secrets alone' if self.named else ''})"
 
 
 def readers(review: AccessReview, namespace: str, secret: str = "") -> list[Reader]:
-    """Who can read a Secret (or, without a name, any Secret of the namespace), directly and by way of other powers."""
+    """Who can read a Secret (or, without a name, some Secret of the namespace), directly or by way of other powers."""
     found: dict[tuple[Subject, str], Reader] = {}
-    for verb in READING:  # a LIST by metadata.name is held against resourceNames like a GET
-        for subject, grants in review.who_can(Asked(verb, "secrets", name=secret), namespace).items():
-            found.setdefault((subject, "directly"), Reader(subject, "directly", grants[0]))
-    for power in DANGEROUS:
-        if power == "secrets":
+    questions = [Asked(verb, "secrets", name=secret or ANY) for verb in READING]
+    every = {subject for verb in READING for subject in review.who_can(Asked(verb, "secrets"), namespace)}
+    for asked in questions:  # a LIST by metadata.name is held against resourceNames like a GET
+        for subject, grants in review.who_can(asked, namespace).items():
+            named = subject not in every
+            found.setdefault((subject, "directly"), Reader(subject, "directly", grants[0], named))
+    ways = [(power, asked) for power in DANGEROUS if power != "secrets" for asked in POWERS[power]]
+    for power, asked in ways:
+        if asked.resource == "pods/portforward":
             continue
-        for asked in POWERS[power]:
-            if asked.resource == "pods/portforward":
-                continue
-            for subject, grants in review.who_can(asked, namespace).items():
-                how = f"by {asked}"
-                if (subject, power) not in found:
-                    found[subject, power] = Reader(subject, how, grants[0])
+        for subject, grants in review.who_can(replace(asked, name=ANY), namespace).items():
+            found.setdefault((subject, power), Reader(subject, f"by {asked}", grants[0]))
     return sorted(found.values(), key=lambda one: (one.how != "directly", one.subject, one.how))
 
 

@@ -42,7 +42,8 @@ class Subject:
 class Asked:
     """One thing that may be done, as RBAC is asked for it.
 
-    :param resource: with its subresource, as in ``pods/exec``; :param name: of the object; empty where it names none.
+    :param resource: with its subresource, as in ``pods/exec``.
+    :param name: of the object; empty where it names none (as a LIST does), ``*`` for some object, whichever it is.
     :param cluster: the resource belongs to no namespace, so only a ClusterRoleBinding grants it.
     """
 
@@ -53,7 +54,7 @@ class Asked:
     cluster: bool = False
 
     def __str__(self) -> str:
-        return f"{self.verb} {self.resource}" + (f" {self.name}" if self.name else "")
+        return f"{self.verb} {self.resource}" + (f" {self.name}" if self.name not in ("", ANY) else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ class Rule:
             bool(self.verbs & {ANY, asked.verb})
             and bool(self.groups & {ANY, asked.group})
             and self._of_resource(asked.resource)
-            and (not self.names or asked.name in self.names)
+            and (not self.names or asked.name == ANY or asked.name in self.names)
         )
 
     def _of_resource(self, resource: str) -> bool:

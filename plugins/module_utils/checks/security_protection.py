@@ -115,6 +115,8 @@ def _readers(facts: SecurityFacts) -> Iterator[Finding]:
         if access_powers.is_broad(subject):
             yield Finding(where, f"it can read the Secrets of namespace {facts.namespace} by {one.grant.binding}")
         elif subject.kind == "ServiceAccount" and subject.namespace == facts.namespace and subject.name in used:
+            if one.named:
+                continue  # no wider than a mount of these would be
             told = f"pods run as it, and it can read the Secrets of namespace {facts.namespace}"
             yield Finding(where, f"{told} by {one.grant.binding} of {one.grant.role}")
         elif facts.secret_readers and not access_powers.is_clusters_own(subject):
