@@ -97,7 +97,19 @@ options:
           - The powers that it may have. Where it is empty, all of them.
         type: list
         elements: str
-        choices: [read, write, secrets, run pods, exec, token, impersonate, escalate, bind, node proxy]
+        choices:
+          - read
+          - write
+          - secrets
+          - run pods
+          - exec
+          - token
+          - impersonate
+          - escalate
+          - bind
+          - node proxy
+          - admission
+          - certificates
         default: []
   secret_readers:
     description:
@@ -119,6 +131,9 @@ options:
       namespace:
         description: Namespace of a ServiceAccount; the judged one where it is not set.
         type: str
+  readers_of:
+    description: Name of a Secret. Where it is set, RV(secret_readers) tells who can come to that one.
+    type: str
   group_members:
     description: Groups, and the names of the users that are known to be in each; they are told with what they may do.
     type: dict
@@ -261,6 +276,9 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.access_p
 from ansible_collections.bytebot.production.plugins.module_utils.checks.access_review import Subject, subject_of
 from ansible_collections.bytebot.production.plugins.module_utils.checks.security import CHECKS
 from ansible_collections.bytebot.production.plugins.module_utils.checks.security_facts import (
+    ACCOUNTS,
+    PRODUCTION,
+    PROTECTION,
     Authorized,
     Justified,
 )
@@ -296,6 +314,7 @@ ARGUMENTS: dict[str, Any] = {
         },
     },
     "secret_readers": {"type": "list", "elements": "dict", "default": [], "no_log": False, "options": _SUBJECT},
+    "readers_of": {"type": "str"},
     "group_members": {"type": "dict", "default": {}},
     "exceptions": {
         "type": "list",
@@ -322,7 +341,9 @@ def judge_security(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
     cluster = Cluster(connection, module.tmpdir)
     facts = observe(cluster, scope, redactor)
     results = results_of(CHECKS.judge(facts, given["only"]), redactor)
-    told = {"secret_readers": [str(one) for one in readers(facts.review, facts.namespace)]}
+    told = {}
+    if scope.judges(PROTECTION, PRODUCTION, ACCOUNTS):
+        told["secret_readers"] = [str(one) for one in readers(facts.review, facts.namespace, given["readers_of"] or "")]
     return {"changed": False, "api_requests": cluster.requests, **told, **results}
 
 

@@ -46,8 +46,13 @@ POWERS: Mapping[str, tuple[Asked, ...]] = {
     "escalate": (Asked("escalate", "roles", RBAC), Asked("escalate", "clusterroles", RBAC, cluster=True)),
     "bind": (Asked("bind", "roles", RBAC), Asked("bind", "clusterroles", RBAC)),
     "node proxy": tuple(Asked(verb, "nodes/proxy", cluster=True) for verb in ("get", "create")),
+    "admission": tuple(
+        Asked(verb, f"{kind}webhookconfigurations", "admissionregistration.k8s.io", cluster=True)
+        for verb in ("create", "update", "patch") for kind in ("mutating", "validating")
+    ),
+    "certificates": (Asked("approve", "signers", "certificates.k8s.io", cluster=True),),
 }  # fmt: skip
-DANGEROUS = ("secrets", "run pods", "exec", "token", "impersonate", "escalate", "bind", "node proxy")
+DANGEROUS = tuple(power for power in POWERS if power not in ("read", "write"))
 BROAD = frozenset({AUTHENTICATED, UNAUTHENTICATED, EVERY_ACCOUNT})
 _SYSTEM = ("system:",)
 _SYSTEM_NAMESPACES = frozenset({"kube-system", "kube-public", "kube-node-lease"})
