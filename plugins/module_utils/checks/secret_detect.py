@@ -48,7 +48,7 @@ _ABOUT = re.compile(
     r"(?i)(?:existing|pull)[-_]?secrets?$|tokeni[sz]er|tokens(?:$|[-_])|(?:passw(?:or)?d|passphrase|token|secret|key)s?[-_.]?"
     r"(?:secret|ref|refs|name|names|file|path|dir|key|keys|field|version|mount|policy|min|max|length|len|size|count|limit|ttl"
     r"|age|expir\w*|lifetime|duration|interval|timeout|issuer|audience|algo\w*|alg|type|kind|scheme|header|prefix|format"
-    r"|hash\w*|rounds|enabled|required|url|uri|endpoint|host|rotation\w*|store|provider|class|namespace|annotations?"
+    r"|hash\w*|encryption|method|mechanism|rounds|enabled|required|url|uri|endpoint|host|rotation\w*|store|provider|class|namespace|annotations?"
     r"|labels?|budget|usage|per[-_]\w+)$|(?:min|max|require|enable|disable|use|rotate|allow|skip|verify)[-_]?\w*"
     r"(?:passw(?:or)?d|token|secret)"
 )
@@ -65,6 +65,7 @@ _TOKEN = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
 _PAIR = re.compile(
     r"""^\s*(?:-\s+|export\s+|set\s+)?["']?([A-Za-z_][\w.-]{0,80})["']?\s*(?:=>|[:=])\s*(.*?)\s*,?\s*;?\s*$"""
 )
+_COMMENT = re.compile(r"\s+(?:#|//|;;?)\s.*$")
 _FLAG = re.compile(r"^--?([A-Za-z][\w-]*?)(?:=(.*))?$", re.DOTALL)
 
 
@@ -121,7 +122,11 @@ def in_text(key: str, text: str, known: frozenset[str] = frozenset()) -> Iterato
     if found := form(text):
         yield key, f"looks like {found}"
     for line in text.splitlines():
-        if (pair := _PAIR.match(line)) and not form(line) and (why := suspect(pair[1], pair[2], known)):
+        if (
+            (pair := _PAIR.match(_COMMENT.sub("", line)))
+            and not form(line)
+            and (why := suspect(pair[1], pair[2], known))
+        ):
             yield f"{key} at {pair[1]}", why
 
 

@@ -100,7 +100,7 @@ def context(facts: SecurityFacts) -> Verdict:
     count = len({at.where for at in containers(every, facts.namespace)})
     return settled(
         weighed,
-        holds=f"All {count} containers fit the restricted Pod Security Standard, which the namespace enforces"
+        holds=f"Every container ({count}) fits the restricted Pod Security Standard, which the namespace enforces"
         f" as {_enforced(facts)} ({_looked(facts)}).",
         remedy="Set the securityContext of pod and container as the restricted standard asks, and the label "
         f"{ENFORCE}={facts.pod_security} on the namespace; or give an exception with its reason.",
@@ -164,11 +164,11 @@ def resources(facts: SecurityFacts) -> Verdict:
     if nothing := _nothing(facts, seen):
         return nothing
     count = len({at.where for at in containers(every, facts.namespace) if not at.ephemeral})
-    bounds = f"{len(quotas)} quotas and {len(ranges)} limit ranges" if quotas or ranges else "no quota or limit range"
+    bounds = f"quota {', '.join(quotas)} leaves room" if quotas else "no quota bounds the namespace"
     return settled(
         weighed,
-        holds=f"All {count} containers have requests and limits for CPU and memory, their pods are {facts.qos} or "
-        f"better, and {bounds} in the namespace leave room.",
+        holds=f"Every container ({count}) has requests and limits for CPU and memory, its pods are {facts.qos} or better, "
+        f"and {bounds}.",
         remedy="Set resources.requests and resources.limits for the containers named; let an administrator raise the "
         "quota where it is short.",
         unseen=facts.refused(*WORKLOAD_KINDS, "ResourceQuota", "LimitRange"),
@@ -199,7 +199,7 @@ def read_only_root(facts: SecurityFacts) -> Verdict:
     count = len({at.where for at in containers(every, facts.namespace)})
     return settled(
         weighed,
-        holds=f"All {count} containers have a read-only root filesystem or a justified exception ({_looked(facts)}).",
+        holds=f"Every container ({count}) has a read-only root filesystem or a justified exception ({_looked(facts)}).",
         remedy="Set readOnlyRootFilesystem: true and give an emptyDir for each path that is written (such as /tmp), "
         "away from the system's paths; or give an exception with its reason.",
         unseen=facts.refused(*WORKLOAD_KINDS),
