@@ -31,6 +31,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.security
 from ansible_collections.bytebot.production.plugins.module_utils.checks.security_stored import needs
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
 from ansible_collections.bytebot.production.plugins.module_utils.clients.inside import log_of, run_inside
+from ansible_collections.bytebot.production.plugins.module_utils.clients.registry import Registry
 from ansible_collections.bytebot.production.plugins.module_utils.errors import (
     CollectionError,
     NotPermitted,
@@ -43,6 +44,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.helm.release im
     store_of,
     text_of,
 )
+from ansible_collections.bytebot.production.plugins.module_utils.observe_images import image_users
 from ansible_collections.bytebot.production.plugins.module_utils.observe_inside import (
     Log,
     Run,
@@ -98,6 +100,7 @@ class Scope:
     qos: str = "Burstable"
     writable_paths: tuple[str, ...] = ()
     image_users: Mapping[str, str] = field(default_factory=dict)
+    registries: tuple[Registry, ...] = ()
     only: Collection[str] = ()
 
     def judges(self, *controls: str) -> bool:
@@ -144,7 +147,6 @@ def observe(
             members=scope.members,
         ),
         check_mode=scope.check_mode,
-        image_users=scope.image_users,
         justified=scope.justified,
         authorized=scope.authorized,
         secret_readers=scope.secret_readers,
@@ -155,6 +157,10 @@ def observe(
     )  # fmt: skip
     facts = _with_secrets(cluster, scope, facts)
     _learn(redactor, facts, release)
+    if scope.judges(CONTEXT):
+        every = (*facts.described, *facts.running)
+        users, unknown = image_users(every, scope.namespace, scope.image_users, scope.registries)
+        facts = replace(facts, image_users=users, image_problems=unknown)
     facts = _with_insides(facts, scope, jobs, run or _runs(cluster, scope.namespace))
     return _with_logs(facts, scope, jobs, log or _reads(cluster, scope.namespace))
 

@@ -68,11 +68,35 @@ options:
     default: []
   image_users:
     description:
-      - Images as the workloads name them, and the user of each image's configuration, as a registry or
-        C(skopeo inspect --config) tells it. Where a container leaves its user to an image that is not here, what runs
-        inside and the kubelet's own refusal tell.
+      - Images as the workloads name them, and the user of each image's configuration, as C(skopeo inspect --config)
+        tells it, for those whose registry cannot be asked.
+      - Where a container leaves its user to an image of which nothing is known, what runs inside and the kubelet's own
+        refusal tell, and the summary says so.
     type: dict
     default: {}
+  registries:
+    description:
+      - Registries that are asked for the user of such images. No other is asked.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: The registry as images name it, as in V(ghcr.io) or V(docker.io).
+        type: str
+        required: true
+      url:
+        description: Its address, where that is not C(https://) and its name.
+        type: str
+      ca_file:
+        description: PEM file of the CA to trust beside the system's.
+        type: path
+      username:
+        description: Who asks; nobody by name where it is not set.
+        type: str
+      password:
+        description: The password or token of O(registries[].username).
+        type: str
   authorized_subjects:
     description:
       - Who may come to the namespace. Where it is not set, C(team.access.production) is V(pending), or red where a
@@ -283,6 +307,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.security
     Justified,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
+from ansible_collections.bytebot.production.plugins.module_utils.clients.registry import Registry
 from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError
 from ansible_collections.bytebot.production.plugins.module_utils.judge import known_only, results_of
 from ansible_collections.bytebot.production.plugins.module_utils.module import run_module
@@ -305,6 +330,18 @@ ARGUMENTS: dict[str, Any] = {
     "qos": {"type": "str", "choices": ["Burstable", "Guaranteed"], "default": "Burstable"},
     "writable_paths": {"type": "list", "elements": "str", "default": []},
     "image_users": {"type": "dict", "default": {}},
+    "registries": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "name": {"type": "str", "required": True},
+            "url": {"type": "str"},
+            "ca_file": {"type": "path"},
+            "username": {"type": "str"},
+            "password": {"type": "str", "no_log": True},
+        },
+    },
     "authorized_subjects": {
         "type": "list",
         "elements": "dict",
@@ -337,7 +374,8 @@ def judge_security(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
     known_only(given["only"], CHECKS.controls, "security_check")
     scope = _scope(given, check_mode=module.check_mode)
     connection = connection_of(given)
-    redactor.learn(connection.api_key)
+    for secret in (connection.api_key, *(one.password for one in scope.registries)):
+        redactor.learn(secret)
     cluster = Cluster(connection, module.tmpdir)
     facts = observe(cluster, scope, redactor)
     results = results_of(CHECKS.judge(facts, given["only"]), redactor)
@@ -366,6 +404,7 @@ def _scope(given: Mapping[str, Any], *, check_mode: bool) -> Scope:
         qos=given["qos"],
         writable_paths=tuple(given["writable_paths"]),
         image_users={str(image): str(user) for image, user in given["image_users"].items()},
+        registries=tuple(Registry(**{k: v for k, v in one.items() if v}) for one in given["registries"]),
         only=tuple(given["only"]),
     )
 

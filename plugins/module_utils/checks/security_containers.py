@@ -100,14 +100,20 @@ def context(facts: SecurityFacts) -> Verdict:
     count = len({at.where for at in containers(every, facts.namespace)})
     return settled(
         weighed,
-        holds=f"Every container ({count}) fits the restricted Pod Security Standard, which the namespace enforces"
-        f" as {_enforced(facts)} ({_looked(facts)}).",
+        holds=f"Every container ({count}) fits the restricted Pod Security Standard, and the namespace enforces "
+        f"{_enforced(facts)} ({_looked(facts)}{_images(facts)}).",
         remedy="Set the securityContext of pod and container as the restricted standard asks, and the label "
         f"{ENFORCE}={facts.pod_security} on the namespace; or give an exception with its reason.",
         unseen=facts.refused(*WORKLOAD_KINDS, "Namespace"),
         seen=seen,
         weaker=_weaker_standard(facts),
     )
+
+
+def _images(facts: SecurityFacts) -> str:
+    """Which images' users are not known, for a summary; what is inside tells all the same, where it was looked at."""
+    unknown = list(facts.image_problems)
+    return f"; the user of {len(unknown)} images is not known, such as {unknown[0]}" if unknown else ""
 
 
 def _enforced(facts: SecurityFacts) -> str:
@@ -167,7 +173,7 @@ def resources(facts: SecurityFacts) -> Verdict:
     bounds = f"quota {', '.join(quotas)} leaves room" if quotas else "no quota bounds the namespace"
     return settled(
         weighed,
-        holds=f"Every container ({count}) has requests and limits for CPU and memory, its pods are {facts.qos} or better, "
+        holds=f"Every container ({count}) has requests and limits for CPU and memory, pods are {facts.qos} or better, "
         f"and {bounds}.",
         remedy="Set resources.requests and resources.limits for the containers named; let an administrator raise the "
         "quota where it is short.",
