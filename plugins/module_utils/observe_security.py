@@ -5,8 +5,7 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
@@ -33,7 +32,6 @@ from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster
 from ansible_collections.bytebot.production.plugins.module_utils.clients.inside import log_of, run_inside
 from ansible_collections.bytebot.production.plugins.module_utils.clients.registry import Registry
 from ansible_collections.bytebot.production.plugins.module_utils.errors import (
-    CollectionError,
     NotPermitted,
     NotThere,
     RecordUnreadable,
@@ -44,6 +42,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.helm.release im
     store_of,
     text_of,
 )
+from ansible_collections.bytebot.production.plugins.module_utils.observe_encryption import encryption_of
 from ansible_collections.bytebot.production.plugins.module_utils.observe_images import image_users
 from ansible_collections.bytebot.production.plugins.module_utils.observe_inside import (
     Log,
@@ -53,6 +52,12 @@ from ansible_collections.bytebot.production.plugins.module_utils.observe_inside 
     search_logs,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.observe_secrets import managers
+from ansible_collections.bytebot.production.plugins.module_utils.pod_owners import (
+    as_workload,
+    made_by_cron,
+    named,
+    owner_of,
+)
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
 from ansible_collections.bytebot.production.plugins.module_utils.secret import hide
 
@@ -71,12 +76,6 @@ _BY_CONTROL: Mapping[str, tuple[tuple[str, str], ...]] = {
     ACCOUNTS: (("v1", "ServiceAccount"), *((_RBAC, kind) for kind in RBAC_KINDS)),
 }  # fmt: skip
 _OF_CLUSTER = ("ClusterRole", "ClusterRoleBinding")
-# Kubernetes metrics reference: what the API server did to Secrets on their way to etcd (EncryptionConfiguration).
-_ENCRYPTED = re.compile(
-    r'apiserver_storage_transformation_operations_total\{[^}]*resource="secrets"[^}]*'
-    r'transformation_type="to_storage"[^}]*transformer_prefix="k8s:enc:([a-z0-9]+)'
-)
-_FLAG = "--encryption-provider-config"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +119,7 @@ def observe(
     pods = [pod for pod in found["Pod"] if (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed")]
     jobs = {one["metadata"]["name"]: one for one in found["Job"]}
     bare = [pod for pod in pods if owner_of(pod, jobs) is None]
-    described = [one for _api, kind in _WORKLOADS if kind != "Pod" for one in found[kind] if not _made_by_cron(one)]
+    described = [one for _api, kind in _WORKLOADS if kind != "Pod" for one in found[kind] if not made_by_cron(one)]
     release, problem = _release(scope, found)
     helms = {"Secret": _without_helms(found["Secret"]), "ConfigMap": _without_helms(found["ConfigMap"])}
     facts = SecurityFacts(
@@ -220,56 +219,6 @@ def _release(scope: Scope, found: Mapping[str, list[Object]]) -> tuple[ReleaseRe
     return ReleaseRecord(last.name, last.revision, last.values, objects, last.notes), ""
 
 
-# ---------------------------------------------------------------------------- pods and their owners
-
-
-def owner_of(pod: Object, jobs: Mapping[str, Object]) -> tuple[str, str] | None:
-    """The workload that a pod belongs to, past ReplicaSet and Job; None where it stands alone, or is another kind's."""
-    references = pod["metadata"].get("ownerReferences") or []
-    owner = next((one for one in references if one.get("controller")), None)
-    if owner is None:
-        return None
-    kind, name = str(owner.get("kind")), str(owner.get("name"))
-    suffix = (pod["metadata"].get("labels") or {}).get("pod-template-hash")
-    if kind == "ReplicaSet" and suffix and name.endswith(f"-{suffix}"):
-        return "Deployment", name.removesuffix(f"-{suffix}")
-    if kind == "Job" and (cron := _made_by_cron(jobs.get(name) or {})):
-        return "CronJob", cron
-    return (kind, name) if kind in ("ReplicaSet", "StatefulSet", "DaemonSet", "Job") else None
-
-
-def _made_by_cron(job: Object) -> str:
-    """The CronJob that has made a Job; empty where none has."""
-    references = (job.get("metadata") or {}).get("ownerReferences") or []
-    owners = [str(one.get("name")) for one in references if one.get("kind") == "CronJob" and job.get("kind") == "Job"]
-    return owners[0] if owners else ""
-
-
-def as_workload(pod: Object, jobs: Mapping[str, Object]) -> Object:
-    """A live pod in the form of its owner, so that what both have wrong is one finding under one name."""
-    owner = owner_of(pod, jobs)
-    if owner is None:
-        return pod
-    kind, name = owner
-    template = {"template": {"metadata": pod["metadata"], "spec": pod.get("spec") or {}}}
-    spec = {"jobTemplate": {"spec": template}} if kind == "CronJob" else template
-    place = pod["metadata"].get("namespace", "")
-    return {
-        "kind": kind,
-        "metadata": {"name": name, "namespace": place},
-        "spec": spec,
-        "status": pod.get("status") or {},
-    }
-
-
-def _named(jobs: Mapping[str, Object]) -> Callable[[Object], str]:
-    def name(pod: Object) -> str:
-        kind, own = owner_of(pod, jobs) or ("Pod", str(pod["metadata"]["name"]))
-        return f"{kind} {own}"
-
-    return name
-
-
 # ---------------------------------------------------------------------------- secrets
 
 
@@ -291,7 +240,7 @@ def _with_secrets(cluster: Cluster, scope: Scope, facts: SecurityFacts) -> Secur
         else:
             absent.append(name)
     makers, unseen = managers(cluster, scope.namespace)
-    encryption, told = _encryption(cluster) if scope.judges(STORED) else ("", "")
+    encryption, told = encryption_of(cluster) if scope.judges(STORED) else ("", "")
     return replace(
         facts,
         secrets=tuple(read),
@@ -303,31 +252,6 @@ def _with_secrets(cluster: Cluster, scope: Scope, facts: SecurityFacts) -> Secur
         encryption=encryption,
         encryption_seen=told,
     )
-
-
-def _encryption(cluster: Cluster) -> tuple[str, str]:
-    """What the cluster tells of encryption at rest: ``on``, ``off`` or nothing, and by what."""
-    why = []
-    try:
-        if found := _ENCRYPTED.search(cluster.raw_text("GET", "/metrics")):
-            return "on", f"the API server's metrics count Secrets written by the provider {found[1]}"
-        why.append("the API server's metrics count no encrypted write")
-    except CollectionError as exc:
-        why.append(exc.sentence.rstrip("."))
-    try:
-        servers = cluster.list("v1", "Pod", "kube-system", labels="component=kube-apiserver")
-    except CollectionError as exc:
-        return "", "; ".join((*why, exc.sentence.rstrip(".")))
-    for one in servers:
-        words = [
-            word
-            for container in one["spec"]["containers"]
-            for word in (*container.get("command", ()), *container.get("args", ()))
-        ]
-        if not any(str(word).startswith(_FLAG) for word in words):
-            return "off", f"pod {one['metadata']['name']} runs the API server without {_FLAG}."
-    why.append(f"the API server has {_FLAG}" if servers else "no pod of the API server is to be seen")
-    return "", "; ".join(why)
 
 
 def _learn(redactor: Redactor, facts: SecurityFacts, release: ReleaseRecord | None) -> None:
@@ -357,7 +281,7 @@ def _with_insides(facts: SecurityFacts, scope: Scope, jobs: Mapping[str, Object]
         return facts
     if scope.check_mode or not scope.look_inside:
         return replace(facts, not_looked="check mode sends no probe" if scope.check_mode else "look_inside is off")
-    targets = running(facts.pods, _named(jobs), one_each=True)
+    targets = running(facts.pods, named(jobs), one_each=True)
     insides, why = look(targets, run, write=scope.judges(ROOT))
     return replace(facts, inside=insides, not_looked=why)
 
@@ -367,6 +291,6 @@ def _with_logs(facts: SecurityFacts, scope: Scope, jobs: Mapping[str, Object], l
         return facts
     if not scope.look_in_logs:
         return replace(facts, not_in_logs="look_in_logs is off")
-    found = search_logs(running(facts.pods, _named(jobs), one_each=False), log, secret_values(facts.secrets))
+    found = search_logs(running(facts.pods, named(jobs), one_each=False), log, secret_values(facts.secrets))
     unread = found.unread or {}
     return replace(facts, leaks=found.leaks, logs_read=found.read, logs_unread=unread, not_in_logs=found.problem)

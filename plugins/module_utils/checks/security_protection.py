@@ -98,6 +98,9 @@ def _logs(facts: SecurityFacts) -> str:
 def _unseen(facts: SecurityFacts) -> str:
     if refused := facts.refused(*WORKLOAD_KINDS, "Secret", "ServiceAccount", *RBAC_KINDS):
         return refused
+    if facts.logs_unread and not facts.logs_read:
+        where, why = next(iter(facts.logs_unread.items()))
+        return f"No container's log could be read, as of {where}: {why}"
     return "" if facts.accounts else f"No ServiceAccount is known in namespace {facts.namespace}."
 
 

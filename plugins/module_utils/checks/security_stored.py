@@ -107,10 +107,8 @@ def in_clear(facts: SecurityFacts) -> Iterator[Finding]:
 
 
 def _names(facts: SecurityFacts) -> frozenset[str]:
-    """Names of objects and keys of Secrets: a value that is one of them refers to it."""
-    every = (*facts.described, *facts.secrets, *facts.config_maps, *facts.others, *facts.accounts)
-    keys = {key for one in facts.secrets for key in one.get("data") or {}}
-    return frozenset({str((one.get("metadata") or {}).get("name")) for one in every} | keys | set(facts.references))
+    """Names of Secrets: a value that is one of them refers to it. Other names may well be somebody's poor password."""
+    return frozenset({str(one["metadata"]["name"]) for one in facts.secrets} | set(facts.references))
 
 
 def _of_config_map(one: Object, known: frozenset[str]) -> Iterator[Finding]:

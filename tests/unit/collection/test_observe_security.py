@@ -28,13 +28,12 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.security
 from ansible_collections.bytebot.production.plugins.module_utils.clients.inside import Done, _problem
 from ansible_collections.bytebot.production.plugins.module_utils.errors import NotPermitted, Unreachable
 from ansible_collections.bytebot.production.plugins.module_utils.judge import results_of
+from ansible_collections.bytebot.production.plugins.module_utils.observe_encryption import encryption_of
 from ansible_collections.bytebot.production.plugins.module_utils.observe_security import (
     Scope,
-    _encryption,
-    as_workload,
     observe,
-    owner_of,
 )
+from ansible_collections.bytebot.production.plugins.module_utils.pod_owners import as_workload, owner_of
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
 from tests.unit.collection.fakes import FakeCluster, _Status, served
 from tests.unit.collection.helm_fakes import rendered, stored
@@ -287,11 +286,11 @@ def test_a_secret_in_a_log_is_red_and_never_shown(form: str) -> None:
     assert form not in told
 
 
-def test_logs_that_may_not_be_read_are_said() -> None:
+def test_logs_that_may_not_be_read_are_pending_and_those_that_are_not_asked_for_are_said() -> None:
     facts, _asked = looked(cluster(), log=NotPermitted("Not permitted to GET the log."))
     (result,) = CHECKS.judge(facts, [PROTECTION])
-    assert result.verdict.state == "pass"
-    assert "0 logs read, 1 not readable" in result.verdict.summary
+    assert result.verdict.state == "pending"
+    assert "Not permitted to GET the log." in result.verdict.summary
     facts, _asked = looked(cluster(), look_in_logs=False)
     assert "look_in_logs is off" in CHECKS.judge(facts, [PROTECTION])[0].verdict.summary
 
@@ -381,7 +380,7 @@ def test_what_the_cluster_tells_of_encryption(metrics: str, flags: list[str] | N
             "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "kube-apiserver-a", "namespace": "kube-system"},
             "spec": {"containers": [{"name": "s", "command": ["kube-apiserver", *flags]}]},
         })  # fmt: skip
-    state, why = _encryption(server)
+    state, why = encryption_of(server)
     assert state == told
     assert why
 

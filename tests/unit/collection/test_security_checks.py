@@ -30,7 +30,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.security
 from ansible_collections.bytebot.production.plugins.module_utils.checks.security_stored import needs
 from ansible_collections.bytebot.production.plugins.module_utils.checks.workload import Finding
 from ansible_collections.bytebot.production.plugins.module_utils.model import Verdict
-from ansible_collections.bytebot.production.plugins.module_utils.observe_security import as_workload
+from ansible_collections.bytebot.production.plugins.module_utils.pod_owners import as_workload
 from tests.unit.collection.security_fixtures import (
     CONTAINER,
     MOUNTS,
@@ -327,6 +327,8 @@ JWT = "eyJhbGciOiJIUzI1NiJ9." + "eyJzdWIiOiIxMjM0NTY3ODkwIn0." + "a" * 43
 STORED_ROWS = [
     ("a password in env", both(variable("DB_PASSWORD", "hunter2horse")),
      f"{IN_API}: variable DB_PASSWORD stands in clear under the name of a secret."),
+    ("a password that is a name of something else", both(variable("DB_PASSWORD", "api")),
+     f"{IN_API}: variable DB_PASSWORD stands in clear"),
     ("a token in a ConfigMap", {"config_maps": (config_map(app=f"x=1\nheader={JWT}\n"),)},
      "ConfigMap settings (data): key app looks like a JSON Web Token."),
     ("a flag", both(with_container(args=["--api-key", "hunter2horsebattery"])), "flag api-key of its command"),
