@@ -191,12 +191,12 @@ options:
         required: true
 notes:
   - To judge everything, this account needs C(list) in the namespace on pods, configmaps, secrets, services,
-    serviceaccounts, resourcequotas, limitranges, deployments, statefulsets, daemonsets, jobs, cronjobs, ingresses, roles
-    and rolebindings, C(get) on the namespace itself and on C(pods/log), C(create) and C(get) on C(pods/exec), and
-    C(list) on clusterroles and clusterrolebindings. Where Secrets may not be listed, those that workloads name are read
-    one by one by C(get).
-  - C(get) on C(/metrics) of the API server, or C(list) on pods of C(kube-system), tells of encryption at rest; it is said
-    where that is not known.
+    serviceaccounts, resourcequotas, limitranges, deployments, statefulsets, daemonsets, jobs, cronjobs, ingresses,
+    roles and rolebindings, C(get) on the namespace itself and on C(pods/log), C(create) and C(get) on C(pods/exec),
+    and C(list) on clusterroles and clusterrolebindings. Where Secrets may not be listed, those that workloads name
+    are read one by one by C(get).
+  - C(get) on C(/metrics) of the API server, or C(list) on pods of C(kube-system), tells of encryption at rest; it is
+    said where that is not known.
 attributes:
   check_mode:
     description: Nothing is ever changed. In check mode no program is run in a container, so
