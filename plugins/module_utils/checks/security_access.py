@@ -43,6 +43,7 @@ def production(facts: SecurityFacts) -> Verdict:
         f"{_SEE} {facts.namespace}",
         {
             "powers": {str(subject): _told(powers) for subject, powers in sorted(found.items())},
+            "through_groups": _through_groups(facts, found),
             "clusters_own": own,
             "authorized": [f"{one.subject}" for one in facts.authorized or ()],
             "bindings_without_role": facts.review.unresolved,
@@ -68,6 +69,16 @@ def production(facts: SecurityFacts) -> Verdict:
 
 def _told(powers: access_powers.Powers) -> Object:
     return {power: [str(grant) for grant in grants[:_NAMED]] for power, grants in powers.items()}
+
+
+def _through_groups(facts: SecurityFacts, found: dict[Subject, access_powers.Powers]) -> dict[str, list[str]]:
+    """By user, the powers that the groups give in which the user is known to be."""
+    told: dict[str, dict[str, None]] = {}
+    for group, names in facts.review.members.items():
+        for name in names:
+            for power in found.get(Subject("Group", group), ()):
+                told.setdefault(f"{name} of {group}", {})[power] = None
+    return {who: list(powers) for who, powers in sorted(told.items())}
 
 
 def _surplus(facts: SecurityFacts, found: dict[Subject, access_powers.Powers]) -> Iterator[Finding]:

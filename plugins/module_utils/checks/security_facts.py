@@ -46,6 +46,9 @@ class Justified:
     until: str
     container: str = ""
 
+    def __str__(self) -> str:
+        return f"{self.workload}{f' container {self.container}' if self.container else ''} until {self.until}"
+
     def covers(self, finding: Finding) -> bool:
         """Whether a finding is about this workload and container."""
         kind, _blank, rest = finding.where.partition(" ")
@@ -137,10 +140,10 @@ class SecurityFacts:
 
     def weighed(self, control: str, findings: Iterable[Finding]) -> Weighed:
         """The findings of a control, those that an exception covers apart."""
-        mine = [one for one in self.justified if one.control == control]
+        mine, findings = [one for one in self.justified if one.control == control], list(dict.fromkeys(findings))
         open_: list[Finding] = []
         excused: list[str] = []
-        for finding in dict.fromkeys(findings):
+        for finding in findings:
             answers = [one for one in mine if one.covers(finding)]
             standing = next((one for one in answers if one.holds(self.today)), None)
             if standing:
@@ -150,7 +153,8 @@ class SecurityFacts:
                 open_.append(Finding(finding.where, problem))
             else:
                 open_.append(finding)
-        return Weighed(tuple(open_), tuple(excused))
+        unused = tuple(str(one) for one in mine if not any(one.covers(finding) for finding in findings))
+        return Weighed(tuple(open_), tuple(excused), unused)
 
     def refused(self, *kinds: str) -> str:
         """Why something that a judgement needs could not be read; empty where all could."""
@@ -159,14 +163,16 @@ class SecurityFacts:
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
-    """Findings that stand, and those that somebody answers for, in words."""
+    """Findings that stand, those that somebody answers for, and exceptions that cover nothing (any more), in words."""
 
     open: tuple[Finding, ...]
     excused: tuple[str, ...]
+    unused: tuple[str, ...] = ()
 
     def evidence(self) -> Object:
         """What is kept of them."""
-        return {"findings": [str(one) for one in self.open], "excepted": list(self.excused)}
+        told = {"findings": [str(one) for one in self.open], "excepted": list(self.excused)}
+        return {**told, "exceptions_without_finding": list(self.unused)} if self.unused else told
 
 
 def settled(

@@ -431,5 +431,5 @@ def test_the_module_judges_over_a_real_socket(tmp_path: Path) -> None:
         answer = module(tmp_path, host=address, authorized_subjects=authorized, only=only)
         assert {one["control"]: one["state"] for one in answer["results"]} == dict.fromkeys(only, "pass")
         assert answer["failed_controls"] == []
-        assert answer["api_requests"] == 12
+        assert 0 < answer["api_requests"] <= 12
         assert answer["secret_readers"] == ["User alice by RoleBinding shop/b-deployer of Role deployer (directly)"]

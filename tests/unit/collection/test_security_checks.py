@@ -312,6 +312,12 @@ def test_an_exception_covers_what_it_names(changes: Object, state: str) -> None:
     assert judged(ROOT, **WRITABLE, justified=(excepted(**changes),)).state == state
 
 
+def test_an_exception_that_covers_nothing_is_told() -> None:
+    seen = judged(ROOT, justified=(excepted(container="app"),)).evidence[0].observed
+    assert seen["exceptions_without_finding"] == ["Deployment/api container app until 2027-03-31"]
+    assert "exceptions_without_finding" not in judged(ROOT, **WRITABLE, justified=(excepted(),)).evidence[0].observed
+
+
 # ---------------------------------------------------------------------- secrets that are stored
 
 
@@ -496,6 +502,14 @@ def test_access_to_production(changes: Object, said: str) -> None:
     verdict = judged(PRODUCTION, **changes)
     assert verdict.state == "fail"
     assert said in verdict.summary
+
+
+def test_users_are_told_with_what_their_groups_give_them() -> None:
+    granted = AccessReview(
+        roles=[role("r", rule("get", "pods/log"))], role_bindings=[binding("r", OPS)], members={"ops": ["bob"]}
+    )
+    seen = judged(PRODUCTION, review=granted).evidence[0].observed
+    assert seen["through_groups"] == {"bob of ops": ["read"]}
 
 
 def test_without_a_list_it_is_pending_and_names_the_input() -> None:
