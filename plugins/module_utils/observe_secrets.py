@@ -86,12 +86,12 @@ def observe(cluster: Cluster, scope: Scope, redactor: Redactor, folder: str) -> 
 
     :param folder: a private folder for the CA of a server, which vanishes with the task.
     """
-    objects, released, problem = _released(cluster, scope)
+    objects, released, problem = released_objects(cluster, scope.release, scope.namespace)
     tls = _tls(cluster, scope)
     own = (scope.database.secret, scope.redis.secret, scope.jwt.secret, *tls.secrets)
     listed = dict.fromkeys((*own, *scope.others))
     names = {**listed, **dict.fromkeys(name for one in objects for name in referenced(one))}
-    secrets, absent, denied = _read(cluster, scope.namespace, names)
+    secrets, absent, denied = read_secrets(cluster, scope.namespace, names)
     told = (scope.namespace, scope.release, *names, *(key for one in secrets for key in one.get("data") or {}))
     _learn(redactor, secrets, told, scope)
     makers, unread = managers(cluster, scope.namespace)
@@ -108,7 +108,7 @@ def observe(cluster: Cluster, scope: Scope, redactor: Redactor, folder: str) -> 
         released=released,
         release_problem=problem,
         injected=injected(cluster, scope.namespace, objects),
-        mentions_redis=tuple(_mentions(objects, held)),
+        mentions_redis=tuple(mentions(objects, held)),
         unread_managers=unread,
         to_be_made=scope.to_be_made,
         database=scope.database,
@@ -147,7 +147,9 @@ def _hidden(value: bytes) -> bool:
     return not secrets_values.is_command(value.decode("utf-8", "replace"))
 
 
-def _read(cluster: Cluster, namespace: str, names: Iterable[str]) -> tuple[list[Object], list[str], dict[str, str]]:
+def read_secrets(
+    cluster: Cluster, namespace: str, names: Iterable[str]
+) -> tuple[list[Object], list[str], dict[str, str]]:
     """The Secrets that are there, the names of those that are not, and why some could not be read."""
     found: list[Object] = []
     absent: list[str] = []
@@ -168,10 +170,10 @@ def _read(cluster: Cluster, namespace: str, names: Iterable[str]) -> tuple[list[
 # ---------------------------------------------------------------------------- the release
 
 
-def _released(cluster: Cluster, scope: Scope) -> tuple[tuple[Object, ...], bool, str]:
+def released_objects(cluster: Cluster, release: str, namespace: str) -> tuple[tuple[Object, ...], bool, str]:
     """The objects of the deployed revision, whether there is one, and why that is not known."""
     try:
-        kept = history(cluster, scope.release, scope.namespace, os.environ.get("HELM_DRIVER", ""))
+        kept = history(cluster, release, namespace, os.environ.get("HELM_DRIVER", ""))
     except CollectionError as exc:
         return (), False, exc.sentence
     deployed = next((one for one in kept if one.status == "deployed"), None)
@@ -207,7 +209,7 @@ def _named(reference: Mapping[str, Any] | None, key: str) -> Iterator[str]:
         yield str(reference[key])
 
 
-def _mentions(objects: Iterable[Object], held: Mapping[str, Held]) -> Iterator[str]:
+def mentions(objects: Iterable[Object], held: Mapping[str, Held]) -> Iterator[str]:
     """Where the release mentions Redis: any key or text of any object, or a key or URL in a Secret that it uses."""
     for obj in objects:
         if "redis" in str(obj).lower():

@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Protocol
 
 from ansible_collections.bytebot.production.plugins.module_utils.checks.secrets_facts import Held, Keys, SignIn, Target
 from ansible_collections.bytebot.production.plugins.module_utils.checks.secrets_login import target_of
@@ -42,6 +43,15 @@ _HOST = "Correct the host (and port) in the Secret: SERVICE.NAMESPACE.svc.cluste
 _TLS = "Put the CA of the server's certificate into the Secret, and use the host name that the certificate is for."
 
 
+class Met(Protocol):
+    """What came of meeting a server."""
+
+    @property
+    def cause(self) -> str: ...
+    @property
+    def lost(self) -> bool: ...
+
+
 def sign_ins(
     cluster: Cluster, probe: Probe, held: Mapping[str, Held], asked: Iterable[tuple[str, Keys, str]], folder: str
 ) -> dict[str, SignIn]:
@@ -71,21 +81,21 @@ def sign_ins(
 
 
 def _signed_in(cluster: Cluster, probe: Probe, opens: Opener, target: Target, *, service: str, folder: Path) -> SignIn:
-    ca_file = _ca_file(folder, target.ca)
+    own_ca = ca_file(folder, target.ca)
     try:
         with tunnel(opens, target.host, target.port) as way:
-            outcome = SERVICES[service](target, way.port, ca_file, SIGN_IN_S)
+            outcome = SERVICES[service](target, way.port, own_ca, SIGN_IN_S)
             return _judged(cluster, probe, outcome, way.said)
     except LibraryMissing as exc:
         return SignIn(
             "missing", exc.sentence.rstrip("."), f"Install {exc.package} for this Python: see requirements.txt."
         )
     finally:
-        if ca_file:
-            Path(ca_file).unlink()
+        if own_ca:
+            Path(own_ca).unlink()
 
 
-def _ca_file(folder: Path, ca: str) -> str:
+def ca_file(folder: Path, ca: str) -> str:
     """The CA of a server in a file of its own, since libpq takes none by memory; empty where there is none."""
     if not ca:
         return ""
@@ -102,10 +112,10 @@ def _judged(cluster: Cluster, probe: Probe, outcome: Outcome, said: str) -> Sign
         state = "blocked" if outcome.passing else "refused"
         remedy = _TLS if "certificate" in outcome.cause else _FIX
         return SignIn(state, outcome.cause, "Judge again in a while." if outcome.passing else remedy, outcome.seen)
-    return _lost(cluster, probe, outcome, said)
+    return lost(cluster, probe, outcome, said)
 
 
-def _lost(cluster: Cluster, probe: Probe, outcome: Outcome, said: str) -> SignIn:
+def lost(cluster: Cluster, probe: Probe, outcome: Met, said: str) -> SignIn:
     """No server spoke: what carries the connection says why."""
     if NO_TOOL in said:
         tools = "The probe's image has none of python3, bash, socat and nc"
@@ -115,7 +125,7 @@ def _lost(cluster: Cluster, probe: Probe, outcome: Outcome, said: str) -> SignIn
     return _unreached(outcome, said, _policies(cluster, probe))
 
 
-def _unreached(outcome: Outcome, said: str, policies: list[str]) -> SignIn:
+def _unreached(outcome: Met, said: str, policies: list[str]) -> SignIn:
     if _REFUSED.search(said):
         return SignIn("refused", "nothing listens there: the connection is refused", _HOST)
     if policies and (_DNS.search(said) or _AWAY.search(said) or not said):

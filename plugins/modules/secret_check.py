@@ -29,6 +29,9 @@ description:
   - A control that does not hold is a result, not a failure of the module.
 extends_documentation_fragment:
   - bytebot.production.cluster
+  - bytebot.production.database
+  - bytebot.production.probe
+  - bytebot.production.redis
   - bytebot.production.results
 options:
   namespace:
@@ -39,46 +42,6 @@ options:
     description: Name of the Helm release.
     type: str
     required: true
-  database:
-    description: Where the credentials of PostgreSQL stand.
-    type: dict
-    default: {}
-    suboptions:
-      secret: {description: Name of the Secret., type: str, default: bytebot-db-secret}
-      username_key: {description: Key of the user's name., type: str, default: username}
-      password_key: {description: Key of the password., type: str, default: password}
-      host_key: {description: Key of the host., type: str, default: host}
-      port_key: {description: "Key of the port; 5432 where it is not there.", type: str, default: port}
-      database_key: {description: Key of the database's name., type: str, default: database}
-      ca_key:
-        description:
-          - Key of the CA of the server's certificate, in PEM.
-          - Where it is there, the certificate is verified (C(verify-full)); else the connection is encrypted only.
-        type: str
-        default: ca.crt
-      dsn_key:
-        description: Key of one URL that holds all, as C(DATABASE_URL), in place of the single keys.
-        type: str
-      sslmode:
-        description: The C(sslmode) of libpq in place of the one that is chosen. V(disable) is told as weaker.
-        type: str
-        choices: [disable, require, verify-ca, verify-full]
-  redis:
-    description: Where the credentials of Redis stand.
-    type: dict
-    default: {}
-    suboptions:
-      secret: {description: Name of the Secret., type: str, default: bytebot-redis-secret}
-      username_key:
-        description: Key of the user's name; the default user where it is not there.
-        type: str
-        default: username
-      password_key: {description: Key of the password., type: str, default: password}
-      host_key: {description: Key of the host., type: str, default: host}
-      port_key: {description: "Key of the port; 6379 where it is not there.", type: str, default: port}
-      ca_key: {description: "Key of the CA of the server's certificate, in PEM.", type: str, default: ca.crt}
-      url_key: {description: "Key of one URL that holds all, as C(REDIS_URL), in place of the single keys.", type: str}
-      tls: {description: Whether the connection is encrypted and the certificate verified., type: bool, default: false}
   jwt:
     description: Where the keys that sign tokens stand.
     type: dict
@@ -146,19 +109,6 @@ options:
       - The default is when certificates of 90 days are renewed, see U(https://letsencrypt.org/docs/integration-guide/).
     type: int
     default: 30
-  probe_image:
-    description:
-      - Image of the pod that carries connections; it must have C(sh) and one of C(python3), C(bash), C(socat) and
-        C(nc), and is run as user 65534.
-      - Where it is not set, nobody signs in, and the database and Redis are V(pending).
-    type: str
-  probe_namespace:
-    description: Namespace of that pod. Where it is not set, that of the release.
-    type: str
-  probe_timeout:
-    description: Seconds for the pod to run.
-    type: float
-    default: 60.0
   login:
     description:
       - How the running application is asked for an access token, whose signature is then verified with the public key
@@ -273,9 +223,21 @@ from ansible_collections.bytebot.production.plugins.module_utils.argspec import 
     ONLY_ARGS,
     connection_of,
 )
+from ansible_collections.bytebot.production.plugins.module_utils.argspec_data import (
+    DATABASE_ARGS,
+    PROBE_ARGS,
+    REDIS_ARGS,
+    database_keys,
+    filled,
+    key,
+    name,
+    not_negative,
+    probe_of,
+    redis_keys,
+)
 from ansible_collections.bytebot.production.plugins.module_utils.argspec_http import HTTP_ARGS, http_of
 from ansible_collections.bytebot.production.plugins.module_utils.checks.secrets import CHECKS
-from ansible_collections.bytebot.production.plugins.module_utils.checks.secrets_facts import JwtKeys, Keys, TlsWanted
+from ansible_collections.bytebot.production.plugins.module_utils.checks.secrets_facts import JwtKeys, TlsWanted
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
 from ansible_collections.bytebot.production.plugins.module_utils.clients.http import check_ca_file
 from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError
@@ -284,52 +246,23 @@ from ansible_collections.bytebot.production.plugins.module_utils.module import r
 from ansible_collections.bytebot.production.plugins.module_utils.observe_secrets import Scope, observe
 from ansible_collections.bytebot.production.plugins.module_utils.observe_token import Login
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
-from ansible_collections.bytebot.production.plugins.module_utils.scratch_pod import Probe
 
-
-def _key(default: str) -> dict[str, Any]:
-    return {"type": "str", "default": default, "no_log": False}  # the name of a key, which is no secret
-
-
-def _name(default: str | None = None) -> dict[str, Any]:
-    return {"type": "str", "no_log": False} | ({"default": default} if default else {})
-
-
-_PARTS = {f"{part}_key": _key(part) for part in ("username", "password", "host", "port")} | {"ca_key": _key("ca.crt")}
 _PAIR = {f"{half}_key": {"type": "str", "required": True, "no_log": False} for half in ("private", "public")}
 ARGUMENTS: dict[str, Any] = {
     **CLUSTER_ARGS,
     **ONLY_ARGS,
+    **DATABASE_ARGS,
+    **REDIS_ARGS,
+    **PROBE_ARGS,
     "namespace": {"type": "str", "required": True},
     "release": {"type": "str", "required": True},
-    "database": {
-        "type": "dict",
-        "default": {},
-        "options": {
-            **_PARTS,
-            "secret": _name("bytebot-db-secret"),
-            "database_key": _key("database"),
-            "dsn_key": _name(),
-            "sslmode": {"type": "str", "choices": ["disable", "require", "verify-ca", "verify-full"]},
-        },
-    },
-    "redis": {
-        "type": "dict",
-        "default": {},
-        "options": {
-            **_PARTS,
-            "secret": _name("bytebot-redis-secret"),
-            "url_key": _name(),
-            "tls": {"type": "bool", "default": False},
-        },
-    },
     "jwt": {
         "type": "dict",
         "default": {},
         "options": {
-            "secret": _name("bytebot-jwt-secret"),
+            "secret": name("bytebot-jwt-secret"),
             "pairs": {"type": "list", "elements": "dict", "default": [], "options": _PAIR},
-            "shared_secret_key": _name(),
+            "shared_secret_key": name(),
             "shared_secret_length": {"type": "int", "default": 64, "no_log": False},
         },
     },
@@ -347,9 +280,6 @@ ARGUMENTS: dict[str, Any] = {
     "minimum_entropy": {"type": "int", "default": 256},
     "minimum_length": {"type": "int", "default": 0},
     "expiry_days": {"type": "int", "default": 30},
-    "probe_image": {"type": "str"},
-    "probe_namespace": {"type": "str"},
-    "probe_timeout": {"type": "float", "default": 60.0},
     "login": {
         "type": "dict",
         "options": {
@@ -357,9 +287,9 @@ ARGUMENTS: dict[str, Any] = {
             "timeout": {"type": "float", "default": 10.0},
             "path": {"type": "str", "default": "/api/v1/auth/login"},
             "secret": {"type": "str", "required": True, "no_log": False},
-            "username_key": _key("username"),
-            "password_key": _key("password"),
-            "token_field": _key("access_token"),
+            "username_key": key("username"),
+            "password_key": key("password"),
+            "token_field": key("access_token"),
         },
     },
 }
@@ -380,22 +310,19 @@ def judge_secrets(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
 
 def _scope(module: AnsibleModule) -> Scope:
     given = module.params
-    for name in ("minimum_entropy", "minimum_length", "expiry_days", "probe_timeout"):
-        if given[name] < 0:
-            raise InputError(f"{name} {given[name]} is less than nothing.")
-    image, missing = given["probe_image"] or "", "to sign in needs a probe, and no probe_image is given."
-    place = given["probe_namespace"] or given["namespace"]
+    not_negative(given, "minimum_entropy", "minimum_length", "expiry_days", "probe_timeout")
+    probe, no_probe = probe_of(given, check_mode=module.check_mode)
     return Scope(
         namespace=given["namespace"],
         release=given["release"],
-        database=_database(given["database"]),
-        redis=_redis(given["redis"]),
+        database=database_keys(given["database"]),
+        redis=redis_keys(given["redis"]),
         jwt=_jwt(given["jwt"]),
         tls=_tls(given["tls"], given["hosts"], given["expiry_days"]),
         others=tuple(given["others"]),
         to_be_made=frozenset(given["others"] if module.check_mode else ()),
-        probe=Probe(place, image, given["probe_timeout"]) if image and not module.check_mode else None,
-        no_probe="to sign in needs a probe, and check mode sends none." if module.check_mode else missing,
+        probe=probe,
+        no_probe=no_probe,
         login=_login(given["login"]) if given["login"] and not module.check_mode else None,
         minimum_bits=given["minimum_entropy"],
         minimum_length=given["minimum_length"],
@@ -404,40 +331,8 @@ def _scope(module: AnsibleModule) -> Scope:
     )
 
 
-def _filled(given: Mapping[str, Any] | None, option: str) -> dict[str, Any]:
-    """A dict of options with the defaults of those that are not given (an empty one gets none from Ansible)."""
-    spec = ARGUMENTS[option]["options"]
-    return {name: (given or {}).get(name, one.get("default")) for name, one in spec.items()}
-
-
-def _database(given: Mapping[str, Any]) -> Keys:
-    of = _filled(given, "database")
-    return Keys(
-        secret=of["secret"],
-        **_parts(of),
-        database=of["database_key"],
-        dsn=of["dsn_key"] or "",
-        encryption=of["sslmode"] or "",
-    )
-
-
-def _redis(given: Mapping[str, Any]) -> Keys:
-    of = _filled(given, "redis")
-    return Keys(
-        secret=of["secret"],
-        **_parts(of),
-        dsn=of["url_key"] or "",
-        required=("password", "host"),
-        encryption="on" if of["tls"] else "",
-    )
-
-
-def _parts(of: Mapping[str, Any]) -> dict[str, Any]:
-    return {part: of[f"{part}_key"] for part in ("username", "password", "host", "port", "ca")}
-
-
 def _jwt(given: Mapping[str, Any]) -> JwtKeys:
-    of = _filled(given, "jwt")
+    of = filled(given, ARGUMENTS["jwt"])
     pairs = tuple((pair["private_key"], pair["public_key"]) for pair in of["pairs"])
     if pairs and of["shared_secret_key"]:
         raise InputError("jwt has both pairs and shared_secret_key; give one of them.")
@@ -446,7 +341,7 @@ def _jwt(given: Mapping[str, Any]) -> JwtKeys:
 
 
 def _tls(given: Mapping[str, Any], hosts: list[str], expiry_days: int) -> TlsWanted:
-    of = _filled(given, "tls")
+    of = filled(given, ARGUMENTS["tls"])
     check_ca_file(of["ca_file"] or "")
     trusted = Path(of["ca_file"]).read_bytes() if of["ca_file"] else b""
     return TlsWanted(tuple(of["secrets"]), further_hosts=tuple(hosts), trusted=trusted, expiry_days=expiry_days)

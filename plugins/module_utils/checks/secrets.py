@@ -27,6 +27,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.secrets_
     Token,
     not_there,
     some,
+    without_redis,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.judge import Checks
 from ansible_collections.bytebot.production.plugins.module_utils.model import (
@@ -34,7 +35,6 @@ from ansible_collections.bytebot.production.plugins.module_utils.model import (
     Verdict,
     failed,
     inconclusive,
-    not_applicable,
     passed,
     pending,
 )
@@ -70,26 +70,8 @@ def database(facts: SecretFacts) -> Verdict:
 def redis(facts: SecretFacts) -> Verdict:
     """Redis's credentials are accepted, or the release itself says that it does not use Redis."""
     name = facts.redis.secret
-    if name in facts.absent:
-        where = Evidence(
-            "LIST of helm's records; the objects of the deployed revision",
-            {
-                "mentions_redis": list(facts.mentions_redis),
-                "deployed": facts.released,
-                "secret": f"{name} is not there",
-            },
-            facts.observed_at,
-        )
-        if facts.release_problem or not facts.released:
-            why = facts.release_problem or "no release is deployed yet that could say whether Redis is used"
-            return pending(f"Secret {name} is not there, and {why.rstrip('.')}.", CREATE, where)
-        if not facts.mentions_redis:
-            return not_applicable("Nothing in the deployed release mentions Redis, and it has no Secret.", where)
-        if not facts.injected:
-            summary = (
-                f"Secret {name} is not there, and the release mentions Redis in {some(list(facts.mentions_redis))}."
-            )
-            return failed(summary, CREATE, where)
+    if name in facts.absent and (verdict := without_redis(facts, name, CREATE)):
+        return verdict
     return secrets_login.judged(facts, facts.redis, "redis", facts.redis_sign_in, CREATE)
 
 

@@ -7,11 +7,13 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from ansible_collections.bytebot.production.plugins.module_utils.model import (
     Evidence,
     Verdict,
     failed,
+    not_applicable,
     pending,
     utc_now,
 )
@@ -230,6 +232,43 @@ def not_there(facts: SecretFacts, name: str, create: str, *, in_pods: bool = Tru
     if held is None:
         return failed(f"Secret {name} is not there in namespace {facts.namespace}.", create, seen)
     return None
+
+
+class Use(Protocol):
+    """What is known of whether a release uses Redis."""
+
+    @property
+    def mentions_redis(self) -> tuple[str, ...]: ...
+    @property
+    def released(self) -> bool: ...
+    @property
+    def release_problem(self) -> str: ...
+    @property
+    def injected(self) -> Injected | None: ...
+    @property
+    def observed_at(self) -> str: ...
+
+
+def without_redis(facts: Use, name: str, create: str) -> Verdict | None:
+    """What is said where there is no Secret for Redis; None where its values are put into the pods in its place."""
+    where = Evidence(
+        "LIST of helm's records; the objects of the deployed revision",
+        {
+            "mentions_redis": list(facts.mentions_redis),
+            "deployed": facts.released,
+            "secret": f"{name} is not there",
+        },
+        facts.observed_at,
+    )
+    if facts.release_problem or not facts.released:
+        why = facts.release_problem or "no release is deployed yet that could say whether Redis is used"
+        return pending(f"Secret {name} is not there, and {why.rstrip('.')}.", create, where)
+    if not facts.mentions_redis:
+        return not_applicable("Nothing in the deployed release mentions Redis, and it has no Secret.", where)
+    if facts.injected:
+        return None
+    summary = f"Secret {name} is not there, and the release mentions Redis in {some(list(facts.mentions_redis))}."
+    return failed(summary, create, where)
 
 
 def _by_injection(injected: Injected, name: str, facts: SecretFacts) -> Verdict:

@@ -57,10 +57,10 @@ def host_flaw(host: str) -> str:
     return "is a loopback address, which in a pod is the pod itself" if local else ""
 
 
-def target_of(data: Mapping[str, bytes], keys: Keys, service: str) -> Target:
+def target_of(data: Mapping[str, bytes], keys: Keys, service: str, *, any_mode: bool = False) -> Target:
     """The credentials in a Secret's data, with all that is wrong with them before anybody signs in.
 
-    :param service: ``postgresql`` or ``redis``.
+    :param service: ``postgresql`` or ``redis``; :param any_mode: whether a URL may ask for less than TLS.
     """
     missing = [key for key in ((keys.dsn,) if keys.dsn else _required(keys)) if key not in data]
     if missing:
@@ -70,7 +70,7 @@ def target_of(data: Mapping[str, bytes], keys: Keys, service: str) -> Target:
     if problems:
         return Target(problems=tuple(problems))
     texts = {key: value.decode() for key, value in given.items()}
-    found = _of_url(texts[keys.dsn], keys, service) if keys.dsn else _of_keys(texts, keys, service)
+    found = _of_url(texts[keys.dsn], keys, service, any_mode) if keys.dsn else _of_keys(texts, keys, service)
     if not found.problems and (flaw := host_flaw(found.host)):
         return replace(
             found, problems=(f"{keys.dsn or keys.host} {flaw if not keys.dsn else 'names a host that ' + flaw}",)
@@ -119,7 +119,7 @@ def _of_keys(texts: Mapping[str, str], keys: Keys, service: str) -> Target:
     )
 
 
-def _of_url(url: str, keys: Keys, service: str) -> Target:
+def _of_url(url: str, keys: Keys, service: str, any_mode: bool) -> Target:
     try:
         parts = urlsplit(url)
         port = parts.port or PORTS[service]
@@ -131,7 +131,7 @@ def _of_url(url: str, keys: Keys, service: str) -> Target:
     if not parts.password or (service == "postgresql" and not (parts.username and parts.path.strip("/"))):
         return Target(problems=(f"{keys.dsn} lacks {'the password' if not parts.password else 'user or database'}",))
     mode = (query.get("sslmode") or [""])[0] if service == "postgresql" else "on" * (parts.scheme == "rediss")
-    if service == "postgresql" and mode not in SSL_MODES[SSL_MODES.index("require") :]:
+    if service == "postgresql" and not any_mode and mode not in SSL_MODES[SSL_MODES.index("require") :]:
         return Target(problems=(f"{keys.dsn} says sslmode={mode or '(nothing)'}, and require is wanted",))
     return Target(
         host=unquote(parts.hostname or ""),
@@ -168,6 +168,11 @@ def _of_sign_in(sign_in: SignIn, where: str, secret: str, seen: Evidence, weaker
     if sign_in.state == "refused":
         summary = f"The credentials of Secret {secret} do not work at {where}: {sign_in.cause}."
         return failed(summary, sign_in.remedy, seen, weaker=weaker)
+    return unsaid(sign_in, where, seen)
+
+
+def unsaid(sign_in: SignIn, where: str, seen: Evidence) -> Verdict:
+    """What can be said where nothing is certain of the server itself."""
     if sign_in.state == "blocked":
         return inconclusive(f"{where} was not reached: {sign_in.cause}.", sign_in.remedy, seen)
     if sign_in.state == "missing":

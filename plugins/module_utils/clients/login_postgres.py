@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, field
+from typing import Any
 
 from ansible_collections.bytebot.production.plugins.module_utils.checks.secrets_facts import Target
 from ansible_collections.bytebot.production.plugins.module_utils.errors import LibraryMissing
@@ -24,6 +26,16 @@ _CAUSES = (
     (r"is starting up|is shutting down|in recovery mode", "the server is starting or stopping"),
 )
 BUSY = ("the server has no connection left", "the server is starting or stopping")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a server is met: an address and port that lead to it, and its CA in a file (empty where there is none)."""
+
+    address: str
+    port: int
+    ca_file: str = ""
+    timeout_s: float = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,35 +58,57 @@ def sign_in(target: Target, port: int, ca_file: str, timeout_s: float) -> Outcom
 
     :param ca_file: the CA in a file; empty where the Secret has none.
     """
-    try:
-        import psycopg
-    except ImportError as exc:
-        raise LibraryMissing(PACKAGE, str(exc)) from exc
+    psycopg = library()
     mode = mode_of(target)
     try:
-        with psycopg.connect(
-            host=target.host,
-            hostaddr="127.0.0.1",
-            port=port,
-            user=target.username,
-            password=target.password,
-            dbname=target.database,
-            sslmode=mode,
-            sslrootcert=ca_file or ("system" if mode == "verify-full" else None),
-            gssencmode="disable",
-            connect_timeout=max(2, int(timeout_s)),
-            application_name="bytebot.production",
-            autocommit=True,
-        ) as connection:
+        with connect(target, Place("127.0.0.1", port, ca_file, timeout_s), mode) as connection:
             used = bool(connection.pgconn.used_password)
             row = connection.execute("SELECT current_user, current_database()").fetchone() or ("", "")
             version = connection.info.parameter_status("server_version") or ""
     except psycopg.Error as exc:
-        return _refusal(" ".join(str(exc).split()))
+        return refusal(exc)
     seen: dict[str, object] = {"user": row[0], "database": row[1], "server_version": version, "encryption": mode}
     if not used:
         return Outcome("the server asked for no password, so any password would do", seen=seen)
     return Outcome(seen=seen)
+
+
+def library() -> Any:
+    """psycopg, imported where it is needed. :raises LibraryMissing: it is not there."""
+    try:
+        import psycopg
+    except ImportError as exc:
+        raise LibraryMissing(PACKAGE, str(exc)) from exc
+    return psycopg
+
+
+def connect(target: Target, place: Place, mode: str, password: str | None = None, auth: str = "") -> Any:
+    """A connection to the target where it is met, encrypted and verified as ``mode`` says.
+
+    :param password: in place of the target's own; :param auth: the only way of signing in that is taken part in
+        (``require_auth`` of libpq); empty for any.
+    """
+    return library().connect(
+        host=target.host,
+        hostaddr=place.address,
+        port=place.port,
+        user=target.username,
+        password=target.password if password is None else password,
+        passfile=os.devnull,
+        dbname=target.database,
+        sslmode=mode,
+        sslrootcert=place.ca_file or ("system" if mode == "verify-full" else None),
+        gssencmode="disable",
+        require_auth=auth or None,
+        connect_timeout=max(2, int(place.timeout_s)),
+        application_name="bytebot.production",
+        autocommit=True,
+    )
+
+
+def refusal(exc: BaseException) -> Outcome:
+    """Why a connection was not had, from what the server or libpq said."""
+    return _refusal(" ".join(str(exc).split()))
 
 
 def _refusal(message: str) -> Outcome:

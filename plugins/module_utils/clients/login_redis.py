@@ -9,7 +9,7 @@ import socket
 from typing import Any
 
 from ansible_collections.bytebot.production.plugins.module_utils.checks.secrets_facts import Target
-from ansible_collections.bytebot.production.plugins.module_utils.clients.login_postgres import Outcome
+from ansible_collections.bytebot.production.plugins.module_utils.clients.login_postgres import Outcome, Place
 from ansible_collections.bytebot.production.plugins.module_utils.errors import LibraryMissing
 
 PACKAGE = "redis"
@@ -20,11 +20,8 @@ def sign_in(target: Target, port: int, ca_file: str, timeout_s: float) -> Outcom
 
     A wrong password must be refused too: a server that takes any proves nothing of the one in the Secret.
     """
-    try:
-        import redis
-    except ImportError as exc:
-        raise LibraryMissing(PACKAGE, str(exc)) from exc
-    outcome, version = _try(redis, target, port, ca_file, timeout_s, password=target.password)
+    redis, place = library(), Place("127.0.0.1", port, ca_file, timeout_s)
+    outcome, version = _try(redis, target, place, password=target.password)
     if outcome.cause:
         return outcome
     encryption = "TLS" if target.encryption == "on" else "no TLS"
@@ -33,7 +30,7 @@ def sign_in(target: Target, port: int, ca_file: str, timeout_s: float) -> Outcom
         "server_version": version,
         "encryption": encryption,
     }
-    wrong, _version = _try(redis, target, port, ca_file, timeout_s, password=secrets.token_urlsafe(24))
+    wrong, _version = _try(redis, target, place, password=secrets.token_urlsafe(24))
     if not wrong.cause:
         return Outcome("the server takes any password for this user", seen=seen)
     if wrong.lost or wrong.passing:
@@ -41,30 +38,48 @@ def sign_in(target: Target, port: int, ca_file: str, timeout_s: float) -> Outcom
     return Outcome(seen=seen)
 
 
-def _try(
-    redis: Any, target: Target, port: int, ca_file: str, timeout_s: float, *, password: str
-) -> tuple[Outcome, str]:
-    errors = redis.exceptions
-    connection = _connection(redis, target, port, ca_file, timeout_s, password=password)
+def library() -> Any:
+    """redis-py, imported where it is needed. :raises LibraryMissing: it is not there."""
     try:
-        connection.connect()
-        connection.send_command("PING", check_health=False)
-        connection.read_response()
-        return Outcome(), _version(connection, errors)
+        import redis
+    except ImportError as exc:
+        raise LibraryMissing(PACKAGE, str(exc)) from exc
+    return redis
+
+
+def _try(redis: Any, target: Target, place: Place, *, password: str) -> tuple[Outcome, str]:
+    errors = redis.exceptions
+    made = connection(target, place, password=password)
+    try:
+        greet(made)
+        return Outcome(), _version(made, errors)
     except errors.NoPermissionError:
         return Outcome(), ""  # signed in, and this command is not the user's
-    except errors.AuthenticationError as exc:
-        return Outcome(f"the user or the password is refused ({_words(exc)})"), ""
-    except (errors.BusyLoadingError, errors.MaxConnectionsError) as exc:
-        return Outcome(f"the server is not ready ({_words(exc)})", passing=True), ""
-    except (errors.ConnectionError, errors.TimeoutError, OSError) as exc:
+    except (errors.RedisError, OSError) as exc:
+        return refusal(exc), ""
+    finally:
+        made.disconnect()
+
+
+def greet(made: Any) -> None:
+    """Connect, sign in and ping; what is refused is raised as the library's own errors."""
+    made.connect()
+    made.send_command("PING", check_health=False)
+    made.read_response()
+
+
+def refusal(exc: BaseException) -> Outcome:
+    """Why nobody is signed in, from the library's error."""
+    errors = library().exceptions
+    if isinstance(exc, errors.AuthenticationError):
+        return Outcome(f"the user or the password is refused ({_words(exc)})")
+    if isinstance(exc, (errors.BusyLoadingError, errors.MaxConnectionsError)):
+        return Outcome(f"the server is not ready ({_words(exc)})", passing=True)
+    if isinstance(exc, (errors.ConnectionError, errors.TimeoutError, OSError)):
         verify = "certificate verify failed" in str(exc).lower()
         cause = "the server's certificate does not verify" if verify else f"the connection was lost ({_words(exc)})"
-        return Outcome(cause, lost=not verify), ""
-    except errors.RedisError as exc:
-        return Outcome(f"the server refuses the sign-in ({_words(exc)})"), ""
-    finally:
-        connection.disconnect()
+        return Outcome(cause, lost=not verify)
+    return Outcome(f"the server refuses the sign-in ({_words(exc)})")
 
 
 def _version(connection: Any, errors: Any) -> str:
@@ -78,30 +93,35 @@ def _version(connection: Any, errors: Any) -> str:
     return next((line.partition(":")[2] for line in lines if line.startswith("redis_version:")), "")
 
 
-def _connection(redis: Any, target: Target, port: int, ca_file: str, timeout_s: float, *, password: str) -> Any:
-    base = redis.connection.Connection
+def connection(target: Target, place: Place, *, password: str, verify: bool = True) -> Any:
+    """A connection to the target where it is met; nothing is sent yet.
 
-    class Tunnelled(base):  # type: ignore[misc, valid-type]
-        """Connects to this machine's end of the tunnel; names stay the server's own."""
+    :param password: empty to sign in as nobody; :param verify: whether the certificate counts, where there is one.
+    """
+    plain, secure = library().connection.Connection, library().connection.SSLConnection
+
+    class Tunnelled(plain):  # type: ignore[misc, valid-type]
+        """Connects to where the server is met; names stay the server's own."""
 
         def _connect(self) -> socket.socket:
-            return socket.create_connection(("127.0.0.1", port), timeout=timeout_s)
+            return socket.create_connection((place.address, place.port), timeout=place.timeout_s)
 
-    class TunnelledTls(redis.connection.SSLConnection, Tunnelled):  # type: ignore[misc]
+    class TunnelledTls(secure, Tunnelled):  # type: ignore[misc, valid-type]
         """The same over TLS, verified against the server's own name."""
 
     options: dict[str, Any] = {
         "host": target.host,
         "port": target.port,
-        "username": target.username or None,
-        "password": password,
-        "socket_timeout": timeout_s,
+        "username": (target.username or None) if password else None,
+        "password": password or None,
+        "socket_timeout": place.timeout_s,
         "client_name": None,
         "lib_name": None,
         "lib_version": None,
     }
     if target.encryption == "on":
-        return TunnelledTls(**options, ssl_ca_certs=ca_file or None, ssl_check_hostname=True)
+        trust = {} if verify else {"ssl_cert_reqs": "none"}
+        return TunnelledTls(**options, **trust, ssl_ca_certs=place.ca_file or None, ssl_check_hostname=verify)
     return Tunnelled(**options)
 
 

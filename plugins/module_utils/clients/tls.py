@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import struct
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -38,6 +39,11 @@ class Server:
     port: int = 443
     timeout_s: float = 5.0
     ca_file: str = ""
+    asks: str = ""  # the protocol in which TLS is asked for first: postgresql; empty where it comes at once
+
+
+class NoTls(Unreachable):
+    """The server answered that it offers no TLS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,10 +167,22 @@ def _fingerprint(cert: Any) -> str:
 def _connect(server: Server, context: ssl.SSLContext) -> ssl.SSLSocket:
     plain = socket.create_connection((server.address, server.port), timeout=server.timeout_s)
     try:
+        if server.asks == "postgresql":
+            _ask_postgresql(plain, server)
         return context.wrap_socket(plain, server_hostname=server.name)
     except BaseException:
         plain.close()
         raise
+
+
+def _ask_postgresql(plain: socket.socket, server: Server) -> None:
+    """PostgreSQL documentation, "Message Formats": SSLRequest, answered by one byte."""
+    plain.sendall(struct.pack("!ii", 8, 80877103))
+    said = plain.recv(1)
+    if said == b"N":
+        raise NoTls(f"{_where(server)} offers no TLS.")
+    if said != b"S":
+        raise ConnectionResetError("the connection was closed before TLS began")
 
 
 def _looking() -> ssl.SSLContext:
