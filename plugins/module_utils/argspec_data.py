@@ -5,11 +5,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ansible_collections.bytebot.production.plugins.module_utils.argspec import Spec
 from ansible_collections.bytebot.production.plugins.module_utils.checks.secrets_facts import Keys
+from ansible_collections.bytebot.production.plugins.module_utils.clients.http import check_ca_file
 from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError
+from ansible_collections.bytebot.production.plugins.module_utils.reach import AUTO, REACHES, Sides
 from ansible_collections.bytebot.production.plugins.module_utils.scratch_pod import Probe
 
 
@@ -48,6 +51,10 @@ REDIS_ARGS: Spec = {
             "tls": {"type": "bool", "default": False},
         },
     },
+}
+REACH_ARGS: Spec = {
+    "reach": {"type": "str", "choices": list(REACHES), "default": AUTO},
+    "ca_file": {"type": "path"},
 }
 PROBE_ARGS: Spec = {
     "probe_image": {"type": "str"},
@@ -100,6 +107,17 @@ def probe_of(given: Mapping[str, Any], *, check_mode: bool) -> tuple[Probe | Non
         return None, "to sign in needs a probe, and no probe_image is given."
     place = given["probe_namespace"] or given["namespace"]
     return Probe(place, given["probe_image"], given["probe_timeout"]), ""
+
+
+def sides_of(given: Mapping[str, Any], *, check_mode: bool) -> Sides:
+    """From where servers may be met."""
+    return Sides(given["reach"], *probe_of(given, check_mode=check_mode))
+
+
+def pem_of(path: str | None) -> str:
+    """The CAs in a file; empty where none is named."""
+    check_ca_file(path or "")
+    return Path(path).read_text(encoding="utf-8") if path else ""
 
 
 def _parts(of: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,78 @@
+# The pools of a release: the size that its workloads are told, times the replicas that they may have.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from ansible_collections.bytebot.production.plugins.module_utils.checks.postgres_facts import Pool
+from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
+from ansible_collections.bytebot.production.plugins.module_utils.errors import CollectionError
+from ansible_collections.bytebot.production.plugins.module_utils.observe_environment import Environment, Setting
+
+Object = dict[str, Any]
+SCALED = ("Deployment", "StatefulSet")
+
+
+def pools_of(
+    cluster: Cluster, namespace: str, objects: Iterable[Object], environment: Environment, variables: tuple[str, ...]
+) -> tuple[tuple[Pool, ...], str]:
+    """The pools of the workloads that have one of the variables, and what of them could not be seen."""
+    workloads = [obj for obj in objects if obj.get("kind") in SCALED]
+    problems: list[str] = []
+    maxima = _maxima(cluster, namespace, problems)
+    found: list[Pool] = []
+    for obj in workloads:
+        settings = environment.of([obj], variables)
+        if settings:
+            replicas, source = _replicas(cluster, namespace, obj, maxima, problems)
+            size, variable = _size(settings, variables)
+            name = str((obj.get("metadata") or {}).get("name"))
+            found.append(Pool(name, size, replicas, f"{variable}; {source}"))
+    return tuple(found), "; ".join(dict.fromkeys([*problems, *environment.problems]))
+
+
+def _size(settings: Iterable[Setting], variables: tuple[str, ...]) -> tuple[int | None, str]:
+    """The first variable that says a number, itself or as ``connection_limit`` of a URL."""
+    given = {one.name: one.value for one in settings}
+    for name in variables:
+        text = given.get(name, "")
+        if "://" in text:
+            text = (parse_qs(urlsplit(text).query).get("connection_limit") or [""])[0]
+        if text.strip().isdigit():
+            return int(text), name
+    return None, variables[0] if variables else ""
+
+
+def _maxima(cluster: Cluster, namespace: str, problems: list[str]) -> dict[tuple[str, str], int]:
+    """By kind and name of what they scale, the largest maximum of the autoscalers."""
+    try:
+        found = cluster.list("autoscaling/v2", "HorizontalPodAutoscaler", namespace)
+    except CollectionError as exc:
+        problems.append(exc.sentence)
+        return {}
+    maxima: dict[tuple[str, str], int] = {}
+    for one in found:
+        spec = one.get("spec") or {}
+        target: Mapping[str, Any] = spec.get("scaleTargetRef") or {}
+        key = (str(target.get("kind")), str(target.get("name")))
+        maxima[key] = max(maxima.get(key, 0), int(spec.get("maxReplicas") or 0))
+    return maxima
+
+
+def _replicas(
+    cluster: Cluster, namespace: str, obj: Object, maxima: Mapping[tuple[str, str], int], problems: list[str]
+) -> tuple[int, str]:
+    kind, name = str(obj.get("kind")), str((obj.get("metadata") or {}).get("name"))
+    if (kind, name) in maxima:
+        return maxima[kind, name], "maximum of its HorizontalPodAutoscaler"
+    try:
+        live = cluster.get(str(obj.get("apiVersion")), kind, name, namespace) or obj
+    except CollectionError as exc:
+        problems.append(exc.sentence)
+        live = obj
+    replicas = (live.get("spec") or {}).get("replicas")
+    return (1 if replicas is None else int(replicas)), f"replicas of the {kind}"
