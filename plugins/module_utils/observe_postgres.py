@@ -81,7 +81,7 @@ def observe(cluster: Cluster, scope: PostgresScope, redactor: Redactor, folder: 
         scope.namespace, scope.database, secret_problem=problem, wanted=scope.wanted, probing=scope.probing
     )
     if not problem:
-        target = _with_ca(target_of(data, scope.database, "postgresql", any_mode=True), scope.ca)
+        target = with_ca(target_of(data, scope.database, "postgresql", any_mode=True), scope.ca)
         redactor.learn(target.password)
         facts = replace(facts, target=target, password_flaw=password_flaw(target))
     if scope.judges(POOLING, TLS):
@@ -121,7 +121,8 @@ def _shown(keys: Keys) -> tuple[str, ...]:
     return (keys.host, keys.port, keys.database, keys.username, keys.ca, MODE_KEY)
 
 
-def _with_ca(target: Target, ca: str) -> Target:
+def with_ca(target: Target, ca: str) -> Target:
+    """The target with a CA, where the Secret has none."""
     return replace(target, ca=ca) if ca and not target.ca else target
 
 
@@ -199,7 +200,7 @@ def _of_pooler(
 ) -> PostgresFacts:
     if problem or not scope.pooler:
         return replace(facts, pooler_secret_problem=problem)
-    target = _with_ca(target_of(data, scope.pooler, "postgresql", any_mode=True), scope.ca or facts.target.ca)
+    target = with_ca(target_of(data, scope.pooler, "postgresql", any_mode=True), scope.ca or facts.target.ca)
     redactor.learn(target.password)
     if target.problems:
         return replace(facts, pooler_target=target)

@@ -16,8 +16,8 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.postgres
     PostgresFacts,
     PostgresSeen,
 )
-from ansible_collections.bytebot.production.plugins.module_utils.checks.secrets_facts import SignIn, some
-from ansible_collections.bytebot.production.plugins.module_utils.checks.secrets_login import SSL_MODES, unsaid
+from ansible_collections.bytebot.production.plugins.module_utils.checks.secrets_facts import some
+from ansible_collections.bytebot.production.plugins.module_utils.checks.secrets_login import SSL_MODES, no_way
 from ansible_collections.bytebot.production.plugins.module_utils.judge import Checks
 from ansible_collections.bytebot.production.plugins.module_utils.model import (
     Evidence,
@@ -271,15 +271,6 @@ def _unmet(facts: PostgresFacts, *, own: bool = True) -> Verdict | None:
     if facts.no_way is None:
         return None
     return no_way(facts.no_way, f"PostgreSQL at {facts.where}", facts.evidence({"way": facts.no_way.cause}), own=own)
-
-
-def no_way(found: SignIn, where: str, evidence: Evidence, *, own: bool) -> Verdict:
-    """What is said where a server was not reached: red with the cause where that is certain."""
-    if found.state == "refused" and own:
-        return failed(f"{where} was not reached: {found.cause}.", found.remedy, evidence)
-    if found.state in ("refused", "unseen"):
-        return pending(f"{where} was not reached: {found.cause}.", found.remedy, evidence)
-    return unsaid(found, where, evidence)
 
 
 def _not_in(facts: PostgresFacts, seen: PostgresSeen, consequence: str) -> Verdict:

@@ -7,7 +7,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ansible_collections.bytebot.production.plugins.module_utils.checks.secrets_facts import Keys, SignIn, Target
+from ansible_collections.bytebot.production.plugins.module_utils.checks.secrets_facts import (
+    Attempt,
+    Keys,
+    SignIn,
+    Target,
+)
 from ansible_collections.bytebot.production.plugins.module_utils.model import Evidence, utc_now
 
 VERSION, CREDENTIALS, POOLING, TLS = (
@@ -15,17 +20,6 @@ VERSION, CREDENTIALS, POOLING, TLS = (
 )
 DOCUMENT_MAJOR = 14
 WANTED_MODE = "verify-full"
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """What came of a sign-in that should be refused.
-
-    :param outcome: ``refused``, ``accepted``, ``unseen`` (tried, and nothing is certain) or ``untried``.
-    """
-
-    outcome: str = "untried"
-    said: str = ""
 
 
 @dataclass(frozen=True, slots=True)

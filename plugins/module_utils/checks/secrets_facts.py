@@ -117,6 +117,17 @@ class SignIn:
 
 
 @dataclass(frozen=True, slots=True)
+class Attempt:
+    """What came of a sign-in that should be refused.
+
+    :param outcome: ``refused``, ``accepted``, ``unseen`` (tried, and nothing is certain) or ``untried``.
+    """
+
+    outcome: str = "untried"
+    said: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class JwtKeys:
     """Where the keys of tokens stand.
 

@@ -180,6 +180,15 @@ def unsaid(sign_in: SignIn, where: str, seen: Evidence) -> Verdict:
     return errored(f"The probe could not work: {sign_in.cause}.", sign_in.remedy, seen)
 
 
+def no_way(found: SignIn, where: str, evidence: Evidence, *, own: bool) -> Verdict:
+    """What is said where a server was not reached: red with the cause where that is certain."""
+    if found.state == "refused" and own:
+        return failed(f"{where} was not reached: {found.cause}.", found.remedy, evidence)
+    if found.state in ("refused", "unseen"):
+        return pending(f"{where} was not reached: {found.cause}.", found.remedy, evidence)
+    return unsaid(found, where, evidence)
+
+
 def _weaker(target: Target) -> tuple[str, ...]:
     asked = target.encryption in SSL_MODES and SSL_MODES.index(target.encryption) < SSL_MODES.index("require")
     return (f"sslmode {target.encryption} asked for, document require",) if asked else ()

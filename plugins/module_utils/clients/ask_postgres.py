@@ -11,12 +11,11 @@ from dataclasses import replace
 from typing import Any
 
 from ansible_collections.bytebot.production.plugins.module_utils.checks.postgres_facts import (
-    Attempt,
     Encryption,
     PoolerSeen,
     PostgresSeen,
 )
-from ansible_collections.bytebot.production.plugins.module_utils.checks.secrets_facts import Target
+from ansible_collections.bytebot.production.plugins.module_utils.checks.secrets_facts import Attempt, Target
 from ansible_collections.bytebot.production.plugins.module_utils.clients import tls
 from ansible_collections.bytebot.production.plugins.module_utils.clients.login_postgres import (
     PACKAGE,

@@ -1,0 +1,133 @@
+# What is asked of a Redis server, by a real one whose users, persistence and memory are changed.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+import redis as library
+
+from ansible_collections.bytebot.production.plugins.module_utils.checks.redis_facts import DANGEROUS, RedisSeen
+from ansible_collections.bytebot.production.plugins.module_utils.checks.secrets_facts import Target
+from ansible_collections.bytebot.production.plugins.module_utils.clients.ask_redis import (
+    DRYRUN,
+    QUEUED,
+    fields,
+    look,
+)
+from ansible_collections.bytebot.production.plugins.module_utils.clients.login_postgres import Place
+from tests.unit.collection.real_servers import free_port, redis
+
+WORD = "x9-Horse-Battery-Staple"
+SAFE = f"user shop on >{WORD} ~* &* +@all -@admin -@dangerous +info"
+OWNER = f"user owner on >{WORD} ~* &* +@all"
+CLOSED = "user default off"
+UNSEEN = {"SHUTDOWN"}  # Redis 7 takes it into no transaction, whoever asks
+
+
+def ask(port: int, user: str = "shop", password: str = WORD, *, probing: bool = True) -> RedisSeen:
+    return look(Target("cache.shop", 6379, user, password), Place("127.0.0.1", port), probing=probing)
+
+
+def test_a_server_as_it_should_be() -> None:
+    with redis("--appendonly", "yes", "--maxmemory", "64mb", acl=(CLOSED, SAFE)) as port:
+        seen = ask(port)
+    assert (seen.cause, seen.user, seen.info["role"]) == ("", "shop", "master")
+    assert (seen.nobody.outcome, seen.wrong.outcome) == ("refused", "refused")
+    assert (seen.info["aof_enabled"], seen.number("maxmemory")) == ("1", 64 * 2**20)
+    assert "permission" in seen.config_denied
+    assert {name for name, state in seen.commands.items() if state != "denied"} == UNSEEN
+    assert (seen.how, seen.rules) == (QUEUED, "")
+
+
+def test_what_the_user_may_is_seen_without_running_it() -> None:
+    allowing = f"{SAFE} +flushall +config|set +keys"
+    with redis(acl=(CLOSED, allowing, OWNER)) as port:
+        owner = library.Redis(port=port, username="owner", password=WORD, decode_responses=True)
+        owner.set("kept", "1")
+        before = owner.config_get()
+        seen = ask(port)
+        assert owner.get("kept") == "1"
+        assert owner.config_get() == before
+        run = {name for name, told in owner.info("commandstats").items() if told["calls"]}
+        assert run.isdisjoint({"cmdstat_flushall", "cmdstat_flushdb", "cmdstat_keys", "cmdstat_config|set"})
+        owner.close()
+    allowed = {name for name, state in seen.commands.items() if state == "allowed"}
+    assert allowed == {"FLUSHALL", "CONFIG SET", "KEYS"}
+
+
+def test_both_ways_of_seeing_rights_agree() -> None:
+    rules = "~* &* +@all -@admin -@dangerous +info +flushdb +keys"
+    asking = f"user asking on >{WORD} {rules} +acl|dryrun"
+    with redis(acl=(CLOSED, asking, f"user plain on >{WORD} {rules}")) as port:
+        dry, queued = ask(port, "asking"), ask(port, "plain")
+    assert (dry.how, queued.how) == (DRYRUN, QUEUED)
+    assert {name for name in DANGEROUS if dry.commands[name] != queued.commands[name]} == UNSEEN
+    assert {name for name, state in dry.commands.items() if state == "allowed"} == {"FLUSHDB", "KEYS"}
+
+
+def test_a_user_who_may_all_is_seen_and_the_server_stays() -> None:
+    with redis("--appendonly", "yes", acl=(CLOSED, OWNER)) as port:
+        seen = ask(port, "owner")
+        assert ask(port, "owner").cause == ""
+    assert seen.commands["FLUSHALL"] == "allowed"
+    assert seen.commands["CONFIG SET"] == "allowed"
+    assert seen.config["appendonly"] == "yes"
+    assert seen.config["dir"].startswith("/")
+    assert "+@all" in seen.rules
+    assert WORD not in seen.rules
+
+
+def test_an_open_server_is_seen() -> None:
+    with redis(acl=("user default on nopass ~* &* +@all", "user shop on nopass ~* &* +@all")) as port:
+        seen = ask(port)
+    assert (seen.nobody.outcome, seen.wrong.outcome) == ("accepted", "accepted")
+
+
+def test_a_wrong_password_in_the_secret_is_refused_and_no_other_is_tried() -> None:
+    with redis(acl=(CLOSED, SAFE)) as port:
+        seen = ask(port, password="something else")
+    assert "refused" in seen.cause
+    assert not seen.lost
+    assert (seen.nobody.outcome, seen.wrong.outcome, seen.info) == ("untried", "untried", {})
+
+
+def test_what_may_not_be_read_says_so() -> None:
+    with redis(acl=(CLOSED, f"user shop on >{WORD} ~* &* -@all +ping +get")) as port:
+        seen = ask(port)
+    assert "permission" in seen.info_denied
+    assert all(state.startswith("not seen") for state in seen.commands.values())
+    assert set(seen.commands) == set(DANGEROUS)
+
+
+def test_check_mode_tries_nobody_else() -> None:
+    with redis(acl=(CLOSED, SAFE)) as port:
+        seen = ask(port, probing=False)
+    assert (seen.cause, seen.nobody.outcome, seen.wrong.outcome) == ("", "untried", "untried")
+
+
+def test_a_replica_and_a_cluster_say_what_they_are() -> None:
+    with redis("--replicaof", "127.0.0.1 1", acl=(CLOSED, SAFE)) as port:
+        assert ask(port).info["role"] == "slave"
+    with redis("--cluster-enabled", "yes", acl=(CLOSED, f"{SAFE} +cluster|info")) as port:
+        seen = ask(port)
+    assert (seen.info["redis_mode"], seen.cluster["cluster_state"]) == ("cluster", "fail")
+
+
+def test_nobody_listens() -> None:
+    assert ask(free_port()).lost
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (
+            "# Server\r\nredis_version:7.2.4\r\nserver_name:valkey\r\n",
+            {"redis_version": "7.2.4", "server_name": "valkey"},
+        ),
+        ("slave0:ip=10.0.0.1,port=6379,state=online\n", {"slave0": "ip=10.0.0.1,port=6379,state=online"}),
+        ("no pair\n\n", {}),
+    ],
+)
+def test_fields(text: str, found: dict[str, str]) -> None:
+    assert fields(text) == found
