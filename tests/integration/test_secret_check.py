@@ -9,7 +9,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,28 +20,21 @@ from sandbox.faults import secrets as faults
 from sandbox.faults.fault import Fault, Hands
 from sandbox.pki import Pki
 from sandbox.settings import load
+from tests.integration.called import HANDOVER, call, kube, states
 from tests.integration.conftest import SANDBOX
 
 ROOT = Path(__file__).parents[2]
-MODULE = "ansible_collections.bytebot.production.plugins.modules.secret_check"
 OURS = os.environ.get("BYTEBOT_TEST_NAMESPACE", "it-secret-check")
-HANDOVER = SANDBOX / "handover"
 DOCUMENT = ROOT / "catalogue" / "checklist.md"
 DATABASE, STRENGTH = faults.DATABASE, faults.STRENGTH
 EVERY = (DATABASE, faults.REDIS, faults.JWT, faults.TLS, faults.ENCODING, STRENGTH)
-KUBECTL = [str(SANDBOX / "bin" / "kubectl"), f"--kubeconfig={SANDBOX}/admin.kubeconfig"]
 _OTHER = {"bytebot_other_secrets": "others", "bytebot_tls": "tls"}  # the inventory's names, and the module's
-
-
-def kube(*arguments: str, stdin: str = "") -> str:
-    return subprocess.run([*KUBECTL, *arguments], input=stdin, capture_output=True, text=True, check=True).stdout
 
 
 def judge(tmp_path: Path, **options: Any) -> dict[str, dict[str, Any]]:
     """What the module says in a process of its own, by control; no scratch pod and no secret is left behind."""
     own = {"ca_file": str(HANDOVER / "ingress-ca.crt"), **options.pop("tls", {})}
     arguments = {
-        "kubeconfig": f"{SANDBOX}/admin.kubeconfig",
         "namespace": OURS,
         "release": "bytebot",
         "hosts": ["api.bytebot.test"],
@@ -50,27 +42,10 @@ def judge(tmp_path: Path, **options: Any) -> dict[str, dict[str, Any]]:
         "minimum_entropy": 192,
         "tls": own,
         **options,
-        "_ansible_remote_tmp": str(tmp_path),
     }
-    done = subprocess.run(
-        [sys.executable, "-m", MODULE],
-        input=json.dumps({"ANSIBLE_MODULE_ARGS": arguments}),
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT / ".collections")},
-        check=False,
-    )
-    assert "Traceback" not in done.stderr, done.stderr
-    answer = json.loads(done.stdout.strip().splitlines()[-1])
-    assert "results" in answer, answer
-    for name in ("database-password", "redis-password"):
-        assert (HANDOVER / name).read_text().strip() not in done.stdout
+    found = call("secret_check", tmp_path, **arguments)
     assert kube("get", "pods", "-n", OURS, "-o", "name") == ""
-    return {one["control"]: one for one in answer["results"]}
-
-
-def states(results: dict[str, dict[str, Any]]) -> dict[str, str]:
-    return {control: one["state"] for control, one in results.items()}
+    return found
 
 
 @pytest.fixture(scope="module", autouse=True)
