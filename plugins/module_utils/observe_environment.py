@@ -14,6 +14,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.podspec import 
 from ansible_collections.bytebot.production.plugins.module_utils.secret import hide
 
 Object = dict[str, Any]
+SCALED = ("Deployment", "StatefulSet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,23 @@ class Setting:
     workload: str
     name: str
     value: str = field(repr=False)
+
+
+def live(cluster: Cluster, namespace: str, objects: Iterable[Object]) -> tuple[list[Object], str]:
+    """The release's workloads as they are in the cluster now, and why some are told as the release has them."""
+    found, problems = list(objects), []
+    for kind in sorted({str(one.get("kind")) for one in found} & set(SCALED)):
+        try:
+            now = {one["metadata"]["name"]: one for one in cluster.list("apps/v1", kind, namespace)}
+        except CollectionError as exc:
+            problems.append(exc.sentence)
+            continue
+        found = [now.get(_name(one), one) if one.get("kind") == kind else one for one in found]
+    return found, "; ".join(problems)
+
+
+def _name(obj: Object) -> str:
+    return str((obj.get("metadata") or {}).get("name"))
 
 
 class Environment:
@@ -37,7 +55,7 @@ class Environment:
         """The variables of those names, of each workload once; later sources win, as in the kubelet."""
         wanted = tuple(names)
         return [
-            Setting(f"{obj.get('kind')} {(obj.get('metadata') or {}).get('name')}", name, value)
+            Setting(f"{obj.get('kind')} {_name(obj)}", name, value)
             for obj in objects
             for name, value in self._workload(obj, wanted).items()
         ]

@@ -11,16 +11,18 @@ from urllib.parse import parse_qs, urlsplit
 from ansible_collections.bytebot.production.plugins.module_utils.checks.postgres_facts import Pool
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
 from ansible_collections.bytebot.production.plugins.module_utils.errors import CollectionError
-from ansible_collections.bytebot.production.plugins.module_utils.observe_environment import Environment, Setting
+from ansible_collections.bytebot.production.plugins.module_utils.observe_environment import SCALED, Environment, Setting
 
 Object = dict[str, Any]
-SCALED = ("Deployment", "StatefulSet")
 
 
 def pools_of(
     cluster: Cluster, namespace: str, objects: Iterable[Object], environment: Environment, variables: tuple[str, ...]
 ) -> tuple[tuple[Pool, ...], str]:
-    """The pools of the workloads that have one of the variables, and what of them could not be seen."""
+    """The pools of the workloads that have one of the variables, and what of them could not be seen.
+
+    :param objects: as :func:`live` gives them.
+    """
     workloads = [obj for obj in objects if obj.get("kind") in SCALED]
     problems: list[str] = []
     maxima = _maxima(cluster, namespace, problems)
@@ -28,7 +30,7 @@ def pools_of(
     for obj in workloads:
         settings = environment.of([obj], variables)
         if settings:
-            replicas, source = _replicas(cluster, namespace, obj, maxima, problems)
+            replicas, source = _replicas(obj, maxima)
             size, variable = _size(settings, variables)
             name = str((obj.get("metadata") or {}).get("name"))
             found.append(Pool(name, size, replicas, f"{variable}; {source}"))
@@ -63,16 +65,9 @@ def _maxima(cluster: Cluster, namespace: str, problems: list[str]) -> dict[tuple
     return maxima
 
 
-def _replicas(
-    cluster: Cluster, namespace: str, obj: Object, maxima: Mapping[tuple[str, str], int], problems: list[str]
-) -> tuple[int, str]:
+def _replicas(obj: Object, maxima: Mapping[tuple[str, str], int]) -> tuple[int, str]:
     kind, name = str(obj.get("kind")), str((obj.get("metadata") or {}).get("name"))
     if (kind, name) in maxima:
         return maxima[kind, name], "maximum of its HorizontalPodAutoscaler"
-    try:
-        live = cluster.get(str(obj.get("apiVersion")), kind, name, namespace) or obj
-    except CollectionError as exc:
-        problems.append(exc.sentence)
-        live = obj
-    replicas = (live.get("spec") or {}).get("replicas")
+    replicas = (obj.get("spec") or {}).get("replicas")
     return (1 if replicas is None else int(replicas)), f"replicas of the {kind}"

@@ -27,7 +27,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.secrets_
 from ansible_collections.bytebot.production.plugins.module_utils.clients import ask_postgres
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
 from ansible_collections.bytebot.production.plugins.module_utils.clients.login_postgres import Place
-from ansible_collections.bytebot.production.plugins.module_utils.observe_environment import Environment
+from ansible_collections.bytebot.production.plugins.module_utils.observe_environment import Environment, live
 from ansible_collections.bytebot.production.plugins.module_utils.observe_pools import pools_of
 from ansible_collections.bytebot.production.plugins.module_utils.observe_secrets import read_secrets, released_objects
 from ansible_collections.bytebot.production.plugins.module_utils.observe_sign_in import SIGN_IN_S, ca_file
@@ -144,21 +144,22 @@ def password_flaw(target: Target) -> str:
 
 
 def _of_release(cluster: Cluster, scope: PostgresScope, facts: PostgresFacts, data: dict[str, bytes]) -> PostgresFacts:
-    objects, released, problem = released_objects(cluster, scope.release, scope.namespace)
+    kept, released, problem = released_objects(cluster, scope.release, scope.namespace)
+    objects, stale = live(cluster, scope.namespace, kept)
     environment = Environment(cluster, scope.namespace)
     asked = [*_asked_of_secret(data, scope.database), *asked_of(environment, objects, scope.mode_variables)]
     facts = replace(
         facts,
         released=released,
         asked=tuple(dict.fromkeys(asked)),
-        asked_problem=problem or "; ".join(environment.problems),
+        asked_problem="; ".join(filter(None, (problem, stale, *environment.problems))),
     )
     if scope.pools:
         return replace(facts, pools=scope.pools)
     if not scope.judges(POOLING):
         return facts
     pools, unseen = pools_of(cluster, scope.namespace, objects, environment, scope.size_variables)
-    return replace(facts, pools=pools or None, pools_problem=problem or unseen)
+    return replace(facts, pools=pools or None, pools_problem="; ".join(filter(None, (problem, stale, unseen))))
 
 
 def _asked_of_secret(data: dict[str, bytes], keys: Keys) -> Iterable[Asked]:

@@ -109,6 +109,22 @@ def test_pools_that_are_larger_than_the_database(tmp_path: Path) -> None:
     assert "may open 200 connections (api 20 x 10)" in found[POOLING]["summary"]
 
 
+def test_the_pooler_is_asked_by_its_console(tmp_path: Path) -> None:
+    kube(
+        "create", "secret", "generic", "-n", OURS, "pooler", "--from-literal=username=pooler_statistics",
+        "--from-literal=host=pgbouncer.database.svc.cluster.local", "--from-literal=port=6432",
+        f"--from-file=password={HANDOVER}/pooler-password", f"--from-file=ca.crt={HANDOVER}/database-ca.crt",
+    )  # fmt: skip
+    found = database(tmp_path, pooler={"secret": "pooler"}, only=[POOLING])[POOLING]
+    assert found["state"] == "pass", found
+    assert "of the 52 that the server has for it" in found["summary"]
+    found = database(tmp_path, pooler={"secret": "pooler", "instances": 3}, only=[POOLING])[POOLING]
+    assert found["state"] == "fail"
+    patch("pooler", port="6433")
+    found = database(tmp_path, pooler={"secret": "pooler"}, only=[POOLING])[POOLING]
+    assert (found["state"], "was not reached" in found["summary"]) == ("fail", True)
+
+
 def test_a_newer_version_is_wanted(tmp_path: Path) -> None:
     assert states(database(tmp_path, minimum_version=99, only=[VERSION])) == {VERSION: "fail"}
     assert states(judge("redis_check", tmp_path, minimum_version=99, only=[CACHE[0]])) == {CACHE[0]: "fail"}

@@ -106,7 +106,7 @@ def credentials(facts: PostgresFacts) -> Verdict:
     evidence = facts.evidence(
         {
             "sign_in": seen.cause or "accepted",
-            "wrong_password": f"{seen.wrong.outcome}: {seen.wrong.said}",
+            "wrong_sign_in": f"{seen.wrong.outcome}: {seen.wrong.said}",
             "scram": seen.scram,
             "verifier": seen.role.get("verifier", "not asked"),
             "password_encryption": seen.server.get("password_encryption", ""),
@@ -198,7 +198,7 @@ def tls(facts: PostgresFacts) -> Verdict:
         summary = f"{facts.where}: {some([one for one, _ in problems])}."
         return failed(summary, " ".join(remedies), evidence, weaker=weaker)
     return _unsure_of_tls(facts, seen, evidence) or passed(
-        f"{facts.where} speaks {tls.protocol} with a certificate that verifies by name, refuses plain connections"
+        f"{facts.where} speaks {tls.protocol} with a certificate that verifies by name and refuses plain connections"
         f"{_asked_words(facts)}.",
         evidence,
         weaker=weaker,
@@ -216,7 +216,7 @@ def _unsure_of_tls(facts: PostgresFacts, seen: PostgresSeen, evidence: Evidence)
     if seen.plain.outcome == "unseen":
         summary = f"Whether {facts.where} refuses a plain connection could not be seen: {seen.plain.said}."
         return inconclusive(summary, _AGAIN, evidence)
-    if facts.released and not facts.asked:
+    if facts.asked_problem or (facts.released and not facts.asked):
         why = facts.asked_problem or "neither the Secret nor the release's environment says a sslmode"
         return pending(
             f"What the application asks for is not known: {why.rstrip('.')}.",

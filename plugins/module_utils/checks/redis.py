@@ -65,7 +65,8 @@ def version(facts: RedisFacts) -> Verdict:
         remedies = " ".join(dict.fromkeys(remedy for _, remedy in problems))
         summary = f"{seen.product} at {facts.where}: {some([text for text, _ in problems])}."
         return failed(summary, remedies, evidence, weaker=weaker)
-    kind = "a whole cluster" if seen.cluster else f"{len(_replicas(seen))} replicas in sync"
+    count = len(_replicas(seen))
+    kind = "a whole cluster" if seen.cluster else f"{count} replicas in sync" if count else "without replicas"
     return passed(f"{seen.product} answers at {facts.where} and takes writes ({kind}).", evidence, weaker=weaker)
 
 
@@ -107,8 +108,8 @@ def credentials(facts: RedisFacts) -> Verdict:
             "sign_in": seen.cause or "accepted",
             "user": seen.user or facts.target.username or "default",
             "rules": seen.rules or "not readable",
-            "without_password": f"{seen.nobody.outcome}: {seen.nobody.said}",
-            "wrong_password": f"{seen.wrong.outcome}: {seen.wrong.said}",
+            "sign_in_as_nobody": f"{seen.nobody.outcome}: {seen.nobody.said}",
+            "wrong_sign_in": f"{seen.wrong.outcome}: {seen.wrong.said}",
             "commands": [f"{name}: {state}" for name, state in seen.commands.items()],
             "commands_seen_by": seen.how,
             "needed": list(facts.wanted.needed),
