@@ -193,7 +193,11 @@ STAGES_OF_SECTIONS = {
     "emergency": ("operations",),
     "sign_off": ("sign_off",),
 }
-PERMITTED_NOT_APPLICABLE = {"application_configuration.tuning.vpa", "deployment.secrets.redis"}
+PERMITTED_NOT_APPLICABLE = {
+    "application_configuration.tuning.vpa",
+    "deployment.secrets.redis",
+    *(f"infrastructure.cache.{item}" for item in ("version", "credentials", "persistence", "memory")),
+}
 
 
 def ids_where(holds: Callable[[catalogue.Control], object]) -> list[str]:
@@ -253,7 +257,7 @@ def test_rests_on_follows_needs_to_the_end() -> None:
     assert not KNOWN.rests_on("infrastructure.cluster.version")
 
 
-def test_only_two_controls_may_be_not_applicable() -> None:
+def test_only_what_a_release_need_not_have_may_be_not_applicable() -> None:
     assert {control.id for control in CONTROLS if control.not_applicable} == PERMITTED_NOT_APPLICABLE
 
 
