@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,7 +24,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.postgres
     PostgresWanted,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.checks.secrets_facts import Keys, Target
-from ansible_collections.bytebot.production.plugins.module_utils.checks.secrets_login import target_of
+from ansible_collections.bytebot.production.plugins.module_utils.checks.secrets_login import SSL_MODES, target_of
 from ansible_collections.bytebot.production.plugins.module_utils.clients import ask_postgres
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
 from ansible_collections.bytebot.production.plugins.module_utils.clients.login_postgres import Place
@@ -38,6 +39,8 @@ from ansible_collections.bytebot.production.plugins.module_utils.secret import h
 Object = dict[str, Any]
 LIBPQ_DEFAULT = "prefer"  # PostgreSQL documentation, "Database Connection Control Functions": sslmode
 MODE_KEY = "sslmode"
+UNREADABLE = "(none that libpq knows)"
+_MODE = re.compile(r"\bsslmode\s*=\s*'?([\w-]+)")
 DEFAULT_PASSWORDS = secrets_strength.COMMON
 
 
@@ -177,13 +180,23 @@ def asked_of(environment: Environment, objects: Iterable[Object], variables: tup
 
 
 def mode_in(text: str) -> str:
-    """The ``sslmode`` that a text says: the word itself, or what a URL asks for; libpq's default where it is silent."""
-    if "://" not in text:
-        return text.strip()[:20]
-    try:
-        return (parse_qs(urlsplit(text).query).get("sslmode") or [LIBPQ_DEFAULT])[0][:20]
-    except ValueError:
-        return "(no URL that can be read)"
+    """The ``sslmode`` that a text says: the word itself, or what a URL or a list of ``name=value`` asks for.
+
+    Nothing else of the text is ever told: it may be a secret. Where it is silent, libpq's default counts. Prisma knows
+    no ``verify-full``: ``require`` with ``sslaccept=strict`` is what it calls it (Prisma documentation, "PostgreSQL").
+    """
+    if "://" in text:
+        try:
+            given = parse_qs(urlsplit(text).query)
+        except ValueError:
+            return UNREADABLE
+        mode = (given.get(MODE_KEY) or [LIBPQ_DEFAULT])[0]
+        if (mode, given.get("sslaccept")) == ("require", ["strict"]):
+            return "verify-full"
+    else:
+        found = _MODE.search(text)
+        mode = found[1] if found else LIBPQ_DEFAULT if "=" in text else text.strip()
+    return mode if mode in SSL_MODES else UNREADABLE
 
 
 # ---------------------------------------------------------------------------- the pooler

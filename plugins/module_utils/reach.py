@@ -77,17 +77,20 @@ class Roads:
             address, closed = direct(host, port)
             if address:
                 answer = look(Way(address, port, "controller"))
-                return (
-                    (None, "controller", SignIn("refused", answer.cause, _HOST))
-                    if answer.lost
-                    else (answer, "controller", None)
-                )
+                if not self._inside_may_do(answer):
+                    return _met(answer)
+                closed = answer.cause
         if self._sides.reach == DIRECT:
             return None, "controller", SignIn("refused", closed, _HOST)
         if self._sides.probe is None:
             here = f"this machine does not reach it ({closed}), and " if closed else ""
             return None, "", SignIn("unseen", f"{here}{self._sides.no_probe.rstrip('.')}", _IMAGE)
         return self._inside(self._sides.probe, host, port, look)
+
+    def _inside_may_do(self, answer: Met) -> bool:
+        """Whether a server that does not want this machine may want the namespace's pods, and these may be asked."""
+        kept_out = answer.lost or any(words in answer.cause for words in _ELSEWHERE)
+        return kept_out and self._sides.reach == AUTO and self._sides.probe is not None
 
     def _inside(
         self, probe: Probe, host: str, port: int, look: Callable[[Way], Answer]
@@ -101,6 +104,14 @@ class Roads:
             return answer, NAMESPACE, None
 
 
+def _met(answer: Answer) -> tuple[Answer | None, str, SignIn | None]:
+    if answer.lost:
+        return None, "controller", SignIn("refused", answer.cause, _HOST)
+    return answer, "controller", None
+
+
+# Refusals by where one comes from: PostgreSQL's rules of sign-in, Redis's protected mode.
+_ELSEWHERE = ("pg_hba.conf", "protected mode")
 _IMAGE = "Set probe_image (in the inventory: bytebot_probe_image), and run without --check."
 
 

@@ -148,7 +148,7 @@ def _credential_problems(facts: PostgresFacts, seen: PostgresSeen) -> list[tuple
     elif seen.scram is False and not seen.cause:
         found.append(("the password is proved without SCRAM (MD5 or plain)", _SCRAM))
     if seen.role.get("verifier") == "MD5" or seen.server.get("password_encryption") in ("md5", "on", "off"):
-        found.append(("passwords are kept as MD5 hashes", _SCRAM))
+        found.append(("passwords are kept as MD5 hashes, or new ones would be (password_encryption)", _SCRAM))
     found += [(f"the role {words}", _ROLE) for right, words in _RIGHTS.items() if seen.role.get(right)]
     if facts.password_flaw:
         found.append((f"the password {facts.password_flaw}", _PASSWORD))

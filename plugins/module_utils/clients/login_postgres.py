@@ -19,7 +19,7 @@ _CAUSES = (
     (r'database ".*" does not exist|3D000', "the database does not exist"),
     (r'role ".*" does not exist|is not permitted to log in|28000', "the user does not exist or may not sign in"),
     (r"permission denied for database|does not have CONNECT privilege|42501", "the user may not use the database"),
-    (r"no pg_hba\.conf entry|pg_hba\.conf rejects", "the server admits no such sign-in from the pods (pg_hba.conf)"),
+    (r"no pg_hba\.conf entry|pg_hba\.conf rejects", "the server admits no such sign-in from there (pg_hba.conf)"),
     (r"server does not support SSL", "the server offers no TLS, and the Secret's sslmode asks for it"),
     (r"certificate verify failed|does not match host name", "the server's certificate does not verify"),
     (r"too many clients|too many connections|remaining connection slots", "the server has no connection left"),

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import redis as library
 
@@ -17,6 +19,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.clients.ask_red
 )
 from ansible_collections.bytebot.production.plugins.module_utils.clients.login_postgres import Place
 from tests.unit.collection.real_servers import free_port, redis
+from tests.unit.collection.throwaway_ca import Authority
 
 WORD = "x9-Horse-Battery-Staple"
 SAFE = f"user shop on >{WORD} ~* &* +@all -@admin -@dangerous +info"
@@ -112,6 +115,19 @@ def test_a_replica_and_a_cluster_say_what_they_are() -> None:
     with redis("--cluster-enabled", "yes", acl=(CLOSED, f"{SAFE} +cluster|info")) as port:
         seen = ask(port)
     assert (seen.info["redis_mode"], seen.cluster["cluster_state"]) == ("cluster", "fail")
+
+
+@pytest.mark.parametrize(("host", "verifies"), [("cache.shop", True), ("another.host", False)])
+def test_tls_is_verified_by_name_before_a_password_is_sent(tmp_path: Path, host: str, verifies: bool) -> None:
+    authority, tls_port = Authority(tmp_path), free_port()
+    shown = str(authority.issue(host))
+    tls = ("--tls-port", str(tls_port), "--tls-cert-file", shown, "--tls-key-file", shown, "--tls-auth-clients", "no")
+    with redis(*tls, "--tls-ca-cert-file", str(authority.file), acl=(CLOSED, SAFE)):
+        target = Target("cache.shop", 6379, "shop", WORD, encryption="on")
+        seen = look(target, Place("127.0.0.1", tls_port, str(authority.file)), probing=True)
+    assert (seen.cause == "") is verifies
+    assert ("certificate" in seen.cause) is not verifies
+    assert (seen.nobody.outcome, seen.wrong.outcome) == (("refused", "refused") if verifies else ("untried", "untried"))
 
 
 def test_nobody_listens() -> None:

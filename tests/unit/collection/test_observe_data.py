@@ -32,6 +32,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.clients.login_p
 from ansible_collections.bytebot.production.plugins.module_utils.errors import LibraryMissing
 from ansible_collections.bytebot.production.plugins.module_utils.judge import results_of
 from ansible_collections.bytebot.production.plugins.module_utils.observe_postgres import (
+    UNREADABLE,
     PostgresScope,
     mode_in,
     observe,
@@ -98,6 +99,24 @@ def test_where_this_machine_does_not_reach_a_pod_does_and_is_gone_afterwards() -
 
     assert ask(Sides("auto", PROBE), free_port(), look, kubernetes) == ("namespace", "", "")
     assert (met, kubernetes.made, kubernetes.pods) == (["namespace"], 1, [])
+
+
+@pytest.mark.parametrize(
+    ("refusal", "side"),
+    [
+        (Answer("the server admits no such sign-in from there (pg_hba.conf)"), "namespace"),
+        (Answer("DENIED Redis is running in protected mode"), "namespace"),
+        (Answer("the connection was lost", lost=True), "namespace"),
+        (Answer("the user or the password is refused"), "controller"),
+    ],
+)
+def test_who_is_not_wanted_from_here_asks_from_the_namespace(refusal: Answer, side: str) -> None:
+    def answer(way: Way) -> Answer:
+        return refusal if way.side == "controller" else Answer()
+
+    with listening() as port:
+        assert ask(Sides("auto", PROBE), port, answer)[0] == side
+        assert ask(NO_PROBE, port, answer)[0] == "controller"
 
 
 def test_the_namespace_is_asked_where_it_is_wanted_even_if_this_machine_reaches_it() -> None:
@@ -281,7 +300,12 @@ def test_the_ca_of_a_managed_service_stands_in_for_one_in_the_secret(tmp_path: P
         ("verify-full", "verify-full"),
         ("postgresql://u:p@h/d?sslmode=require", "require"),
         ("postgresql://u:p@h/d", "prefer"),
-        ("postgresql://u:p@[h/d", "(no URL that can be read)"),
+        ("postgresql://u:p@h/d?sslmode=require&sslaccept=strict", "verify-full"),
+        ("postgresql://u:p@h/d?sslmode=no-verify", UNREADABLE),
+        ("postgresql://u:p@[h/d", UNREADABLE),
+        ("host=h password=p sslmode='require'", "require"),
+        ("host=h password=p", "prefer"),
+        ("a secret in the wrong place", UNREADABLE),
     ],
 )
 def test_the_mode_in_a_text(text: str, mode: str) -> None:

@@ -362,7 +362,7 @@ def test_each_way_to_fail_has_its_own_words(said: str, policies: list[str], stat
     [
         ('FATAL: password authentication failed for user "x"', "the user or the password is refused"),
         ('FATAL: database "x" does not exist', "the database does not exist"),
-        ("FATAL: no pg_hba.conf entry for host", "the server admits no such sign-in from the pods (pg_hba.conf)"),
+        ("FATAL: no pg_hba.conf entry for host", "the server admits no such sign-in from there (pg_hba.conf)"),
         (
             "server does not support SSL, but SSL was required",
             "the server offers no TLS, and the Secret's sslmode asks",
