@@ -130,6 +130,14 @@ def test_tls_is_verified_by_name_before_a_password_is_sent(tmp_path: Path, host:
     assert (seen.nobody.outcome, seen.wrong.outcome) == (("refused", "refused") if verifies else ("untried", "untried"))
 
 
+def test_a_full_server_still_says_what_it_is_and_what_the_user_may() -> None:
+    with redis("--maxmemory", "100kb", "--maxmemory-policy", "noeviction", acl=(CLOSED, SAFE)) as port:
+        seen = ask(port)
+    assert (seen.number("used_memory") or 0) > (seen.number("maxmemory") or 0) > 0
+    assert {name for name, state in seen.commands.items() if state != "denied"} == UNSEEN
+    assert (seen.cause, seen.nobody.outcome, seen.wrong.outcome) == ("", "refused", "refused")
+
+
 def test_nobody_listens() -> None:
     assert ask(free_port()).lost
 

@@ -23,11 +23,11 @@ from ansible_collections.bytebot.production.plugins.action import checklist_gate
 from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError
 from ansible_collections.bytebot.production.plugins.plugin_utils.catalogue import STAGES
 from ansible_collections.bytebot.production.plugins.plugin_utils.gate import Policy, decide, replay, told
-from ansible_collections.bytebot.production.plugins.plugin_utils.record import assess
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.binding import rfc3339
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.document import build
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.files import write_json
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.results import STATES
+from tests.unit import judged
 from tests.unit.collection.record_fixtures import ENVIRONMENT, FACTS, KNOWN, NOW, PODS, act, asked, header, kept, result
 
 GATE = Path(__file__).resolve().parents[3] / "scripts" / "gate"
@@ -334,8 +334,8 @@ def test_what_is_left_out_must_be_there() -> None:
         decide(document(entry(id="a.b.c"), kind="sandbox"), "deploy", Policy(leave_out={"a.typo": "later"}))
 
 
-def test_the_sandbox_leaves_out_nothing_that_a_check_settles() -> None:
+def test_the_sandbox_leaves_out_nothing_that_a_role_has_judged() -> None:
     variables = yaml.safe_load((GATE.parents[1] / "inventories" / "sandbox" / "group_vars" / "all.yml").read_text())
     policy = Policy.of(variables["bytebot_gate_policy"])
-    assert [id_ for id_ in sorted(assess.settled()) if policy.leaves_out(id_)] == []
+    assert [id_ for id_ in sorted(judged.by_roles()) if policy.leaves_out(id_)] == []
     policy.known_only(KNOWN.controls)

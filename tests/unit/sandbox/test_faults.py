@@ -18,13 +18,14 @@ from sandbox import faults as registry
 from sandbox.errors import SandboxError
 from sandbox.faults.fault import LAYERS, Fault, Hands, unseen
 from sandbox.settings import Settings
+from tests.unit import judged
 
 ROOT = Path(__file__).resolve().parents[3]
 CATALOGUE = catalogue.load()
 
 
 def test_every_fault_of_every_settled_control_is_there() -> None:
-    wanted = {(name, id_) for id_ in assess.settled() for name in CATALOGUE.controls[id_].faults}
+    wanted = {(name, id_) for id_ in judged.by_roles() for name in CATALOGUE.controls[id_].faults}
     there = {(fault.name, id_) for fault in registry.FAULTS.values() for id_ in fault.turns_red}
     assert sorted(wanted - there) == []
 

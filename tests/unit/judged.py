@@ -1,0 +1,31 @@
+# The controls that the roles have judged: a module that none of them calls yet asks for no fault and no open gate.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import importlib
+import re
+from pathlib import Path
+
+from ansible_collections.bytebot.production.plugins.module_utils.judge import Checks
+from ansible_collections.bytebot.production.plugins.plugin_utils.record import assess
+
+ROOT = Path(__file__).resolve().parents[2]
+MODULES = "ansible_collections.bytebot.production.plugins.modules"
+_CALL = re.compile(r"^\s*bytebot\.production\.(\w+):", re.MULTILINE)
+
+
+def by_roles() -> frozenset[str]:
+    """What is settled, without what is settled only by modules that no role calls."""
+    tasks = [path.read_text(encoding="utf-8") for path in (ROOT / "roles").glob("*/tasks/*.yml")]
+    called = {name for text in tasks for name in _CALL.findall(text)}
+    modules = {path.stem for path in (ROOT / "plugins" / "modules").glob("*_check.py")}
+    of = {name: _controls(name) for name in modules}
+    uncalled = {control for name in modules - called for control in of[name]}
+    return assess.settled() - (uncalled - {control for name in modules & called for control in of[name]})
+
+
+def _controls(module: str) -> set[str]:
+    found = vars(importlib.import_module(f"{MODULES}.{module}")).values()
+    return {control for one in found if isinstance(one, Checks) for control in one.controls}
