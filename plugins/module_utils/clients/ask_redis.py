@@ -21,6 +21,8 @@ from ansible_collections.bytebot.production.plugins.module_utils.clients.login_r
 SETTINGS = ("maxmemory", "maxmemory-policy", "appendonly", "save", "dir")
 # To everybody: the server does not know it, or its configuration (enable-debug-command) shuts it.
 _FORBIDDEN = re.compile(r"unknown command|^DEBUG command not allowed", re.IGNORECASE)
+# A server whose memory is full refuses to queue whatever a user may run, PING among it, and runs none of it.
+_FULL = re.compile(r"not allowed when used memory")
 DRYRUN, QUEUED = "ACL DRYRUN", "put into a transaction that was discarded"
 
 
@@ -150,7 +152,7 @@ def _queued(made: Any) -> dict[str, str]:
         return dict.fromkeys(DANGEROUS, f"not seen: no transaction is to be had ({denied or 'another answer'})")
     try:
         held, denied = _ask(made, "PING")
-        if _text(held) != "QUEUED":
+        if _text(held) != "QUEUED" and not _FULL.search(denied):
             return dict.fromkeys(
                 DANGEROUS, f"not seen: a transaction does not hold commands ({denied or 'another answer'})"
             )
@@ -169,5 +171,7 @@ def _held(made: Any, command: tuple[str, ...]) -> str:
         raise
     except library().exceptions.RedisError as exc:
         said = " ".join(str(exc).split())[:200].rstrip(".")
+        if _FULL.search(said):
+            return "allowed"
         return "denied" if _FORBIDDEN.search(said) else f"not seen: {said[:100]}"
     return "allowed" if answer == "QUEUED" else f"not seen: {answer[:50]}"

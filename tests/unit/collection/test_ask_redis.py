@@ -131,10 +131,14 @@ def test_tls_is_verified_by_name_before_a_password_is_sent(tmp_path: Path, host:
 
 
 def test_a_full_server_still_says_what_it_is_and_what_the_user_may() -> None:
-    with redis("--maxmemory", "100kb", "--maxmemory-policy", "noeviction", acl=(CLOSED, SAFE)) as port:
+    full, allowing = ("--maxmemory", "100kb", "--maxmemory-policy", "noeviction"), f"{SAFE} +flushall"
+    with redis(*full, acl=(CLOSED, allowing, OWNER)) as port:
         seen = ask(port)
+        ran = library.Redis(port=port, username="owner", password=WORD).info("commandstats")["cmdstat_flushall"]
     assert (seen.number("used_memory") or 0) > (seen.number("maxmemory") or 0) > 0
-    assert {name for name, state in seen.commands.items() if state != "denied"} == UNSEEN
+    assert {name for name, state in seen.commands.items() if state == "allowed"} == {"FLUSHALL"}
+    assert {name for name, state in seen.commands.items() if state.startswith("not seen")} == UNSEEN
+    assert ran["calls"] == 0
     assert (seen.cause, seen.nobody.outcome, seen.wrong.outcome) == ("", "refused", "refused")
 
 
