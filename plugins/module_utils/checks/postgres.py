@@ -115,7 +115,7 @@ def credentials(facts: PostgresFacts) -> Verdict:
     )
     problems = _credential_problems(facts, seen)
     if problems and not seen.passing:
-        texts, remedies = [one for one, _ in problems], list(dict.fromkeys(remedy for _, remedy in problems))
+        texts, remedies = [one for one, _remedy in problems], list(dict.fromkeys(remedy for _text, remedy in problems))
         return failed(f"{facts.target.username} at {facts.where}: {some(texts)}.", " ".join(remedies), evidence)
     return _unsure_of_credentials(facts, seen, evidence) or passed(
         f"{facts.target.username} signs in at {facts.where} by SCRAM, a wrong password is refused, and the role has no "
@@ -194,8 +194,8 @@ def tls(facts: PostgresFacts) -> Verdict:
     if weak:
         problems.append((_asking(weak, facts.wanted.mode), _ASK))
     if problems:
-        remedies = list(dict.fromkeys(remedy for _, remedy in problems))
-        summary = f"{facts.where}: {some([one for one, _ in problems])}."
+        remedies = list(dict.fromkeys(remedy for _text, remedy in problems))
+        summary = f"{facts.where}: {some([one for one, _remedy in problems])}."
         return failed(summary, " ".join(remedies), evidence, weaker=weaker)
     return _unsure_of_tls(facts, seen, evidence) or passed(
         f"{facts.where} speaks {tls.protocol} with a certificate that verifies by name and refuses plain connections"

@@ -82,8 +82,10 @@ def _by_console(facts: PostgresFacts, pooler: PoolerSeen) -> Verdict:
     if not seen.cause and most > room:
         problems.insert(0, (f"it may open {most} connections, and the server has {room} for it", _FEWER))
     if problems:
-        remedies = " ".join(dict.fromkeys(remedy for _, remedy in problems))
-        return failed(f"The pooler at {_where(facts)}: {some([text for text, _ in problems])}.", remedies, evidence)
+        remedies = " ".join(dict.fromkeys(remedy for _text, remedy in problems))
+        return failed(
+            f"The pooler at {_where(facts)}: {some([text for text, _remedy in problems])}.", remedies, evidence
+        )
     if seen.cause:
         return pending(
             f"The pooler answers; how many connections the server has is not known: {seen.cause}.",

@@ -62,8 +62,8 @@ def version(facts: RedisFacts) -> Verdict:
     )
     problems = _version_problems(seen, wanted)
     if problems:
-        remedies = " ".join(dict.fromkeys(remedy for _, remedy in problems))
-        summary = f"{seen.product} at {facts.where}: {some([text for text, _ in problems])}."
+        remedies = " ".join(dict.fromkeys(remedy for _text, remedy in problems))
+        summary = f"{seen.product} at {facts.where}: {some([text for text, _remedy in problems])}."
         return failed(summary, remedies, evidence, weaker=weaker)
     count = len(_replicas(seen))
     kind = "a whole cluster" if seen.cluster else f"{count} replicas in sync" if count else "without replicas"
@@ -119,8 +119,8 @@ def credentials(facts: RedisFacts) -> Verdict:
     weaker = (f"{', '.join(facts.wanted.needed)} allowed to the application",) * bool(facts.wanted.needed)
     problems_found = _credential_problems(facts, seen)
     if problems_found and not seen.passing:
-        remedies = " ".join(dict.fromkeys(remedy for _, remedy in problems_found))
-        summary = f"{facts.where}: {some([text for text, _ in problems_found])}."
+        remedies = " ".join(dict.fromkeys(remedy for _text, remedy in problems_found))
+        summary = f"{facts.where}: {some([text for text, _remedy in problems_found])}."
         return failed(summary, remedies, evidence, weaker=weaker)
     return _unsure(facts, seen, evidence) or passed(
         f"Only the password in Secret {facts.keys.secret} lets in at {facts.where}, and user {seen.user or 'default'} "

@@ -112,8 +112,8 @@ def persistence(facts: RedisFacts) -> Verdict:
         seen.info.get("aof_enabled") != "1" and bool(facts.wanted.rdb_reason)
     )
     if problems:
-        remedies = " ".join(dict.fromkeys(remedy for _, remedy in problems))
-        summary = f"{facts.where}: {some([text for text, _ in problems])}."
+        remedies = " ".join(dict.fromkeys(remedy for _text, remedy in problems))
+        summary = f"{facts.where}: {some([text for text, _remedy in problems])}."
         return failed(summary, remedies, evidence, weaker=weaker)
     if facts.pods.problem:
         return pending(
@@ -174,8 +174,8 @@ def memory(facts: RedisFacts) -> Verdict:
         )
     problems = [*_limit_problems(facts, most), *_policy_problems(seen, wanted.use, policy, most)]
     if problems:
-        remedies = " ".join(dict.fromkeys(remedy for _, remedy in problems))
-        summary = f"{facts.where}: {some([text for text, _ in problems])}."
+        remedies = " ".join(dict.fromkeys(remedy for _text, remedy in problems))
+        summary = f"{facts.where}: {some([text for text, _remedy in problems])}."
         return failed(summary, remedies, evidence, weaker=weaker)
     if facts.pods.problem:
         summary = f"maxmemory is {_mib(most)}; the container's limit could not be seen: {facts.pods.problem}"

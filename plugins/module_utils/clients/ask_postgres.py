@@ -145,13 +145,21 @@ def _plain(target: Target, place: Place) -> Attempt:
 # ---------------------------------------------------------------------------- signing in
 
 
-def _signed_in(target: Target, place: Place, mode: str, encryption: Encryption) -> PostgresSeen:
-    psycopg = library()
+def _by_scram(target: Target, place: Place, mode: str, encryption: Encryption) -> PostgresSeen | Exception:
+    """What is seen by signing in with SCRAM alone, or why that did not go."""
     try:
         with connect(target, place, mode, auth=SCRAM) as connection:
             return _facts(connection, mode, encryption, scram=True)
-    except psycopg.OperationalError as exc:
-        outcome, other = refusal(exc), _OTHER_AUTH.search(str(exc))
+    except library().OperationalError as exc:
+        failure: Exception = exc
+        return failure
+
+
+def _signed_in(target: Target, place: Place, mode: str, encryption: Encryption) -> PostgresSeen:
+    psycopg, met = library(), _by_scram(target, place, mode, encryption)
+    if isinstance(met, PostgresSeen):
+        return met
+    outcome, other = refusal(met), _OTHER_AUTH.search(str(met))
     if not other:
         return PostgresSeen(outcome.cause, outcome.lost, outcome.passing, mode, encryption=encryption)
     # Nothing was sent but the user's name: any other way of signing in is tried only where the server is known.

@@ -50,7 +50,7 @@ def _asked(made: Any, target: Target, place: Place, *, probing: bool) -> RedisSe
     text, info_denied = _ask(made, "INFO")
     info = fields(_text(text))
     config, config_denied = _config(made)
-    user, _ = _ask(made, "ACL", "WHOAMI")
+    user = _ask(made, "ACL", "WHOAMI")[0]
     cluster = fields(_text(_ask(made, "CLUSTER", "INFO")[0])) if info.get("cluster_enabled") == "1" else {}
     commands, how = _commands(made, _text(user))
     return RedisSeen(
