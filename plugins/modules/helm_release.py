@@ -293,26 +293,20 @@ api_requests:
   type: int
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.bytebot.production.plugins.module_utils.argspec import CHART_ARGS, CLUSTER_ARGS, connection_of
-from ansible_collections.bytebot.production.plugins.module_utils.checks.watched import not_rolled_out
-from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
-from ansible_collections.bytebot.production.plugins.module_utils.errors import RolloutFailed, TimedOut
 from ansible_collections.bytebot.production.plugins.module_utils.helm.cli import HelmCli, find_helm
-from ansible_collections.bytebot.production.plugins.module_utils.helm.deploy import Deployer, Wanted, checked_labels
 from ansible_collections.bytebot.production.plugins.module_utils.helm.fetch import Source, chart_of
-from ansible_collections.bytebot.production.plugins.module_utils.helm.remove import Remover
+from ansible_collections.bytebot.production.plugins.module_utils.helm.phases import Phases
 from ansible_collections.bytebot.production.plugins.module_utils.helm.values import Values
-from ansible_collections.bytebot.production.plugins.module_utils.helm.work import ReleaseWork
-from ansible_collections.bytebot.production.plugins.module_utils.judge import results_of
+from ansible_collections.bytebot.production.plugins.module_utils.helm.wanted import Wanted, checked_labels
 from ansible_collections.bytebot.production.plugins.module_utils.kubeconfig import target_of
 from ansible_collections.bytebot.production.plugins.module_utils.module import run_module
-from ansible_collections.bytebot.production.plugins.module_utils.progress import Progress
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
-from ansible_collections.bytebot.production.plugins.module_utils.rollout import Patience
 from ansible_collections.bytebot.production.plugins.module_utils.secret.hide import take
 
 ARGUMENTS: dict[str, Any] = {
@@ -344,22 +338,15 @@ ARGUMENTS: dict[str, Any] = {
 def deploy(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
     """Bring the release to the wanted state."""
     given = module.params
-    connection = connection_of(given)
-    redactor.learn(connection.api_key)
+    redactor.learn(connection_of(given).api_key)
     inline = take(module, "values")
     given["values"] = redactor.data(inline)
-    patience = Patience.checked(given["timeout"], given["crash_restarts"], given["grace"])
-    cluster = Cluster(connection, module.tmpdir)
-    helm = HelmCli(find_helm(given["binary_path"] or ""), target_of(connection, given["namespace"], module.tmpdir))
-    work = ReleaseWork(
-        cluster, helm, redactor, patience, Progress.given(redactor), recover_after_s=given["recover_after"]
-    )
+    target = target_of(connection_of(given), given["namespace"], module.tmpdir)
+    helm, phases = HelmCli(find_helm(given["binary_path"] or ""), target), Phases()
     if given["state"] == "absent":
-        return Remover(work).absent(
-            given["name"], given["namespace"], keep_data=given["keep_data"], check_mode=module.check_mode
-        )
+        return _removed(module, redactor, helm, phases)
     source = Source.checked(given)
-    with work.phases.phase("fetch"):
+    with phases.phase("fetch"):
         chart = chart_of(source, helm, module.tmpdir)
     wanted = Wanted(
         name=given["name"],
@@ -375,11 +362,60 @@ def deploy(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
         skip_crds=given["crd_policy"] == "skip",
         rollback_on_failure=given["rollback_on_failure"],
     )
+    wanted.values.teach(redactor)
+    begun = wanted.begin_to_render(helm)  # while what comes after it is loaded
     try:
-        return Deployer(work).present(wanted, check_mode=module.check_mode, wait=given["wait"])
+        return _deployed(module, redactor, helm, phases, (wanted, begun))
+    finally:
+        helm.forget()
+
+
+def _deployed(
+    module: AnsibleModule,
+    redactor: Redactor,
+    helm: HelmCli,
+    phases: Phases,
+    rendering: tuple[Wanted, Callable[[], Any]],
+) -> dict[str, Any]:
+    from ansible_collections.bytebot.production.plugins.module_utils.checks.watched import not_rolled_out
+    from ansible_collections.bytebot.production.plugins.module_utils.errors import RolloutFailed, TimedOut
+    from ansible_collections.bytebot.production.plugins.module_utils.helm.deploy import Deployer
+    from ansible_collections.bytebot.production.plugins.module_utils.judge import results_of
+
+    wanted, begun = rendering
+    deployer = Deployer(_work(module, redactor, helm, phases))
+    try:
+        return deployer.present(wanted, check_mode=module.check_mode, wait=module.params["wait"], begun=begun)
     except (RolloutFailed, TimedOut) as exc:
         exc.details |= results_of([not_rolled_out(exc.sentence, exc.details)], redactor)
         raise
+
+
+def _removed(module: AnsibleModule, redactor: Redactor, helm: HelmCli, phases: Phases) -> dict[str, Any]:
+    from ansible_collections.bytebot.production.plugins.module_utils.helm.remove import Remover
+
+    given = module.params
+    return Remover(_work(module, redactor, helm, phases)).absent(
+        given["name"], given["namespace"], keep_data=given["keep_data"], check_mode=module.check_mode
+    )
+
+
+def _work(module: AnsibleModule, redactor: Redactor, helm: HelmCli, phases: Phases) -> Any:
+    from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
+    from ansible_collections.bytebot.production.plugins.module_utils.helm.work import ReleaseWork
+    from ansible_collections.bytebot.production.plugins.module_utils.progress import Progress
+    from ansible_collections.bytebot.production.plugins.module_utils.rollout import Patience
+
+    given = module.params
+    return ReleaseWork(
+        Cluster(connection_of(given), module.tmpdir),
+        helm,
+        redactor,
+        Patience.checked(given["timeout"], given["crash_restarts"], given["grace"]),
+        Progress.given(redactor),
+        recover_after_s=given["recover_after"],
+        phases=phases,
+    )
 
 
 def main() -> None:

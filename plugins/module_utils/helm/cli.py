@@ -84,6 +84,8 @@ class Runner(Protocol):
         stdin: str | None,
         environment: Mapping[str, str],
         should_stop: Callable[[], str] | None = None,
+        *,
+        unwanted: threading.Event | None = None,
     ) -> Completed: ...
 
 
@@ -92,12 +94,15 @@ def run_program(
     stdin: str | None,
     environment: Mapping[str, str],
     should_stop: Callable[[], str] | None = None,
+    *,
+    unwanted: threading.Event | None = None,
 ) -> Completed:
     """Run a program to its end.
 
     :param should_stop: asked twice a second while the program runs; a non-empty answer ends the program politely
         (SIGTERM, which makes helm mark the release as failed) and is returned as ``stopped``. Such a program changes
         something, so it also ends (SIGTERM) with whoever started it, even where that one is killed.
+    :param unwanted: set where nobody waits for the program any longer; it only reads, and is killed.
     """
     try:
         process = subprocess.Popen(
@@ -114,20 +119,27 @@ def run_program(
         raise ProgramMissing(f"The program {arguments[0]} cannot be started: {exc.strerror}.") from exc
     with process:
         try:
-            return _followed(process, stdin, should_stop)
+            return _followed(process, stdin, should_stop, unwanted)
         finally:
             _end(process)  # whatever happened here, nothing goes on behind the caller's back
 
 
-def _followed(process: subprocess.Popen[str], stdin: str | None, should_stop: Callable[[], str] | None) -> Completed:
+def _followed(
+    process: subprocess.Popen[str],
+    stdin: str | None,
+    should_stop: Callable[[], str] | None,
+    unwanted: threading.Event | None,
+) -> Completed:
     pending_input, reason, stopped_at = stdin, "", 0.0
     while True:
         try:
-            stdout, stderr = process.communicate(pending_input, timeout=0.5 if should_stop else None)
+            stdout, stderr = process.communicate(pending_input, timeout=0.5 if should_stop or unwanted else None)
             return Completed(process.returncode, stdout, stderr, reason)
         except subprocess.TimeoutExpired:
             pending_input = None
-            if should_stop and not reason and (reason := should_stop()):
+            if unwanted and unwanted.is_set():
+                process.kill()
+            elif should_stop and not reason and (reason := should_stop()):
                 process.send_signal(signal.SIGTERM)
                 stopped_at = time.monotonic()
             elif reason and time.monotonic() - stopped_at > STOP_GRACE_S:
@@ -152,23 +164,36 @@ class HelmCli:
     target: Target
     runner: Runner = run_program
     processes: int = field(default=0, init=False)
+    _unwanted: threading.Event = field(default_factory=threading.Event, init=False)
 
     def call(
         self, *arguments: str, stdin: str | None = None, should_stop: Callable[[], str] | None = None
     ) -> Completed:
         """Run helm; a failure is raised with helm's own words."""
-        done = self.attempt(*arguments, stdin=stdin, should_stop=should_stop)
-        if done.code != 0 and not done.stopped:
-            raise _failure(arguments[0], done)
-        return done
+        return self._checked(arguments[0], self.attempt(*arguments, stdin=stdin, should_stop=should_stop))
 
     def attempt(
         self, *arguments: str, stdin: str | None = None, should_stop: Callable[[], str] | None = None
     ) -> Completed:
         """Run helm and return however it ended."""
+        return self._started(arguments, stdin, should_stop)
+
+    def _started(
+        self,
+        arguments: Sequence[str],
+        stdin: str | None,
+        should_stop: Callable[[], str] | None = None,
+        unwanted: threading.Event | None = None,
+    ) -> Completed:
         self.processes += 1
         command = [self.binary, *arguments, *self.target.arguments()]
-        return self.runner(command, stdin, self._environment(), should_stop)
+        return self.runner(command, stdin, self._environment(), should_stop, unwanted=unwanted)
+
+    @staticmethod
+    def _checked(verb: str, done: Completed) -> Completed:
+        if done.code != 0 and not done.stopped:
+            raise _failure(verb, done)
+        return done
 
     def begin(self, *arguments: str, stdin: str | None = None) -> Callable[[], Completed]:
         """Start helm and go on; what is returned waits for its end, and raises what :meth:`call` raises."""
@@ -176,7 +201,7 @@ class HelmCli:
 
         def run() -> None:
             try:
-                ended.append(self.call(*arguments, stdin=stdin))
+                ended.append(self._checked(arguments[0], self._started(arguments, stdin, unwanted=self._unwanted)))
             except CollectionError as exc:
                 ended.append(exc)
 
@@ -190,6 +215,10 @@ class HelmCli:
             return ended[0]
 
         return end
+
+    def forget(self) -> None:
+        """End what was begun and is waited for no more."""
+        self._unwanted.set()
 
     def call_json(self, *arguments: str, stdin: str | None = None) -> Any:
         """Run helm with ``--output json`` and parse what it prints."""

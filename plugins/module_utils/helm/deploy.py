@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.bytebot.production.plugins.module_utils import manifest, podspec
@@ -27,9 +26,9 @@ from ansible_collections.bytebot.production.plugins.module_utils.helm.plan impor
     make_plan,
     with_ownership,
 )
-from ansible_collections.bytebot.production.plugins.module_utils.helm.release import OWN_LABELS, Release, learn_secrets
+from ansible_collections.bytebot.production.plugins.module_utils.helm.release import Release, learn_secrets
 from ansible_collections.bytebot.production.plugins.module_utils.helm.rollback import Return, Rollbacker
-from ansible_collections.bytebot.production.plugins.module_utils.helm.values import Values
+from ansible_collections.bytebot.production.plugins.module_utils.helm.wanted import Wanted
 from ansible_collections.bytebot.production.plugins.module_utils.helm.work import (
     SERVER_SIDE_SINCE,
     ReleaseWork,
@@ -39,29 +38,6 @@ from ansible_collections.bytebot.production.plugins.module_utils.progress import
 from ansible_collections.bytebot.production.plugins.module_utils.rollout import RolloutWatch, watchable
 
 Object = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """The release that should be there.
-
-    :param digests: of the chart, told with the result; :param labels: what Helm's record bears.
-    :param take_ownership: take over objects that no release owns; :param skip_crds: make no CRDs with a first install.
-    :param rollback_on_failure: go back to the last good revision after a failure, which stays one.
-    """
-
-    name: str
-    namespace: str
-    chart: str
-    values: Values
-    create_namespace: bool = False
-    history_max: int = 10
-    description: str = ""
-    digests: Mapping[str, str] = field(default_factory=dict)
-    labels: Mapping[str, str] = field(default_factory=dict)
-    take_ownership: bool = False
-    skip_crds: bool = False
-    rollback_on_failure: bool = False
 
 
 TAKES_OWNERSHIP_SINCE = (3, 17, 0)
@@ -75,14 +51,22 @@ class Deployer:
         self._chart: Mapping[str, str] = {}  # its digests
         self._begun: Callable[[], Any] = dict
 
-    def present(self, wanted: Wanted, *, check_mode: bool = False, wait: bool = True) -> dict[str, Any]:
+    def present(
+        self,
+        wanted: Wanted,
+        *,
+        check_mode: bool = False,
+        wait: bool = True,
+        begun: Callable[[], Any] | None = None,
+    ) -> dict[str, Any]:
         """Install or upgrade where anything differs; return the module's result.
 
+        :param begun: the rendering, where it was begun before; it changes nothing, so it need not wait for the Lease.
         :param check_mode: ask the API server (admission included) what would happen, and change nothing.
         """
         wanted.values.teach(self._work.redactor)
         self._chart = wanted.digests
-        self._begun = self._begin_to_render(wanted)  # it changes nothing, so it need not wait for the Lease
+        self._begun = begun or wanted.begin_to_render(self._work.helm)
         with self._work.alone(wanted.name, wanted.namespace, "helm_release", check_mode=check_mode):
             return self._present(wanted, check_mode, wait)
 
@@ -169,18 +153,12 @@ class Deployer:
         if pending or self._work.recovered:
             with suppress(CommandFailed):  # it was asked too early
                 self._begun()
-            self._begun = self._begin_to_render(wanted, "install" if pending else "upgrade")
+            self._begun = wanted.begin_to_render(self._work.helm, "install" if pending else "upgrade")
         try:
             return Release.from_helm(self._begun())
         except CommandFailed:
             self._work.version()  # one that is too old has another reason
             raise
-
-    def _begin_to_render(self, wanted: Wanted, verb: str = "upgrade") -> Callable[[], Any]:
-        arguments = [verb, wanted.name, wanted.chart, *(["--install"] if verb == "upgrade" else []), "--dry-run=server"]
-        arguments += wanted.values.upgrade_arguments() if verb == "upgrade" else wanted.values.arguments()
-        arguments += [UNVALIDATED, *_common_arguments(wanted)]
-        return self._work.helm.begin_json(*arguments, stdin=wanted.values.stdin())
 
     def _upgrade(
         self,
@@ -199,7 +177,7 @@ class Deployer:
         arguments += (
             ["--labels", ",".join(f"{key}={value}" for key, value in wanted.labels.items())] if wanted.labels else []
         )
-        arguments += _common_arguments(wanted)
+        arguments += wanted.common_arguments()
         # hooks, and what nobody could ask about, are helm's to validate
         arguments += [] if rendered.hooks or plan.not_asked else [UNVALIDATED]
         arguments += ["--wait"] if wait else []
@@ -247,20 +225,6 @@ def _what_is_done(name: str, known: list[Release], plan: Plan, *, check_mode: bo
     install, upgrade = ("would be installed", "would be upgraded") if check_mode else ("install", "upgrade")
     what = f"{upgrade} from revision {known[0].revision}" if known else install
     return f"Release {name}: {what} ({'; '.join(plan.reasons)})"
-
-
-def checked_labels(given: Mapping[str, Any]) -> dict[str, str]:
-    """Labels that helm takes for its record."""
-    labels = {str(key): str(value) for key, value in given.items()}
-    if taken := sorted(set(labels) & OWN_LABELS):
-        raise InputError(f"labels: {', '.join(taken)} is helm's own. Choose another name.")
-    if odd := sorted(key for key, value in labels.items() if set(",=") & set(key + value)):
-        raise InputError(f"labels: {', '.join(odd)} holds a comma or an equals sign, which no label does.")
-    return labels
-
-
-def _common_arguments(wanted: Wanted) -> list[str]:
-    return [*(["--take-ownership"] if wanted.take_ownership else []), *(["--skip-crds"] if wanted.skip_crds else [])]
 
 
 def _check_version(version: tuple[int, int, int]) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 from ansible_collections.bytebot.production.plugins.module_utils import manifest
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
 from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError, RecordUnreadable
+from ansible_collections.bytebot.production.plugins.module_utils.helm.wanted import OWN_LABELS
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
 
 Object = dict[str, Any]
@@ -27,7 +28,6 @@ _ROLLBACK = re.compile(r"Rollback to (\d+)\b")  # how both majors begin the desc
 # How both majors begin the description of a revision that failed, and so does this collection. The status alone does
 # not tell: a failed first install is called superseded once an upgrade over it has succeeded.
 _FAILED = re.compile(r'(?:Release|Upgrade|Rollback)(?: "[^"]*"| to \d+)? failed: ')
-OWN_LABELS = frozenset({"name", "owner", "status", "version", "createdAt", "modifiedAt"})  # helm's
 _TESTS = frozenset({"test", "test-success", "test-failure"})
 DRIVERS = {"": "Secret", "secret": "Secret", "secrets": "Secret", "configmap": "ConfigMap", "configmaps": "ConfigMap"}
 

@@ -5,10 +5,9 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -26,6 +25,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.helm.cli import
     require_supported,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.helm.lease import DURATION_S, Exclusion, ReleaseLease
+from ansible_collections.bytebot.production.plugins.module_utils.helm.phases import Phases
 from ansible_collections.bytebot.production.plugins.module_utils.helm.record import amend
 from ansible_collections.bytebot.production.plugins.module_utils.helm.release import Release, history
 from ansible_collections.bytebot.production.plugins.module_utils.manifest import Identity
@@ -40,21 +40,6 @@ from ansible_collections.bytebot.production.plugins.module_utils.rollout import 
 
 Object = dict[str, Any]
 SERVER_SIDE_SINCE = (4, 0, 0)  # from here on helm applies on the server
-
-
-@dataclass
-class Phases:
-    """Seconds per phase of the work, for the result."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        began = time.monotonic()
-        try:
-            yield
-        finally:
-            self.seconds[name] = round(self.seconds.get(name, 0.0) + time.monotonic() - began, 3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +67,7 @@ class ReleaseWork:
         tell: Tell = nobody,
         *,
         recover_after_s: float | None = None,
+        phases: Phases | None = None,
     ) -> None:
         """Gather what the work is done with.
 
@@ -90,7 +76,7 @@ class ReleaseWork:
         """
         self.cluster, self.helm, self.redactor, self.patience, self.tell = cluster, helm, redactor, patience, tell
         self.story = RolloutStory()
-        self.phases = Phases()
+        self.phases = phases or Phases()
         self.driver = os.environ.get("HELM_DRIVER", "")
         self.exclusion = Exclusion(False, "nobody was kept out yet", seen=False)
         self.recovered: Recovered | None = None

@@ -272,6 +272,8 @@ class FakeHelm:
         stdin: str | None,
         environment: Mapping[str, str],
         should_stop: Callable[[], str] | None = None,
+        *,
+        unwanted: object = None,
     ) -> Completed:
         self.calls.append(list(arguments))
         self.stdins.append(stdin)

@@ -22,10 +22,11 @@ from ansible_collections.bytebot.production.plugins.module_utils.errors import (
     Unreachable,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.helm.cli import Completed
-from ansible_collections.bytebot.production.plugins.module_utils.helm.deploy import Deployer, Wanted, checked_labels
+from ansible_collections.bytebot.production.plugins.module_utils.helm.deploy import Deployer
 from ansible_collections.bytebot.production.plugins.module_utils.helm.plan import with_ownership
 from ansible_collections.bytebot.production.plugins.module_utils.helm.remove import Remover
 from ansible_collections.bytebot.production.plugins.module_utils.helm.values import Values
+from ansible_collections.bytebot.production.plugins.module_utils.helm.wanted import Wanted, checked_labels
 from ansible_collections.bytebot.production.plugins.module_utils.helm.work import ReleaseWork
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
 from ansible_collections.bytebot.production.plugins.module_utils.rollout import Patience

@@ -180,6 +180,18 @@ def eventually(true: Callable[[], object]) -> None:
         time.sleep(0.02)
 
 
+def test_what_was_begun_and_is_no_longer_wanted_is_ended(tmp_path: Path) -> None:
+    """As where the API server cannot be reached: helm would go on trying long after the module has failed."""
+    begun = tmp_path / "begun"
+    helm = HelmCli(program(tmp_path, _touch(begun)), Target(SHOP))
+    end = helm.begin("upgrade")
+    while not begun.exists():
+        time.sleep(0.01)
+    helm.forget()
+    with pytest.raises(CommandFailed, match="it ended with code -9"):
+        end()
+
+
 def test_a_program_that_cannot_be_started_is_one_sentence(tmp_path: Path) -> None:
     path = tmp_path / "helm"
     path.write_bytes(b"\x7fELFnonsense")

@@ -17,9 +17,10 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.rollout 
 from ansible_collections.bytebot.production.plugins.module_utils.errors import RolloutFailed
 from ansible_collections.bytebot.production.plugins.module_utils.helm import deploy
 from ansible_collections.bytebot.production.plugins.module_utils.helm.cli import Completed
-from ansible_collections.bytebot.production.plugins.module_utils.helm.deploy import Deployer, Wanted
+from ansible_collections.bytebot.production.plugins.module_utils.helm.deploy import Deployer
 from ansible_collections.bytebot.production.plugins.module_utils.helm.remove import Remover
 from ansible_collections.bytebot.production.plugins.module_utils.helm.values import Values
+from ansible_collections.bytebot.production.plugins.module_utils.helm.wanted import Wanted
 from ansible_collections.bytebot.production.plugins.module_utils.helm.work import ReleaseWork
 from ansible_collections.bytebot.production.plugins.module_utils.manifest import identity
 from ansible_collections.bytebot.production.plugins.module_utils.observe_release import Scope, observe
