@@ -215,7 +215,9 @@ class Rendering:
     def __init__(self, rule: Any) -> None:
         self.rule, self.count = rule, 0
 
-    def __call__(self, arguments: Any, stdin: str | None, _environment: Any, _stop: Any = None) -> Completed:
+    def __call__(
+        self, arguments: Any, stdin: str | None, _environment: Any, _stop: Any = None, **_more: Any
+    ) -> Completed:
         if arguments[1] == "lint":
             return Completed(0, "", "")
         self.count += 1
