@@ -84,7 +84,8 @@ class Follower:
         if newest is None or (marked and marked >= newest):
             return False
         begun = [parsed((pod.get("metadata") or {}).get("creationTimestamp")) for pod in pods]
-        return any(time < newest for time in begun if time)
+        second = newest.replace(microsecond=0)  # the API tells a pod's age in whole seconds
+        return any(time < second for time in begun if time)
 
     @property
     def mark(self) -> str:

@@ -148,15 +148,24 @@ def pod_of(deployment: str, uid: str, born: str) -> list[dict[str, Any]]:
     ]
 
 
-@pytest.mark.parametrize(("hours", "action"), [(-1, "restarted"), (1, "current")])
+@pytest.mark.parametrize(
+    ("after", "action"),
+    [
+        (timedelta(hours=-1), "restarted"),
+        (timedelta(seconds=-1), "restarted"),
+        (timedelta(0), "current"),  # the API tells a pod's age in whole seconds, and this one came a moment later
+        (timedelta(hours=1), "current"),
+    ],
+)
 def test_what_a_run_that_broke_off_left_undone_is_made_good(
-    hours: int, action: str, monkeypatch: pytest.MonkeyPatch
+    after: timedelta, action: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The Secret was changed and nothing restarted: who runs with pods older than the value is restarted now."""
     cluster = world(workload(PASSWORD))
-    keep(cluster, NOW)
+    made = NOW.replace(microsecond=418_000)
+    keep(cluster, made)
     uid = cluster.live("Deployment", "api", "default", "apps/v1")["metadata"]["uid"]
-    pods = pod_of("api", uid, stamp(NOW + timedelta(hours=hours)))
+    pods = pod_of("api", uid, stamp((made + after).replace(microsecond=0)))
     real = FakeCluster.list
     extra = {"Pod": [pods[1]], "ReplicaSet": [pods[0]]}
     monkeypatch.setattr(
@@ -165,7 +174,7 @@ def test_what_a_run_that_broke_off_left_undone_is_made_good(
     monkeypatch.setattr(RolloutWatch, "wait", lambda self, wanted: None)
     done = run(cluster, NOW + timedelta(hours=2))
     assert actions(done) == {"api": action}
-    assert mark(cluster) == (stamp(NOW) if action == "restarted" else "")
+    assert mark(cluster) == (stamp(made) if action == "restarted" else "")
     assert not run(cluster, NOW + timedelta(hours=3))["changed"]  # by the mark, whatever the clock of the pods says
 
 
