@@ -92,15 +92,18 @@ def context_findings(seen: Inside) -> Iterator[Finding]:
         held = {name for kind in _SETS for name in capabilities(status.get(kind, ""))} - ALLOWED_CAPABILITIES
         if held:
             told = sorted(held)
-            yield Finding(seen.where, f"inside, {path} can have capabilities {', '.join(told[:3])}{_more(told)}")
+            yield Finding(seen.where, f"inside, {path} can have capabilities {', '.join(told[:_SHOWN])}{_more(told)}")
         if status.get("NoNewPrivs") == "0":
             yield Finding(seen.where, f"inside, {path} may gain privileges (NoNewPrivs 0)")
         if status.get("Seccomp") == "0":
             yield Finding(seen.where, f"inside, {path} has no seccomp filter (Seccomp 0)")
 
 
+_SHOWN = 3  # findings named in one sentence
+
+
 def _more(told: list[str]) -> str:
-    return f" and {len(told) - 3} more" if len(told) > 3 else ""  # noqa: PLR2004
+    return f" and {len(told) - _SHOWN} more" if len(told) > _SHOWN else ""
 
 
 def root_findings(seen: Inside) -> Iterator[Finding]:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from ansible_collections.bytebot.production.plugins.module_utils.checks import access_powers
 from ansible_collections.bytebot.production.plugins.module_utils.checks.access_review import Grant, Subject
@@ -94,8 +94,8 @@ def _surplus(facts: SecurityFacts, found: dict[Subject, access_powers.Powers]) -
             yield Finding(str(subject), f"{_can(powers, more)}, which the list does not give it")
 
 
-def _can(powers: access_powers.Powers, which: object) -> str:
-    names = [power for power in powers if power in which]  # type: ignore[operator]
+def _can(powers: access_powers.Powers, which: Container[str]) -> str:
+    names = [power for power in powers if power in which]
     grants: list[Grant] = powers[names[0]]
     return f"it has the power to {', '.join(names)} by {grants[0].binding} of {grants[0].role}"
 

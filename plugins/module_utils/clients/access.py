@@ -243,7 +243,7 @@ def _trust(cluster: Mapping[str, Any], user: Mapping[str, Any], folder: Path, pr
 def _bytes(given: Mapping[str, Any], name: str, folder: Path) -> bytes:
     """What stands in the kubeconfig itself, or else in the file that it names (relative to its own folder)."""
     if data := given.get(f"{name}-data"):
-        return base64.b64decode(data, validate=True)
+        return base64.b64decode("".join(data.split()), validate=True)  # it may be wrapped
     return (folder / given[name]).read_bytes() if given.get(name) else b""
 
 

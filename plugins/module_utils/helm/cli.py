@@ -14,12 +14,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from ansible_collections.bytebot.production.plugins.module_utils.errors import (
-    CollectionError,
     CommandFailed,
     InputError,
     ProgramMissing,
@@ -197,24 +197,12 @@ class HelmCli:
 
     def begin(self, *arguments: str, stdin: str | None = None) -> Callable[[], Completed]:
         """Start helm and go on; what is returned waits for its end, and raises what :meth:`call` raises."""
-        ended: list[Completed | CollectionError] = []
-
-        def run() -> None:
-            try:
-                ended.append(self._checked(arguments[0], self._started(arguments, stdin, unwanted=self._unwanted)))
-            except CollectionError as exc:
-                ended.append(exc)
-
-        thread = threading.Thread(target=run, name=f"helm {arguments[0]}")
-        thread.start()
-
-        def end() -> Completed:
-            thread.join()
-            if isinstance(ended[0], CollectionError):
-                raise ended[0]
-            return ended[0]
-
-        return end
+        with_one = ThreadPoolExecutor(1, thread_name_prefix="helm")
+        begun = with_one.submit(
+            lambda: self._checked(arguments[0], self._started(arguments, stdin, unwanted=self._unwanted))
+        )
+        with_one.shutdown(wait=False)
+        return begun.result
 
     def forget(self) -> None:
         """End what was begun and is waited for no more."""

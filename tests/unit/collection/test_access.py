@@ -99,7 +99,7 @@ def _ask(access: Access) -> str:
 
 def _in_the_kubeconfig(_folder: Path, served: Served) -> tuple[dict[str, str], dict[str, str]]:
     def text(data: bytes) -> str:
-        return base64.b64encode(data).decode()
+        return base64.encodebytes(data).decode()  # wrapped, as some tools write it
 
     pair = {
         "client-certificate-data": text(served.part("CERTIFICATE")),

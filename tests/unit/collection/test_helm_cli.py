@@ -192,6 +192,15 @@ def test_what_was_begun_and_is_no_longer_wanted_is_ended(tmp_path: Path) -> None
         end()
 
 
+def test_whatever_breaks_beside_is_told_to_who_waits() -> None:
+    def runner(*_arguments: object, **_more: object) -> Completed:
+        raise ValueError("odd")
+
+    end = HelmCli("/bin/helm", Target(SHOP), runner=runner).begin("version")
+    with pytest.raises(ValueError, match="odd"):
+        end()
+
+
 def test_a_program_that_cannot_be_started_is_one_sentence(tmp_path: Path) -> None:
     path = tmp_path / "helm"
     path.write_bytes(b"\x7fELFnonsense")
