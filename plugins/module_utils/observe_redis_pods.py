@@ -46,7 +46,8 @@ def service_of(host: str, namespace: str) -> tuple[str, str] | None:
     if len(parts) == 1:
         return parts[0], namespace
     if not inside.endswith(".svc"):
-        return (parts[0], parts[1]) if len(parts) == 2 and not parts[1].isdigit() else None  # noqa: PLR2004
+        name, *places = parts
+        return (name, places[0]) if len(places) == 1 and not places[0].isdigit() else None
     return parts[-2], parts[-1]
 
 
