@@ -5,42 +5,19 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox.build.images import Image
 from sandbox.build.layers import PYTHON_ROOT, tree_files, tree_hash, write_tree
-from sandbox.settings import VERSIONS, Settings
-from sandbox.shell import run
+from sandbox.build.python import Packages
+from sandbox.settings import Settings
 
 PACKAGE = Path(__file__).resolve().parent.parent
 PODS = PACKAGE / "pods"
 REQUIRED = PODS / "requirements.txt"
 SHARED = tuple(PACKAGE / name for name in ("__init__.py", "api.py", "watch.py"))
 USER = "65532:65532"
-
-
-@dataclass(frozen=True)
-class Packages:
-    """The Python packages that the pods' programs need."""
-
-    name: str = "pods-packages"
-
-    def key(self, settings: Settings) -> str:
-        del settings
-        return f"{tree_hash([REQUIRED], PODS)} {VERSIONS.app_python}"
-
-    def write(self, settings: Settings, tar: Path, log: Path) -> None:
-        folder = settings.source / self.name
-        shutil.rmtree(folder, ignore_errors=True)
-        command = [
-            sys.executable, "-m", "pip", "install", "--quiet", "--upgrade", "--no-compile", f"--target={folder}",
-            f"--python-version={VERSIONS.app_python}", "--platform=manylinux2014_x86_64", "--only-binary=:all:",
-            f"--requirement={REQUIRED}",
-        ]  # fmt: skip
-        run(self.name, command, log=log, remedy=f"read {log}; is the Python package index reachable?")
-        write_tree(tar, folder, "opt/pods/site-packages")
 
 
 @dataclass(frozen=True)
@@ -69,7 +46,11 @@ TAG = f"1-{tree_hash([*SHARED, REQUIRED, *tree_files(PODS)], PACKAGE)[:12]}"
 IMAGE = Image(
     "sandbox/pods",
     TAG,
-    (PYTHON_ROOT, Packages(), Programs()),
+    (
+        PYTHON_ROOT,
+        Packages("pods-packages", "sandbox/pods/requirements.txt", at="opt/pods/site-packages"),
+        Programs(),
+    ),
     entrypoint=("python3", "-m"),
     env=(
         ("PYTHONPATH", "/opt/pods/site-packages:/opt/pods/src"),

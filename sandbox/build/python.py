@@ -22,6 +22,7 @@ class Packages:
     requirements: str
     # What pip leaves out wrongly: it judges markers by the Python it runs under, not by --python-version.
     more: tuple[str, ...] = ()
+    at: str = "opt/app/site-packages"
 
     def key(self, settings: Settings) -> str:
         file = _required(settings, self.name, self.requirements)
@@ -36,7 +37,7 @@ class Packages:
         ]  # fmt: skip
         run(self.name, ["rm", "-rf", folder])
         run(self.name, command, log=log, remedy=f"read {log}; is the Python package index reachable?")
-        write_tree(tar, folder, "opt/app/site-packages")
+        write_tree(tar, folder, self.at)
 
 
 @dataclass(frozen=True)

@@ -21,17 +21,16 @@ from bytebot_app.migrate import migrate, missing
 from bytebot_app.sessions import Client, Lease, digest
 from bytebot_app.settings import Settings
 from bytebot_app.store import PostgresStore
-
-from .servers import postgres
+from tests.unit.real_servers import postgres
 
 PASSWORD = "Correct-Horse-42"
 Ask = Callable[[Callable[[PostgresStore], Awaitable[Any]]], Any]
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with postgres() as folder:
-        yield f"postgresql://test@/postgres?host={folder}"
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with postgres(tmp_path_factory.mktemp("ca")) as started:
+        yield started.url
 
 
 @pytest.fixture

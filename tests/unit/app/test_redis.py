@@ -14,9 +14,9 @@ from bytebot_app.cache import Cache
 from bytebot_app.http_settings import HttpSettings
 from bytebot_app.revocations import Revocations
 from bytebot_app.settings import Settings
+from tests.unit.real_servers import redis
 
 from .memory import MemoryStore
-from .servers import redis
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.postgres
 from ansible_collections.bytebot.production.plugins.module_utils.checks.secrets_facts import Target
 from ansible_collections.bytebot.production.plugins.module_utils.clients.ask_postgres import look
 from ansible_collections.bytebot.production.plugins.module_utils.clients.login_postgres import Place
-from tests.unit.collection.real_servers import HOST, Postgres, free_port, postgres
+from tests.unit.real_servers import HOST, Postgres, free_port, postgres
 
 WORD = "x9-Horse-Battery-Staple"
 TARGET = Target(HOST, 5432, "shop", WORD, "postgres")

@@ -18,7 +18,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.clients.ask_red
     look,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.clients.login_postgres import Place
-from tests.unit.collection.real_servers import free_port, redis
+from tests.unit.real_servers import free_port, redis
 from tests.unit.collection.throwaway_ca import Authority
 
 WORD = "x9-Horse-Battery-Staple"

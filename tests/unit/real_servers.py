@@ -44,6 +44,11 @@ class Postgres:
     control: list[Any]
     account: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def url(self) -> str:
+        """How the superuser comes in, by the socket."""
+        return f"postgresql://test@/postgres?host={self.folder}&port={self.port}"
+
     def admit(self, *lines: str) -> None:
         """Replace pg_hba.conf."""
         (self.folder / "data" / "pg_hba.conf").write_text("\n".join((LOCAL, *lines)) + "\n", encoding="utf-8")
