@@ -91,8 +91,8 @@ class RolloutWatch:
         """Begin to watch.
 
         :param replaced: given where the change is about to be made: the workloads whose pods it replaces. Their pods of
-            now, all jobs of now (hooks are made anew) and all events of now are not this rollout's own. What other pods
-            suffer from now may be mended, so it counts when they have been tried again.
+            now, all jobs of now (hooks are made anew) and all events of now are not this rollout's own. What pods that
+            stay suffer from now may be mended, so it counts when they have been tried again.
         :param apis: API versions by group and kind, of what is no workload (see :func:`apis_of`).
         :param seen: told of every look; what it makes of it changes nothing here.
         """
@@ -114,8 +114,7 @@ class RolloutWatch:
             older += cluster.list("batch/v1", "Job", namespace)
             self._ignored = frozenset(str(obj["metadata"].get("uid")) for obj in older)
             self.old_events = frozenset(_version(event) for event in before.events or self._events(namespace))
-            staying = [pod for pod in before.pods if pod["metadata"].get("uid") not in self._ignored]
-            self.retries = Retries.of(staying, self._began, cluster.now())
+            self.retries = Retries.of(before.pods, self._began, cluster.now())
 
     def look(self, wanted: Collection[Identity]) -> list[Signal]:
         """Observe once; the signals that have become certain."""
@@ -229,9 +228,9 @@ class RolloutWatch:
         }
 
     def _last_lines(self, signal: Signal) -> list[str]:
-        if signal.cause not in ("crash_loop", "init_failed", "job_failed", "pod_failed") or not signal.pod:
+        crashed = signal.reason == "CrashLoopBackOff"
+        if not (crashed or signal.cause in ("job_failed", "pod_failed")) or not signal.pod:
             return []
-        crashed = signal.cause in ("crash_loop", "init_failed")
         namespace = signal.object.namespace or self._namespace
         text = self._cluster.logs(namespace, signal.pod, signal.container, lines=LOG_LINES, previous=crashed)
         return text.splitlines()[-LOG_LINES:]

@@ -17,6 +17,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.rollout_
     is_custom,
     stalled,
 )
+from ansible_collections.bytebot.production.plugins.module_utils.checks.rollout_stateful import blocks, of_its_revision
 from ansible_collections.bytebot.production.plugins.module_utils.manifest import Identity
 
 Object = dict[str, Any]
@@ -55,7 +56,8 @@ class RolloutFacts:
     :param wanted: the identities that must become ready (workloads, jobs, claims).
     :param live: the live objects of those identities that exist.
     :param pods: all pods of the namespace; :param replica_sets: all ReplicaSets; :param events: recent events.
-    :param ignored_uids: pods and jobs that were there before the rollout began; their troubles are not this rollout's.
+    :param ignored_uids: pods and jobs that were there before the rollout began; their troubles are not this rollout's,
+        unless a StatefulSet leaves the pod as it is.
     """
 
     wanted: tuple[Identity, ...]
@@ -317,20 +319,29 @@ def _why(told: Object) -> tuple[str, str]:
 def _pod_signals(wanted: Identity, live: Object, facts: RolloutFacts, crash_restarts: int) -> Iterator[Signal]:
     for pod in pods_of(live, facts):
         metadata = pod.get("metadata") or {}
-        if metadata.get("uid") in facts.ignored_uids or metadata.get("deletionTimestamp"):
-            continue
-        name = metadata.get("name") or ""
-        who = Identity("Pod", metadata.get("namespace") or wanted.namespace, name)
-        scheduled = _condition(pod, "PodScheduled", "False")
-        if scheduled and scheduled.get("reason") == "Unschedulable":
-            yield Signal("unschedulable", who, *_why(scheduled), name)
-        status = pod.get("status") or {}
-        for group, init in (("initContainerStatuses", True), ("containerStatuses", False)):
-            for container in status.get(group) or []:
-                yield from _container_signals(who, container, init, crash_restarts)
-        for event in () if _mounted(status) else _events_of(metadata.get("uid"), facts):
-            if event.get("reason") == "FailedMount" and _MISSING_OBJECT.search(event.get("message") or ""):
-                yield Signal("volume_missing", who, *_why(event), name)
+        found = () if metadata.get("deletionTimestamp") else _signs_of(pod, wanted, facts, crash_restarts)
+        if metadata.get("uid") not in facts.ignored_uids or of_its_revision(live, pod):
+            yield from found
+        elif blocks(live, pod):
+            for one in found:
+                message = f"{CAUSES[one.cause].title}: {one.message}; its StatefulSet leaves it as it is"
+                yield replace(one, cause="blocked", message=message)
+
+
+def _signs_of(pod: Object, wanted: Identity, facts: RolloutFacts, crash_restarts: int) -> Iterator[Signal]:
+    """What ails one pod."""
+    metadata, status = pod.get("metadata") or {}, pod.get("status") or {}
+    name = metadata.get("name") or ""
+    who = Identity("Pod", metadata.get("namespace") or wanted.namespace, name)
+    scheduled = _condition(pod, "PodScheduled", "False")
+    if scheduled and scheduled.get("reason") == "Unschedulable":
+        yield Signal("unschedulable", who, *_why(scheduled), name)
+    for group, init in (("initContainerStatuses", True), ("containerStatuses", False)):
+        for container in status.get(group) or []:
+            yield from _container_signals(who, container, init, crash_restarts)
+    for event in () if _mounted(status) else _events_of(metadata.get("uid"), facts):
+        if event.get("reason") == "FailedMount" and _MISSING_OBJECT.search(event.get("message") or ""):
+            yield Signal("volume_missing", who, *_why(event), name)
 
 
 def _mounted(status: Object) -> bool:

@@ -22,7 +22,7 @@ BACK_OFF_S, SYNC_S = 310.0, 20.0
 # time that Kubernetes gives it by default (progressDeadlineSeconds), or the back-off.
 DEADLINE_S = 600.0
 LONGEST_S = {
-    **dict.fromkeys((*_PULLS, *_CRASHES), BACK_OFF_S),
+    **dict.fromkeys((*_PULLS, *_CRASHES, "blocked"), BACK_OFF_S),
     **dict.fromkeys(("config_missing", "container_start"), SYNC_S),
     "create_refused": BACK_OFF_S,
     "deadline": DEADLINE_S,
@@ -35,7 +35,7 @@ class Retries:
     """The containers that were in trouble when a roll-out of the same pods began, until each has been tried again."""
 
     began: float
-    troubled: dict[Where, tuple[str, int]] = field(default_factory=dict)  # reason, restarts
+    troubled: dict[Where, tuple[str, int, str]] = field(default_factory=dict)  # reason, restarts, the pod's uid
     since: datetime | None = None
 
     @classmethod
@@ -44,20 +44,21 @@ class Retries:
 
         :param began: seconds of the clock by which :meth:`stale` is asked; :param since: the same by the API server's.
         """
-        return cls(began, {where: (reason, restarts) for where, reason, restarts in _waiting(pods) if reason}, since)
+        return cls(began, {where: state for where, state in _waiting(pods) if state[0]}, since)
 
     def look(self, pods: Iterable[Object]) -> None:
         """Take note of what has been tried again since the last look."""
-        for where, reason, restarts in _waiting(pods):
+        for where, (reason, restarts, uid) in _waiting(pods):
             known = self.troubled.get(where)
             if known is None:
                 continue
             pulled = reason == "ErrImagePull" and known[0] != "ErrImagePull"  # between tries it says ImagePullBackOff
             other = not reason.startswith(("ErrImage", "ImagePull")) and reason != known[0]
-            if pulled or other or restarts > known[1]:
+            anew = uid != known[2]  # a StatefulSet's pods keep their names
+            if anew or pulled or other or restarts > known[1]:
                 del self.troubled[where]
             else:
-                self.troubled[where] = (reason, restarts)
+                self.troubled[where] = (reason, restarts, uid)
 
     def stale(self, signal: Signal, live: Object | None, now: float) -> bool:
         """Whether a sign is about a try from before the roll-out began.
@@ -80,11 +81,11 @@ def _updated_before(live: Object, kind: str, since: datetime) -> bool:
     return False
 
 
-def _waiting(pods: Iterable[Object]) -> Iterator[tuple[Where, str, int]]:
-    """Each container with the reason that it waits for (empty where it does not) and its restarts."""
+def _waiting(pods: Iterable[Object]) -> Iterator[tuple[Where, tuple[str, int, str]]]:
+    """Each container with the reason that it waits for (empty where it does not), its restarts and its pod's uid."""
     for pod in pods:
-        status = pod.get("status") or {}
+        status, metadata = pod.get("status") or {}, pod.get("metadata") or {}
         for one in (*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])):
             reason = ((one.get("state") or {}).get("waiting") or {}).get("reason") or ""
-            where = (str((pod.get("metadata") or {}).get("name") or ""), str(one.get("name") or ""))
-            yield where, str(reason), int(one.get("restartCount") or 0)
+            where = (str(metadata.get("name") or ""), str(one.get("name") or ""))
+            yield where, (str(reason), int(one.get("restartCount") or 0), str(metadata.get("uid") or ""))

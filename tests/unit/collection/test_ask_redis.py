@@ -18,8 +18,8 @@ from ansible_collections.bytebot.production.plugins.module_utils.clients.ask_red
     look,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.clients.login_postgres import Place
-from tests.unit.real_servers import free_port, redis
 from tests.unit.collection.throwaway_ca import Authority
+from tests.unit.real_servers import free_port, redis
 
 WORD = "x9-Horse-Battery-Staple"
 SAFE = f"user shop on >{WORD} ~* &* +@all -@admin -@dangerous +info"

@@ -45,8 +45,8 @@ from ansible_collections.bytebot.production.plugins.module_utils.reach import Ro
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
 from ansible_collections.bytebot.production.plugins.module_utils.scratch_pod import Probe
 from tests.unit.collection.helm_fakes import rendered, stored
-from tests.unit.real_servers import free_port
 from tests.unit.collection.test_observe_secrets import Kubernetes, secret
+from tests.unit.real_servers import free_port
 
 Object = dict[str, Any]
 WORD = secrets.token_urlsafe(24)

@@ -233,6 +233,9 @@ def of_event(reason: str, message: str, **status: Any) -> RolloutFacts:
 MISSING = 'secret "db" not found'
 ENDED = {"lastState": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}}
 FAILED_JOB = {**JOB, "status": {"conditions": conditions(("Failed", "True"), reason="BackoffLimitExceeded")}}
+LEFT = pod(DB, "db-0", ready=False, containerStatuses=[waiting("CrashLoopBackOff", "", 3, **ENDED)])
+LEFT["metadata"]["labels"] = {"controller-revision-hash": "old"}
+BLOCKED = {**DB, "status": {**DB["status"], "updateRevision": "new"}}
 CAUSED = [
     ("image_missing", of_api(waiting("ErrImagePull", "registry/api:9: not found"))),
     ("image_missing", of_api(waiting("ImagePullBackOff", "Back-off: manifest unknown"))),
@@ -252,6 +255,7 @@ CAUSED = [
     ("container_start", of_api(waiting("PostStartHookError", "exit 1"))),
     ("crash_loop", of_api(waiting("CrashLoopBackOff", "back-off 40s", 3, **ENDED))),
     ("init_failed", of_api(initContainerStatuses=[waiting("CrashLoopBackOff", "back-off", 3)])),
+    ("blocked", facts(BLOCKED, pods=(LEFT,), ignored_uids=frozenset({LEFT["metadata"]["uid"]}))),
     ("volume_missing", of_event("FailedMount", f'MountVolume.SetUp failed for volume "db" : {MISSING}')),
     ("volume_missing", of_event("FailedMount", "references non-existent secret key: tls.key")),
     (
