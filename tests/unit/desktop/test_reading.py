@@ -18,6 +18,7 @@ from bytebot_desktop.desk import Desk
 from bytebot_desktop.input import Move
 from bytebot_desktop.ocr import find, words
 from bytebot_desktop.settings import Settings, load
+from bytebot_desktop.surface import strips
 
 from .fakes import FakeReader, FakeRecorder, FakeSurface, FakeTools
 
@@ -115,6 +116,15 @@ def test_the_test_surface_says_what_it_is_and_tells_its_events(computer: TestCli
     computer.post("/test-surface/hide")
     assert surface.shown is None
     assert computer.post("/test-surface/show", json={"text": 5}).status_code == 400
+
+
+@pytest.mark.parametrize("height", [1, 32, 33, 93, 147])
+def test_the_surface_paints_a_picture_in_parts_that_a_request_takes(height: int) -> None:
+    whole, painted = Image.effect_noise((1920, height), 90).convert("RGB"), Image.new("RGB", (1920, height))
+    for top, strip in strips(whole):
+        assert 4 * strip.width * strip.height + 24 <= 4 * 65535
+        painted.paste(strip, (0, top))
+    assert painted.tobytes() == whole.tobytes()
 
 
 def test_tracking_is_started_and_stopped(computer: TestClient, recorder: FakeRecorder) -> None:

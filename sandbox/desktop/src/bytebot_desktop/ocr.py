@@ -38,18 +38,24 @@ class Reader(Protocol):
 class Tesseract:
     """The engine as a program, one call for each picture."""
 
+    def __init__(self) -> None:
+        self._known: list[str] = []
+
     def available(self) -> bool:
         """Whether the program is there with one language at least."""
         return shutil.which(ENGINE) is not None and bool(self.languages())
 
     def languages(self) -> list[str]:
-        """The languages that can be asked for, by their short names."""
-        try:
-            done = subprocess.run([ENGINE, "--list-langs"], capture_output=True, text=True, check=False, timeout=10)
-        except (OSError, subprocess.TimeoutExpired):
-            return []
-        have = set(done.stdout.split())
-        return sorted(short for short, long in LANGUAGES.items() if long in have)
+        """The languages that can be asked for, by their short names; what was found once stays as long as this does."""
+        if not self._known:
+            command = [ENGINE, "--list-langs"]
+            try:
+                done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=WITHIN_S)
+            except (OSError, subprocess.TimeoutExpired):
+                return []
+            have = set(done.stdout.split())
+            self._known = sorted(short for short, long in LANGUAGES.items() if long in have)
+        return self._known
 
     async def read(self, picture: Image.Image, options: Options) -> Result:
         """Text, confidence from 0 to 1, and a box for each word."""

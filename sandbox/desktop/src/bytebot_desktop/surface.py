@@ -8,7 +8,7 @@ import os
 import select
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -20,7 +20,11 @@ from Xlib.display import Display
 from bytebot_desktop.keys import name_of
 
 KEPT = 10_000
-FONT, SIZE = "DejaVuSans.ttf", 72
+# Small enough to be doubled, as the reading does for "accurate": in a letter that is grown to 72 pixels or more, the
+# engine takes a 7 for a stroke.
+FONT, SIZE = "DejaVuSans.ttf", 24
+# A request to the display holds 256 KiB, which are 34 rows of its whole width.
+STRIP = 32
 WHEEL = {4: "up", 5: "down", 6: "left", 7: "right"}
 BUTTONS = {1: "left", 2: "middle", 3: "right"}
 HELD = (("shift", X.ShiftMask), ("ctrl", X.ControlMask), ("alt", X.Mod1Mask), ("super", X.Mod4Mask))
@@ -149,7 +153,17 @@ class Surface:
         picture = Image.new("RGB", (min(int(right - left) + 80, self._size[0]), int(bottom - top) + 80), "white")
         ImageDraw.Draw(picture).multiline_text((40 - left, 40 - top), self._text, "black", font)
         x, y = (self._size[0] - picture.width) // 2, (self._size[1] - picture.height) // 2
-        self._window.put_pil_image(self._context, x, y, picture)
+        for top, strip in strips(picture):
+            self._window.put_pil_image(self._context, x, y + top, strip)
+
+
+def strips(picture: Image.Image) -> Iterator[tuple[int, Image.Image]]:
+    """The picture in parts that one request takes, each with the row it begins at.
+
+    The library cuts by itself, and paints a last part that is lower black down to the height of the others.
+    """
+    for top in range(0, picture.height, STRIP):
+        yield top, picture.crop((0, top, picture.width, min(top + STRIP, picture.height)))
 
 
 def keysym_of(display: Any, event: Any) -> int:
