@@ -48,6 +48,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.helm.release im
     learn_secrets,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.helm.values import Values
+from ansible_collections.bytebot.production.plugins.module_utils.observe_secrets import MANAGERS
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
 from ansible_collections.bytebot.production.plugins.module_utils.scratch_claim import Probe, try_class
 
@@ -247,6 +248,7 @@ def _access(
         watches=bool(helm.version and helm.version[0] >= WATCHING),
         store=store,
         probe=scope.probe is not None,
+        makers=_makers(look.cluster),
     )
     wanted = [*cluster_access.needed(situation), WILDCARD]
 
@@ -284,6 +286,18 @@ def _served(cluster: Cluster, rendered: Rendered | None) -> tuple[Served, ...]:
                 continue
             found[key] = Served(key[0].rpartition("/")[0], plural, namespaced, hook)
     return tuple(sorted(found.values()))
+
+
+def _makers(cluster: Cluster) -> tuple[Served, ...]:
+    """What can make Secrets from outside on this cluster, one version of each kind."""
+    found: dict[str, Served] = {}
+    for api_version, kind in MANAGERS:
+        try:
+            plural, namespaced = cluster.resource(api_version, kind)
+        except NotThere:
+            continue
+        found.setdefault(kind, Served(api_version.rpartition("/")[0], plural, namespaced))
+    return tuple(found.values())
 
 
 # ---------------------------------------------------------------------------- storage

@@ -15,6 +15,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.secrets_
     DATABASE,
     DOCUMENT_BITS,
     JWT,
+    JWT_KEYS,
     REDIS,
     Held,
     JwtKeys,
@@ -27,6 +28,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster
 from ansible_collections.bytebot.production.plugins.module_utils.errors import CollectionError, NotPermitted, NotThere
 from ansible_collections.bytebot.production.plugins.module_utils.helm.release import history
 from ansible_collections.bytebot.production.plugins.module_utils.observe_injected import injected
+from ansible_collections.bytebot.production.plugins.module_utils.observe_keys import uses_of
 from ansible_collections.bytebot.production.plugins.module_utils.observe_sign_in import sign_ins
 from ansible_collections.bytebot.production.plugins.module_utils.observe_token import Login, token_of
 from ansible_collections.bytebot.production.plugins.module_utils.podspec import pod_spec
@@ -128,9 +130,16 @@ def observe(cluster: Cluster, scope: Scope, redactor: Redactor, folder: str) -> 
         ]
         found = sign_ins(cluster, scope.probe, held, asked, folder)
         facts = replace(facts, database_sign_in=found.get(DATABASE), redis_sign_in=found.get(REDIS))
-    if scope.login and scope.judges(JWT) and scope.jwt.secret in held and not scope.jwt.shared:
+    if scope.login and _asks_for_token(scope) and scope.jwt.secret in held:
         facts = replace(facts, token=token_of(cluster, scope.login, scope.namespace, redactor))
+    if scope.judges(JWT_KEYS) and scope.jwt.secret in held:
+        facts = replace(facts, key_uses=uses_of(cluster, scope.namespace, scope.jwt))
     return facts
+
+
+def _asks_for_token(scope: Scope) -> bool:
+    """Whether a control wants one; that of the deployment wants none where a shared text signs."""
+    return scope.judges(JWT_KEYS) or (scope.judges(JWT) and not scope.jwt.shared)
 
 
 def _learn(redactor: Redactor, secrets: Iterable[Object], told: tuple[str, ...], scope: Scope) -> None:

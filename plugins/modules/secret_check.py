@@ -16,7 +16,8 @@ description:
   - Reads the Secrets of a release once and judges whether their credentials work, their keys and certificates fit, and
     their values are encoded once and hard to guess. No value leaves the module.
   - Settles C(deployment.secrets.database), C(deployment.secrets.redis), C(deployment.secrets.jwt),
-    C(deployment.secrets.tls), C(deployment.secrets.encoding) and C(security_configuration.secrets.strength).
+    C(deployment.secrets.tls), C(deployment.secrets.encoding), C(security_configuration.secrets.strength) and
+    C(security_configuration.auth.jwt_keys).
   - Signs in to PostgreSQL and Redis from inside the namespace. A short-lived pod, which holds no credentials, carries
     the connection; TLS and passwords go from this machine to the server itself. The pod bears the label
     C(bytebot.production/scratch=secrets); whatever bears it in that namespace from an earlier run is removed first.
@@ -65,6 +66,13 @@ options:
         description: Characters that the shared text must have. Fewer than V(64) is told as weaker than the document.
         type: int
         default: 64
+      signers:
+        description:
+          - Workloads that sign tokens and may have the private keys, each as V(Deployment/api) or its name alone.
+          - Where it is empty, one workload may have them, whichever it is.
+        type: list
+        elements: str
+        default: []
   tls:
     description: Which certificates are judged.
     type: dict
@@ -112,7 +120,8 @@ options:
   login:
     description:
       - How the running application is asked for an access token, whose signature is then verified with the public key
-        in the Secret. Where it is not set, no token is asked for.
+        in the Secret. Where it is not set, no token is asked for, and C(security_configuration.auth.jwt_keys) is
+        V(pending) unless it is red.
     type: dict
     suboptions:
       base_url: {description: URL of the application's API., type: str, required: true}
@@ -264,6 +273,7 @@ ARGUMENTS: dict[str, Any] = {
             "pairs": {"type": "list", "elements": "dict", "default": [], "options": _PAIR},
             "shared_secret_key": name(),
             "shared_secret_length": {"type": "int", "default": 64, "no_log": False},
+            "signers": {"type": "list", "elements": "str", "default": []},
         },
     },
     "tls": {
@@ -336,7 +346,11 @@ def _jwt(given: Mapping[str, Any]) -> JwtKeys:
     pairs = tuple((pair["private_key"], pair["public_key"]) for pair in of["pairs"])
     if pairs and of["shared_secret_key"]:
         raise InputError("jwt has both pairs and shared_secret_key; give one of them.")
-    told = {"shared": of["shared_secret_key"] or "", "shared_length": of["shared_secret_length"]}
+    told = {
+        "shared": of["shared_secret_key"] or "",
+        "shared_length": of["shared_secret_length"],
+        "signers": tuple(of["signers"]),
+    }
     return JwtKeys(of["secret"], pairs, **told) if pairs else JwtKeys(of["secret"], **told)
 
 

@@ -12,13 +12,26 @@ from typing import Any
 from sandbox import catalog
 from sandbox.cluster import Cluster
 from sandbox.errors import SandboxError
-from sandbox.faults import cache, charts, database, ingress, live, network, platform, secrets, services
+from sandbox.faults import (
+    access,
+    cache,
+    charts,
+    database,
+    ingress,
+    keys,
+    live,
+    network,
+    platform,
+    secrets,
+    security,
+    services,
+)
 from sandbox.faults.fault import Fault, Hands, unseen
 from sandbox.files import put
 from sandbox.pki import Pki
 from sandbox.settings import Settings
 
-MODULES = (platform, charts, live, secrets, network, services, database, cache, ingress)
+MODULES = (platform, charts, live, secrets, network, services, database, cache, ingress, security, keys, access)
 FAULTS: Mapping[str, Fault] = {fault.name: fault for module in MODULES for fault in module.FAULTS}
 ACTIVE, VARIABLES = "active.json", "variables.json"
 

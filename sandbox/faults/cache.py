@@ -17,6 +17,9 @@ from sandbox.files import b64
 from sandbox.handover import password
 from sandbox.host.netns import call_inside
 
+VERSION, CREDENTIALS, PERSISTENCE, MEMORY = (
+    f"infrastructure.cache.{item}" for item in ("version", "credentials", "persistence", "memory")
+)
 REDIS = "/apis/apps/v1/namespaces/cache/statefulsets/redis"
 TIMEOUT_S = 3
 MIB = 1 << 20
@@ -115,35 +118,42 @@ def _everything(acl: str) -> str:
 
 FAULTS = (
     Fault(
-        name="redis_stopped", says="Redis does not run", layer="database", put=scaled(REDIS, 0),
+        name="redis_stopped", says="Redis does not run", layer="database",
+        turns_red=(VERSION,), put=scaled(REDIS, 0),
         heal=scaled(REDIS, 1), seen=lambda hands: _redis_greets(hands) == b"",
     ),
     Fault(
         name="redis_no_password", says="Redis lets everybody in without a password", layer="database",
+        turns_red=(CREDENTIALS,),
         put=_redis_lets_in(_everybody), heal=_redis_as_declared,
         seen=lambda hands: _redis_greets(hands).startswith(b"+PONG"),
     ),
     Fault(
         name="redis_acl_allows_all", says="Redis lets the application's user do everything", layer="database",
+        turns_red=(CREDENTIALS,),
         put=_redis_lets_in(_everything), heal=_redis_as_declared, seen=_redis_obeys,
     ),
     Fault(
         name="redis_aof_off", says="Redis keeps no append-only file", layer="database",
+        turns_red=(PERSISTENCE,),
         put=_redis_says(appendonly="no"), heal=_redis_as_declared,
         seen=_redis_tells("persistence", lambda told: told["aof_enabled"] == 0),
     ),
     Fault(
         name="redis_maxmemory_zero", says="Redis has no bound of its memory", layer="database",
+        turns_red=(MEMORY,),
         put=_redis_says(maxmemory="0"), heal=_redis_as_declared,
         seen=_redis_tells("memory", lambda told: told["maxmemory"] == 0),
     ),
     Fault(
         name="redis_maxmemory_above_limit", says="Redis may use more memory than its container", layer="database",
+        turns_red=(MEMORY,),
         put=_redis_says(maxmemory="512mb"), heal=_redis_as_declared,
         seen=_redis_tells("memory", lambda told: told["maxmemory"] == 512 * MIB),
     ),
     Fault(
         name="redis_full_no_eviction", says="Redis is full and gives nothing up", layer="database",
+        turns_red=(MEMORY,),
         put=_redis_says(maxmemory="100kb", maxmemory_policy="noeviction"), heal=_redis_as_declared, seen=_redis_is_full,
     ),
 )  # fmt: skip

@@ -19,6 +19,7 @@ from sandbox.files import b64
 from sandbox.handover import password
 from sandbox.host.netns import call_inside
 
+VERSION, CREDENTIALS, TLS = (f"infrastructure.database.{item}" for item in ("version", "credentials", "tls"))
 POSTGRES = "/apis/apps/v1/namespaces/database/statefulsets/postgres"
 TIMEOUT_S = 3
 # X509_V_ERR_CERT_HAS_EXPIRED and X509_V_ERR_HOSTNAME_MISMATCH of OpenSSL.
@@ -140,33 +141,40 @@ def _takes_a_wrong_password(hands: Hands) -> bool:
 
 FAULTS = (
     Fault(
-        name="postgres_stopped", says="PostgreSQL does not run", layer="database", put=scaled(POSTGRES, 0),
+        name="postgres_stopped", says="PostgreSQL does not run", layer="database",
+        turns_red=(VERSION,), put=scaled(POSTGRES, 0),
         heal=scaled(POSTGRES, 1), seen=lambda hands: _postgres_greets(hands) == b"",
     ),
     Fault(
         name="database_user_superuser", says="the application's user of the database is a superuser", layer="database",
+        turns_red=(CREDENTIALS,),
         put=_role_may("SUPERUSER"), heal=_role_may("NOSUPERUSER"), seen=_role_is_superuser,
     ),
     Fault(
         name="pg_hba_trust", says="PostgreSQL takes any password", layer="database",
+        turns_red=(CREDENTIALS,),
         put=_postgres_says(pg_hba=("scram-sha-256", "trust")), heal=_postgres_as_declared, seen=_takes_a_wrong_password,
     ),
     Fault(
         name="database_tls_off", says="PostgreSQL does not encrypt", layer="database",
+        turns_red=(TLS,),
         put=_postgres_says(postgresql=("ssl = on", "ssl = off"), pg_hba=HOST_PLAIN), heal=_postgres_as_declared,
         seen=lambda hands: _postgres_greets(hands) == b"N",
     ),
     Fault(
         name="database_plain_allowed", says="PostgreSQL lets in who does not encrypt", layer="database",
+        turns_red=(TLS,),
         put=_postgres_says(pg_hba=HOST_PLAIN), heal=_postgres_as_declared, seen=_postgres_lets_in("disable"),
     ),
     Fault(
         name="database_certificate_other_name", says="PostgreSQL's certificate is for another name", layer="database",
+        turns_red=(TLS,),
         put=_postgres_shows(["postgres.elsewhere.test"]), heal=_postgres_as_declared,
         seen=_certificate_refused(OTHER_NAME),
     ),
     Fault(
         name="database_certificate_expired", says="PostgreSQL's certificate is over", layer="database",
+        turns_red=(TLS,),
         put=_postgres_shows(component.NAMES, over_since=1), heal=_postgres_as_declared,
         seen=_certificate_refused(EXPIRED),
     ),

@@ -85,7 +85,9 @@ def _other(hands: Hands) -> None:
     security = (found or {})["spec"]["template"]["spec"]["securityContext"]
     one = {"name": "other", "command": serve, "args": [], "ports": ports, "readinessProbe": probe, **wanted}
     spec = {"replicas": 1, "selector": {"matchLabels": labels}}
-    template = {"metadata": {"labels": labels}, "spec": {"containers": [one], "securityContext": security}}
+    account = {"serviceAccountName": "bytebot-service-account", "automountServiceAccountToken": False}
+    pod = {"containers": [one], "securityContext": security, **account}
+    template = {"metadata": {"labels": labels}, "spec": pod}
     meta = {"name": "other", "namespace": NAMESPACE}
     hands.apply(
         OTHER, {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": {**spec, "template": template}}

@@ -14,7 +14,7 @@ from sandbox.files import put
 
 VERSION, ACCESS = "infrastructure.cluster.version", "infrastructure.cluster.access"
 HELM, RESOURCES = "infrastructure.cluster.helm", "infrastructure.cluster.resources"
-STORAGE = "infrastructure.cluster.storage"
+STORAGE, PRODUCTION = "infrastructure.cluster.storage", "team.access.production"
 PLACE, ROOM, CLASSES = (f"deployment.preparation.{item}" for item in ("namespace", "resources", "storage"))
 GUEST = "/api/v1/nodes/sandbox-guest"
 HOG = "/apis/apps/v1/namespaces/default/deployments/sandbox-hog"
@@ -219,7 +219,7 @@ FAULTS = (
     ),
     Fault(
         name="deployer_is_cluster_admin", says="the deployer may do everything everywhere", layer="cluster",
-        turns_red=(ACCESS,), put=_all_powerful, heal=_gone(ADMIN), shuts=False,
+        turns_red=(ACCESS, PRODUCTION), put=_all_powerful, heal=_gone(ADMIN), shuts=False,
     ),
     Fault(
         name="helm_missing", says="there is no helm", layer="inputs", turns_red=(HELM,),

@@ -21,7 +21,10 @@ from sandbox.files import b64, put
 DATABASE, JWT, REDIS, TLS, ENCODING = (
     f"deployment.secrets.{item}" for item in ("database", "jwt", "redis", "tls", "encoding")
 )
-STRENGTH = "security_configuration.secrets.strength"
+STRENGTH, KEYS = "security_configuration.secrets.strength", "security_configuration.auth.jwt_keys"
+SIGNED_IN, HERE, CACHE = (
+    f"infrastructure.{item}" for item in ("database.credentials", "database.version", "cache.credentials")
+)
 CORE = f"/api/v1/namespaces/{NAMESPACE}/secrets"
 EXTRA = "sandbox-extra"  # a Secret that nobody reads, so that nothing else is disturbed
 KEPT = "secret.json"
@@ -170,28 +173,29 @@ _DB, _REDIS, _JWT = "bytebot-db-secret", "bytebot-redis-secret", "bytebot-jwt-se
 FAULTS = (
     Fault(
         name="literal_command_substitution", says="the database's password is the text of a command", layer="cluster",
-        turns_red=(DATABASE, STRENGTH), put=changed(_DB, _says(password=LITERAL.encode())), heal=restored(_DB),
-    ),
-    Fault(
-        name="database_secret_wrong_host", says="the database's Secret names a host that is not there", layer="cluster",
-        turns_red=(DATABASE,), put=changed(_DB, _says(host=b"postgres.nowhere.svc.cluster.local")), heal=restored(_DB),
-    ),
-    Fault(
-        name="database_secret_unknown_database", says="the database's Secret names a database that is not there",
-        layer="cluster", turns_red=(DATABASE,), put=changed(_DB, _says(database=b"no_such_database")),
+        turns_red=(DATABASE, STRENGTH, SIGNED_IN), put=changed(_DB, _says(password=LITERAL.encode())),
         heal=restored(_DB),
     ),
     Fault(
-        name="jwt_key_missing", says="one of the four keys of tokens is missing", layer="cluster", turns_red=(JWT,),
-        put=changed(_JWT, _without_a_key), heal=restored(_JWT),
+        name="database_secret_wrong_host", says="the database's Secret names a host that is not there", layer="cluster",
+        turns_red=(HERE,), put=changed(_DB, _says(host=b"postgres.nowhere.svc.cluster.local")), heal=restored(_DB),
+    ),
+    Fault(
+        name="database_secret_unknown_database", says="the database's Secret names a database that is not there",
+        layer="cluster", turns_red=(DATABASE, SIGNED_IN), put=changed(_DB, _says(database=b"no_such_database")),
+        heal=restored(_DB),
+    ),
+    Fault(
+        name="jwt_key_missing", says="one of the four keys of tokens is missing", layer="cluster",
+        turns_red=(JWT, KEYS), put=changed(_JWT, _without_a_key), heal=restored(_JWT),
     ),
     Fault(
         name="jwt_keys_swapped", says="the public key of access tokens stands under the private one's name",
-        layer="cluster", turns_red=(JWT,), put=changed(_JWT, _halves_swapped), heal=restored(_JWT),
+        layer="cluster", turns_red=(JWT, KEYS), put=changed(_JWT, _halves_swapped), heal=restored(_JWT),
     ),
     Fault(
         name="redis_secret_wrong_password", says="Redis's password is another one", layer="cluster",
-        turns_red=(REDIS,), put=changed(_REDIS, _another_password), heal=restored(_REDIS),
+        turns_red=(REDIS, CACHE), put=changed(_REDIS, _another_password), heal=restored(_REDIS),
     ),
     Fault(
         name="tls_key_mismatched", says="the key does not fit the certificate", layer="cluster", turns_red=(TLS,),

@@ -19,6 +19,7 @@ from sandbox.handover import password
 
 APPS = "/apis/apps/v1/namespaces"
 POOLER = f"{APPS}/database/deployments/pgbouncer"
+CONSOLE = f"/api/v1/namespaces/{NAMESPACE}/secrets/sandbox-pooler"
 STORE = f"{APPS}/logging/statefulsets/victoria-logs"
 AGENT = f"{APPS}/logging/daemonsets/vlagent"
 OBJECTS = f"{APPS}/object-store/statefulsets/object-store"
@@ -31,6 +32,26 @@ NOBODY, LINES_WITHIN_S = 9, 12.0
 
 
 # ------------------------------------------------------------------ the pooler
+
+
+def _console(hands: Hands) -> None:
+    """The pooler is stopped, and a Secret says how its console is asked."""
+    s = hands.settings
+    data = {
+        "username": "pooler_statistics",
+        "password": password(s, "pooler-password"),
+        "host": "pgbouncer.database.svc.cluster.local",
+        "port": "6432",
+        "ca.crt": (s.handover / "database-ca.crt").read_text(encoding="utf-8"),
+    }
+    meta = {"name": CONSOLE.rpartition("/")[2], "namespace": NAMESPACE}
+    hands.apply(CONSOLE, {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "stringData": data})
+    scaled(POOLER, 0)(hands)
+
+
+def _no_console(hands: Hands) -> None:
+    hands.delete(CONSOLE)
+    scaled(POOLER, 1)(hands)
 
 
 def _pooler_silent(hands: Hands) -> bool:
@@ -187,7 +208,9 @@ def _latest_is_let_in(hands: Hands) -> bool:
 FAULTS = (
     Fault(
         name="pooler_stopped", says="the pooler before the database does not run", layer="database",
-        component="pgbouncer", put=scaled(POOLER, 0), heal=scaled(POOLER, 1), seen=_pooler_silent,
+        component="pgbouncer", turns_red=("infrastructure.database.pooling",), shuts=False, put=_console,
+        heal=_no_console, variables=lambda _: {"bytebot_pooler": {"secret": CONSOLE.rpartition("/")[2]}},
+        seen=_pooler_silent,
     ),
     Fault(
         name="log_store_down", says="the log store does not run", layer="cluster", component="victoria-logs",

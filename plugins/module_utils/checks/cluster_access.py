@@ -61,6 +61,7 @@ class Situation:
 
     :param kinds: the kinds of the rendered release; :param watches: whether this helm waits by watching (4 does).
     :param store: the resource that helm keeps its record in; :param probe: whether a scratch claim is made.
+    :param makers: the kinds by which Secrets are made from outside, as far as the API serves them.
     """
 
     namespace: str
@@ -69,6 +70,7 @@ class Situation:
     watches: bool
     store: str = "secrets"
     probe: bool = False
+    makers: tuple[Served, ...] = ()
 
 
 WILDCARD = Permission("*", "*", "*", CLUSTER)
@@ -88,10 +90,28 @@ MODULES: tuple[Row, ...] = (
     ("networking.k8s.io", "ingresses", "list", NAMESPACE, "ingress_check"),
     ("", "secrets", "get list", NAMESPACE, "secret_check"),
     ("networking.k8s.io", "ingresses networkpolicies", "list", NAMESPACE, "secret_check"),
+    ("", "configmaps pods", "list", NAMESPACE, "secret_check"),  # where the keys of tokens are beside their Secret
+    ("apps", "daemonsets deployments statefulsets", "list", NAMESPACE, "secret_check"),
+    ("batch", "cronjobs jobs", "list", NAMESPACE, "secret_check"),
     ("networking.k8s.io", "ingressclasses ingresses", "list", CLUSTER, "ingress_check"),
     ("", "limitranges persistentvolumeclaims resourcequotas", "list", NAMESPACE, "cluster_check"),
     ("", "nodes pods", "list", CLUSTER, "cluster_check"),
     ("storage.k8s.io", "storageclasses", "list", CLUSTER, "cluster_check"),
+    ("apps", "deployments", "list", NAMESPACE, "postgres_check"),
+    ("autoscaling", "horizontalpodautoscalers", "list", NAMESPACE, "postgres_check"),
+    ("", "configmaps secrets", "get", NAMESPACE, "postgres_check"),
+    ("", "services", "get", CLUSTER, "redis_check"),  # the server's own, in whatever namespace it is
+    ("", "pods", "list", CLUSTER, "redis_check"),
+    ("", "configmaps limitranges pods resourcequotas", "list", NAMESPACE, "security_check"),
+    ("", "secrets serviceaccounts services", "list", NAMESPACE, "security_check"),
+    ("apps", "daemonsets deployments statefulsets", "list", NAMESPACE, "security_check"),
+    ("batch", "cronjobs jobs", "list", NAMESPACE, "security_check"),
+    ("networking.k8s.io", "ingresses", "list", NAMESPACE, "security_check"),
+    ("", "pods/log", "get", NAMESPACE, "security_check"),
+    ("", "pods/exec", "create get", NAMESPACE, "security_check"),
+    ("", "pods", "list", CLUSTER, "security_check"),  # those of kube-system tell of encryption at rest
+    ("rbac.authorization.k8s.io", "rolebindings roles", "list", NAMESPACE, "security_check"),
+    ("rbac.authorization.k8s.io", "clusterrolebindings clusterroles", "list", CLUSTER, "security_check"),
 )
 PROBE: tuple[Row, ...] = (
     ("", "pods", "get list create delete", NAMESPACE, "cluster_check"),
@@ -103,7 +123,6 @@ PROBE: tuple[Row, ...] = (
 STORE_VERBS = "get list create update delete"  # helm's record: made, marked as superseded, pruned
 RELEASE_VERBS = ("get", "create", "patch", "delete")
 WATCH_VERBS = ("list", "watch")  # helm 4 waits so for all objects, helm 3 for hooks
-LISTED = ("statefulsets", "daemonsets")  # listed by workload_check where the release has them
 # What a chart of the application has, where no chart is given.
 USUAL_KINDS = (
     Served("", "configmaps", True),
@@ -141,8 +160,9 @@ def _all(situation: Situation) -> Iterator[Permission]:
         watch = WATCH_VERBS if situation.watches or kind.hook else ()
         for verb in (*RELEASE_VERBS, *watch):
             yield Permission(kind.group, kind.resource, verb, scope, "", "helm")
-        if kind.resource in LISTED:
-            yield Permission(kind.group, kind.resource, "list", scope, "", "workload_check")
+    for maker in situation.makers:
+        yield Permission(maker.group, maker.resource, "list", NAMESPACE, "", "secret_check")
+        yield Permission(maker.group, maker.resource, "list", NAMESPACE, "", "security_check")
 
 
 def _opened(rows: Iterable[Row]) -> Iterator[Permission]:

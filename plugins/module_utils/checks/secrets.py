@@ -8,6 +8,7 @@ from hashlib import sha256
 
 from ansible_collections.bytebot.production.plugins.module_utils.checks import (
     secrets_jwt,
+    secrets_keys,
     secrets_login,
     secrets_strength,
     secrets_tls,
@@ -18,6 +19,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.secrets_
     DOCUMENT_BITS,
     ENCODING,
     JWT,
+    JWT_KEYS,
     MEND,
     REDIS,
     STRENGTH,
@@ -58,6 +60,7 @@ _ENCODE = (
 _STRONG = f"Make the value anew, set it at the server too, and restart the application. {_QUOTES}"
 
 CHECKS: Checks[SecretFacts] = Checks()
+CHECKS.settles(JWT_KEYS)(secrets_keys.jwt_keys)
 
 
 @CHECKS.settles(DATABASE)

@@ -22,6 +22,7 @@ DATABASE, JWT, REDIS, TLS, ENCODING = (
     f"deployment.secrets.{item}" for item in ("database", "jwt", "redis", "tls", "encoding")
 )
 STRENGTH = "security_configuration.secrets.strength"
+JWT_KEYS = "security_configuration.auth.jwt_keys"
 # The document makes passwords by `openssl rand -base64 32`: 32 random bytes, which are 256 bits.
 DOCUMENT_BITS = 256
 SHOWN = 4  # findings named in a summary; all stand in the evidence
@@ -133,6 +134,7 @@ class JwtKeys:
 
     :param pairs: key of the private half, key of the public half; the first pair signs access tokens.
     :param shared: the key of one shared text (HS256) in place of pairs; :param shared_length: characters it must have.
+    :param signers: the workloads that may have the private halves, ``Kind/name`` or the name alone; empty for one.
     """
 
     secret: str = "bytebot-jwt-secret"
@@ -142,6 +144,21 @@ class JwtKeys:
     )
     shared: str = ""
     shared_length: int = 64
+    signers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class KeyUses:
+    """Where the keys of tokens may be beside their Secret.
+
+    :param holders: containers that a private key is mounted into or given to, each as ``Kind name container name``.
+    :param config_maps: name, key and value of all that ConfigMaps of the namespace hold.
+    :param unseen: why something of it could not be seen.
+    """
+
+    holders: tuple[str, ...] = ()
+    config_maps: tuple[tuple[str, str, str], ...] = field(default=(), repr=False)
+    unseen: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +196,7 @@ class SecretFacts:
     :param released: whether helm keeps a deployed revision; :param release_problem: why that is not known.
     :param injected: what is put into pods past any Secret; None where nothing is.
     :param mentions_redis: where the release mentions Redis, in words.
+    :param key_uses: where the keys of tokens are used; None where that was not looked at.
     :param unread_managers: by kind, why it could not be seen whether objects of it are in step.
     :param to_be_made: Secrets that a run without check mode makes first; empty outside check mode.
     :param binary: keys (``key`` or ``Secret/key``) whose values need not be text.
@@ -201,6 +219,7 @@ class SecretFacts:
     no_probe: str = ""
     jwt: JwtKeys = field(default_factory=JwtKeys)
     token: Token | None = None
+    key_uses: KeyUses | None = None
     tls: TlsWanted = field(default_factory=TlsWanted)
     minimum_bits: int = DOCUMENT_BITS
     minimum_length: int = 0

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 from base64 import urlsafe_b64decode
 from collections.abc import Mapping
@@ -15,11 +16,15 @@ from ansible_collections.bytebot.production.plugins.module_utils.errors import L
 
 RSA_BITS = 2048  # RFC 7518, section 3.3: RS256 asks for keys of this size or larger
 ALGORITHM = "RS256"
+CURVE_BITS = 256  # RFC 7518, section 3.4: the smallest curve of ES256
 SHARED_LENGTH = 64  # characters; the contract's number for production
 
 
-def key_problems(data: Mapping[str, bytes], wanted: JwtKeys) -> list[str]:
-    """What is wrong with the keys of a Secret; empty where nothing is."""
+def key_problems(data: Mapping[str, bytes], wanted: JwtKeys, *, rsa_only: bool = True) -> list[str]:
+    """What is wrong with the keys of a Secret; empty where nothing is.
+
+    :param rsa_only: whether the application can use no other kind of key.
+    """
     names = [wanted.shared] if wanted.shared else [name for pair in wanted.pairs for name in pair]
     if missing := [name for name in names if name not in data]:
         return [f"{name} is missing" for name in missing]
@@ -31,7 +36,11 @@ def key_problems(data: Mapping[str, bytes], wanted: JwtKeys) -> list[str]:
     publics = {name: _public_text(data[name]) for pair in wanted.pairs for name in pair}
     if swapped := list(_swapped(wanted, privates)):
         return swapped
-    return [*_mismatched(wanted, privates, publics), *_alike(wanted, publics), *_small(wanted, privates)]
+    return [
+        *_mismatched(wanted, privates, publics),
+        *_alike(wanted, publics),
+        *_weak(wanted, privates, rsa_only=rsa_only),
+    ]
 
 
 def _shared_problems(wanted: JwtKeys, value: bytes) -> list[str]:
@@ -95,17 +104,40 @@ def _alike(wanted: JwtKeys, publics: Mapping[str, bytes]) -> list[str]:
     return found
 
 
-def _small(wanted: JwtKeys, privates: Mapping[str, Any]) -> list[str]:
-    from cryptography.hazmat.primitives.asymmetric import rsa
+def _weak(wanted: JwtKeys, privates: Mapping[str, Any], *, rsa_only: bool) -> list[str]:
+    """Keys of another kind than is wanted, or too small: RSA below 2048 bits, or a curve below 256."""
+    from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 
     found = []
     for private, _public in wanted.pairs:
         key = privates[private]
-        if not isinstance(key, rsa.RSAPrivateKey):
+        if isinstance(key, rsa.RSAPrivateKey):
+            if key.key_size < RSA_BITS:
+                found.append(f"{private} has {key.key_size} bits, {RSA_BITS} are wanted")
+        elif rsa_only:
             found.append(f"{private} is no RSA key, and {ALGORITHM} asks for one")
-        elif key.key_size < RSA_BITS:
-            found.append(f"{private} has {key.key_size} bits, {RSA_BITS} are wanted")
+        elif isinstance(key, ec.EllipticCurvePrivateKey):
+            if key.key_size < CURVE_BITS:
+                found.append(f"{private} is on a curve of {key.key_size} bits, {CURVE_BITS} are wanted")
+        elif not isinstance(key, (ed25519.Ed25519PrivateKey, ed448.Ed448PrivateKey)):
+            found.append(f"{private} is a {type(key).__name__.strip('_')}, which signs no token")
     return found
+
+
+def kinds(data: Mapping[str, bytes], wanted: JwtKeys) -> dict[str, str]:
+    """By private key, its kind and size in words; of what cannot be read, that."""
+    found = {}
+    for private, _public in wanted.pairs if not wanted.shared else ():
+        key = _private(data.get(private, b""))
+        kind = type(key).__name__.strip("_").removesuffix("PrivateKey") if key is not None else "not readable"
+        found[private] = f"{kind} {size}" if (size := getattr(key, "key_size", 0)) else kind
+    return found
+
+
+def body(value: bytes) -> str:
+    """The text of a key without its marks, blanks and line breaks (also those in quotes): the same however wrapped."""
+    lines = value.decode("utf-8", "replace").replace("\\n", "\n").splitlines()
+    return "".join("".join(line.split()) for line in lines if not line.strip().startswith("-----"))
 
 
 # ---------------------------------------------------------------------------- a token of the application
@@ -129,6 +161,63 @@ def token_problem(token: str, public_pem: bytes) -> str:
     except (InvalidSignature, ValueError):
         return "the application's access token is signed by another key than that of this Secret"
     return ""
+
+
+def algorithm(token: str) -> str:
+    """The algorithm that a token says it is signed with; empty where it is none."""
+    header = _part(token.partition(".")[0])
+    return str(header.get("alg", ""))[:20] if isinstance(header, dict) else ""
+
+
+def signature_problem(token: str, public_pem: bytes) -> str:
+    """Why a token is not signed by the private half of a public key of any kind; empty where it is.
+
+    The algorithms are those of RFC 7518, section 3.1, and RFC 8037 whose verifier cannot sign.
+    """
+    from cryptography.exceptions import InvalidSignature
+
+    signed, _dot, signature = token.rpartition(".")
+    told = algorithm(token)
+    if signed.count(".") != 1 or not told:
+        return "the application's access token is no signed JSON Web Token"
+    if told not in ("EdDSA", *(f"{kind}{bits}" for kind in ("RS", "PS", "ES") for bits in ("256", "384", "512"))):
+        return f"the application signs with {told}, for which there are no pairs of keys"
+    try:
+        _verify(_loaded(public_pem, private=False), told, _unpacked(signature), signed.encode())
+    except (InvalidSignature, ValueError, TypeError, AttributeError):
+        return "the application's access token is signed by another key than that of this Secret"
+    return ""
+
+
+def _verify(key: Any, told: str, signature: bytes, signed: bytes) -> None:
+    """Verify by the algorithm that the token says; a key of another kind refuses its arguments."""
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import ec, padding, utils
+
+    digests = {"256": hashes.SHA256(), "384": hashes.SHA384(), "512": hashes.SHA512()}
+    if told == "EdDSA":
+        key.verify(signature, signed)
+        return
+    digest = digests[told[2:]]
+    if told.startswith("ES"):
+        half = len(signature) // 2  # RFC 7518, section 3.4: R and S, one after the other
+        numbers = (int.from_bytes(signature[:half]), int.from_bytes(signature[half:]))
+        key.verify(utils.encode_dss_signature(*numbers), signed, ec.ECDSA(digest))
+    elif told.startswith("PS"):
+        key.verify(signature, signed, padding.PSS(padding.MGF1(digest), digest.digest_size), digest)
+    else:
+        key.verify(signature, signed, padding.PKCS1v15(), digest)
+
+
+def shared_token_problem(token: str, shared: bytes) -> str:
+    """Why a token is not signed with a shared text (HS256, HS384, HS512); empty where it is."""
+    signed, _dot, signature = token.rpartition(".")
+    told = algorithm(token)
+    if told not in ("HS256", "HS384", "HS512"):
+        return f"the application signs with {told or 'nothing that can be read'}, and not with a shared text"
+    made = hmac.digest(shared, signed.encode(), f"sha{told[2:]}")
+    same = hmac.compare_digest(made, _unpacked(signature))
+    return "" if same else "the application's access token is signed with another text than that of this Secret"
 
 
 def _part(text: str) -> Any:

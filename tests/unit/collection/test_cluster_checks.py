@@ -362,7 +362,19 @@ def test_what_decides_the_permissions() -> None:
     assert "watch" not in verbs(HERE, "deployments")
     assert "watch" in verbs(replace(HERE, watches=True), "deployments")
     roles = Served("rbac.authorization.k8s.io", "clusterroles", False)
-    assert verbs(replace(HERE, kinds=(roles,)), "clusterroles", "cluster") == {"get", "create", "patch", "delete"}
+    assert verbs(replace(HERE, kinds=(roles,)), "clusterroles", "cluster") == {
+        "get",
+        "list",
+        "create",
+        "patch",
+        "delete",
+    }
+
+
+def test_what_makes_secrets_is_asked_about_where_the_cluster_has_it() -> None:
+    made = replace(HERE, makers=(Served("external-secrets.io", "externalsecrets", True),))
+    assert verbs(HERE, "externalsecrets") == set()
+    assert verbs(made, "externalsecrets") == {"list"}
 
 
 def test_the_attributes_of_a_review() -> None:
