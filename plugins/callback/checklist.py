@@ -36,7 +36,7 @@ from ansible.plugins.callback import CallbackBase
 
 from ansible_collections.bytebot.production.plugins.module_utils.errors import CollectionError
 from ansible_collections.bytebot.production.plugins.module_utils.model import RED, SHOULD, State
-from ansible_collections.bytebot.production.plugins.module_utils.progress import one_line
+from ansible_collections.bytebot.production.plugins.module_utils.progress_line import one_line
 from ansible_collections.bytebot.production.plugins.plugin_utils import catalogue
 from ansible_collections.bytebot.production.plugins.plugin_utils.render.terminal import NARROWEST, SIGNS, WIDEST
 

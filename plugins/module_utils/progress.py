@@ -13,12 +13,9 @@ from typing import Any
 from ansible_collections.bytebot.production.plugins.module_utils.checks.rollout import RolloutFacts, Status, pods_of
 from ansible_collections.bytebot.production.plugins.module_utils.manifest import Identity
 from ansible_collections.bytebot.production.plugins.module_utils.model import utc_now
+from ansible_collections.bytebot.production.plugins.module_utils.progress_line import VARIABLE, one_line
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
 
-# The file's path comes in the environment, not as an option: an option is public (documented, repeated in `invocation`,
-# reachable by module_defaults), and a path is no secret. Only the action plugin in plugin_utils/live.py sets it.
-VARIABLE = "BYTEBOT_PROGRESS"
-LONGEST = 600  # characters of a line
 PAUSE_S = 1.0  # between two lines about one object
 
 Tell = Callable[[str], None]
@@ -50,12 +47,6 @@ class Progress:
             _append(self._path, f"{json.dumps(record)}\n".encode())
         except OSError:
             self._path = ""
-
-
-def one_line(text: str, longest: int = LONGEST) -> str:
-    """The text in one line that a terminal only prints: no control characters, and not endless."""
-    line = "".join(char for char in " ".join(text.split()) if char.isprintable())
-    return line if len(line) <= longest else f"{line[: longest - 1]}…"
 
 
 class RolloutStory:

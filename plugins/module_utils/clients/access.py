@@ -7,17 +7,18 @@ from __future__ import annotations
 import base64
 import os
 import re
-import ssl
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
-from urllib.request import getproxies
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ansible_collections.bytebot.production.plugins.module_utils import yaml_text
 from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError, LibraryMissing
+
+if TYPE_CHECKING:
+    import ssl  # imported where it is needed, as urllib is: this file is also read by who only names a connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,8 @@ def access_of(connection: Connection, private_dir: str) -> Access:
     :param private_dir: the task's own 0700 folder; empty for one made here.
     :raises InputError: the kubeconfig is not usable.
     """
+    from urllib.request import getproxies
+
     if connection.host:
         if connection.ca_cert and not Path(connection.ca_cert).is_file():
             raise InputError(f"There is no CA certificate at {connection.ca_cert} (ca_cert).")
@@ -184,6 +187,8 @@ class Plain:
 
 def _given(connection: Connection) -> Plain | None:
     """The connection by address and token."""
+    import ssl
+
     server = connection.host.rstrip("/")
     try:
         trust = ssl.create_default_context(cafile=connection.ca_cert or None) if _is_https(server) else None
@@ -230,6 +235,8 @@ def _named(entries: list[Mapping[str, Any]], name: str) -> Mapping[str, Any]:
 
 
 def _trust(cluster: Mapping[str, Any], user: Mapping[str, Any], folder: Path, private_dir: str) -> ssl.SSLContext:
+    import ssl
+
     authority = _bytes(cluster, "certificate-authority", folder)
     trust = ssl.create_default_context(cadata=authority.decode() if authority else None)
     certificate, key = (_bytes(user, name, folder) for name in ("client-certificate", "client-key"))

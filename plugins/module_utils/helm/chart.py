@@ -8,7 +8,6 @@ import hashlib
 import io
 import json
 import os
-import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -47,7 +46,7 @@ def chart_files(chart: str) -> dict[str, bytes]:
     path = Path(chart)
     try:
         return dict(_unpacked(_of_folder(path) if path.is_dir() else _of_archive(path.read_bytes()), 0))
-    except (OSError, EOFError, tarfile.TarError) as exc:
+    except (OSError, EOFError) as exc:
         raise InputError(f"The chart {path} cannot be read ({exc}).") from exc
 
 
@@ -61,10 +60,15 @@ def _of_folder(folder: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _of_archive(packed: bytes) -> Iterator[tuple[str, bytes]]:
-    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-        for member in archive:
-            if member.isfile() and (content := archive.extractfile(member)) is not None:
-                yield member.name.partition("/")[2], content.read()
+    import tarfile
+
+    try:
+        with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+            for member in archive:
+                if member.isfile() and (content := archive.extractfile(member)) is not None:
+                    yield member.name.partition("/")[2], content.read()
+    except tarfile.TarError as exc:
+        raise OSError(str(exc)) from exc
 
 
 def _unpacked(files: Iterator[tuple[str, bytes]], depth: int) -> Iterator[tuple[str, bytes]]:

@@ -78,8 +78,8 @@ class Deployer:
             known = work.recovered_history(wanted.name, wanted.namespace, check_mode=check_mode)
         with work.phases.phase("render"):
             rendered = self._render(wanted, known)
-            if not check_mode and not (known and rendered.same_as(known[0])):
-                work.ask_version()  # an upgrade needs it; it is said while the API server is asked
+            if not check_mode and not known and not rendered.apply_method:
+                work.ask_version()  # an install needs it; it is said while the API server is asked
             for release in (rendered, *known[:1]):
                 learn_secrets(work.redactor, (*release.objects, *release.hooks))
         with work.phases.phase("compare"):
@@ -181,11 +181,7 @@ class Deployer:
         # hooks, and what nobody could ask about, are helm's to validate
         arguments += [] if rendered.hooks or plan.not_asked else [UNVALIDATED]
         arguments += ["--wait"] if wait else []
-        on_server = known[0].apply_method == "ssa" if known else True
-        if on_server and work.version() >= SERVER_SIDE_SINCE:
-            # Helm 4 applies on the server, and ends where somebody else has set a field, even to the same value. What
-            # the chart says holds, as with Helm 3.
-            arguments.append("--force-conflicts")
+        arguments += ["--force-conflicts"] if self._applies_on_server(known, rendered) else []
         hooks = watchable(rendered.deploy_hooks, wanted.namespace)
         try:
             return work.run(
@@ -200,6 +196,15 @@ class Deployer:
             with work.noting(exc):
                 work.close_pending(wanted.name, wanted.namespace)
             raise
+
+    def _applies_on_server(self, known: list[Release], rendered: Release) -> bool:
+        """Whether helm will: Helm 4 does, unless Helm 3 has made the revision before.
+
+        There it ends where somebody else has set a field, even to the same value. What the chart says holds, as with
+        Helm 3.
+        """
+        on_server = known[0].apply_method == "ssa" if known else True
+        return on_server and (rendered.apply_method == "ssa" or self._work.version() >= SERVER_SIDE_SINCE)
 
     def _result(self, plan: Plan, release: Release) -> dict[str, Any]:
         return {

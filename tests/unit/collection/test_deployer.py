@@ -413,7 +413,7 @@ def test_a_failure_is_rolled_back_where_it_is_asked_for_and_stays_one() -> None:
     assert failed.value.details["rolled_back"] == {"done": True, "to": 1, "why": "it is the last good one"}
     assert failed.value.details["causes"][0]["cause"] == "image_missing"
     assert failed.value.details["release"]["description"] == "Rollback to 1: the upgrade failed"
-    assert shop.helm.verbs() == ["render", "version", "upgrade", "rollback"]
+    assert shop.helm.verbs() == ["render", "upgrade", "version", "rollback"]
 
 
 def test_a_failure_is_left_as_it_is_unless_asked() -> None:
@@ -487,13 +487,18 @@ def test_what_helm_leaves_of_crds_is_told(before: str, skip: bool, words: str) -
 
 
 def test_no_process_is_started_beyond_those_that_are_needed() -> None:
-    """A no-op one (a server-side dry run), an upgrade three (version and itself); a pull is one more."""
+    """A no-op one (a server-side dry run), an upgrade two; an install asks an old helm for its version before it."""
     unchanged = Shop(live_api(), known=[rendered(chart_api())])
     assert unchanged.present()["helm_processes"] == len(unchanged.helm.calls) == 1
     upgraded = Shop(live_api(), known=[rendered(chart_api())])
     upgraded.render(chart_api("registry/api:2"), revision=2)
     upgraded.after = [live_api("registry/api:2")]
-    assert upgraded.present()["helm_processes"] == len(upgraded.helm.calls) == 3
+    assert upgraded.present()["helm_processes"] == len(upgraded.helm.calls) == 2
+    for method, processes in (("", 3), ("ssa", 2)):
+        installed = Shop(version="v4.0.0" if method else "v3.16.0")
+        installed.render(chart_api(), apply_method=method)
+        assert installed.present()["helm_processes"] == len(installed.helm.calls) == processes
+        assert ("--force-conflicts" in installed.helm.calls[-1]) == bool(method)
 
 
 # ---------------------------------------------------------------------- secrets

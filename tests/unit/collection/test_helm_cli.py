@@ -148,8 +148,12 @@ def test_nothing_goes_on_when_the_watching_breaks(tmp_path: Path) -> None:
         os.kill(int(pid_file.read_text()), 0)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="prctl(2) is Linux's")
-def test_a_program_that_changes_something_ends_with_who_started_it(tmp_path: Path) -> None:
+ONLY_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="prctl(2) is Linux's")
+
+
+@ONLY_LINUX
+@pytest.mark.parametrize("search_path", [os.environ.get("PATH", ""), ""], ids=["with setpriv", "without"])
+def test_a_program_that_changes_something_ends_with_who_started_it(tmp_path: Path, search_path: str) -> None:
     """Also where that one is killed, so that the Lease that runs out tells the truth."""
     told, pid_file = tmp_path / "told", tmp_path / "pid"
     body = (
@@ -162,7 +166,8 @@ def test_a_program_that_changes_something_ends_with_who_started_it(tmp_path: Pat
         f"run_program([{path!r}], None, {{}}, lambda: '')"
     )
     starter = subprocess.Popen(
-        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PATH": search_path},
     )
     try:
         eventually(lambda: pid_file.exists() and pid_file.read_text())
@@ -170,6 +175,34 @@ def test_a_program_that_changes_something_ends_with_who_started_it(tmp_path: Pat
         starter.kill()
         starter.wait()
     eventually(told.exists)
+
+
+@ONLY_LINUX
+@pytest.mark.parametrize("binder", [("setpriv", "--pdeathsig", "TERM", "--", *under_test.SHELL), under_test.PYTHON])
+def test_a_program_does_not_begin_where_who_started_it_is_dead(tmp_path: Path, binder: tuple[str, ...]) -> None:
+    begun = tmp_path / "begun"
+    for parent, begins in ((os.getpid(), True), (2**22 + 1, False)):  # above the largest process id
+        begun.unlink(missing_ok=True)
+        done = subprocess.run([*binder, str(parent), "touch", str(begun)], check=False, capture_output=True)
+        assert ((done.returncode == 0), begun.exists()) == (begins, begins)
+
+
+@ONLY_LINUX
+@pytest.mark.parametrize(
+    ("body", "taken"),
+    [
+        ('shift 3; exec "$@"', under_test.SHELL),
+        ("echo \"setpriv: unrecognized option '--pdeathsig'\" >&2; exit 1", under_test.PYTHON),  # util-linux 2.32
+    ],
+)
+def test_a_setpriv_is_taken_where_it_can_bind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str, taken: tuple[str, ...]
+) -> None:
+    path = tmp_path / "setpriv"
+    path.write_text(f"#!/bin/sh\n{body}\n")
+    path.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert tuple(under_test.binder.__wrapped__()[-len(taken) :]) == tuple(taken)
 
 
 def eventually(true: Callable[[], object]) -> None:

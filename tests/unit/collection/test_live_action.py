@@ -4,19 +4,22 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from ansible_collections.bytebot.production.plugins.module_utils.progress import VARIABLE, Progress
+from ansible_collections.bytebot.production.plugins.module_utils.progress import Progress
+from ansible_collections.bytebot.production.plugins.module_utils.progress_line import VARIABLE
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
 from ansible_collections.bytebot.production.plugins.plugin_utils import live
 from ansible_collections.bytebot.production.plugins.plugin_utils.live import LiveAction, Tail, text_of
@@ -237,3 +240,23 @@ def test_the_groups_defaults_reach_modules_with_an_action_and_no_progress_is_lef
     left = [path for path in (tmp_path / "remote").rglob("*") if path.is_file()]
     assert [path for path in left if path.name == live.FILE] == []
     assert bool(left) == (keep == "1")  # the folders were those looked into
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_no_cycles_are_searched_for_while_the_module_is_put_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, fails: bool
+) -> None:
+    seen = []
+
+    def put_together(*arguments: Any, **named: Any) -> tuple[Any, ...]:
+        seen.append((gc.isenabled(), arguments[1:], named))
+        if fails:
+            raise RuntimeError("it broke")
+        return ("module", "path")
+
+    monkeypatch.setattr(live.ActionBase, "_configure_module", put_together)
+    module = Module(tmp_path / "t", lambda _tell: {})
+    with pytest.raises(RuntimeError) if fails else nullcontext():
+        assert module._configure_module("name", module_args={}, task_vars={}) == ("module", "path")
+    assert seen == [(False, ("name",), {"module_args": {}, "task_vars": {}})]
+    assert gc.isenabled()

@@ -24,7 +24,8 @@ from ansible_collections.bytebot.production.plugins.module_utils.helm.wanted imp
 from ansible_collections.bytebot.production.plugins.module_utils.helm.work import ReleaseWork
 from ansible_collections.bytebot.production.plugins.module_utils.manifest import identity
 from ansible_collections.bytebot.production.plugins.module_utils.observe_release import Scope, observe
-from ansible_collections.bytebot.production.plugins.module_utils.progress import Progress, RolloutStory, one_line
+from ansible_collections.bytebot.production.plugins.module_utils.progress import Progress, RolloutStory
+from ansible_collections.bytebot.production.plugins.module_utils.progress_line import LONGEST, VARIABLE, one_line
 from ansible_collections.bytebot.production.plugins.module_utils.redact import MASK, Redactor
 from ansible_collections.bytebot.production.plugins.module_utils.rollout import Patience
 from tests.unit.collection.helm_fakes import (
@@ -63,13 +64,13 @@ def test_lines_are_records_in_a_private_file(tmp_path: Path) -> None:
 
 
 def test_the_environment_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(progress.VARIABLE, str(tmp_path / "progress"))
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "progress"))
     Progress.given(Redactor())("told")
     assert texts(tmp_path / "progress") == ["told"]
 
 
 def test_without_a_file_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(progress.VARIABLE, raising=False)
+    monkeypatch.delenv(VARIABLE, raising=False)
     monkeypatch.chdir(tmp_path)
     Progress.given(Redactor())("told")
     assert list(tmp_path.iterdir()) == []
@@ -97,7 +98,7 @@ def test_secrets_are_masked_before_they_reach_the_file(tmp_path: Path) -> None:
 
 def test_a_line_is_one_line_that_a_terminal_only_prints() -> None:
     assert one_line("a\n b\tc\x1b[31m\x07d\u202ee\r") == "a b c[31mde"
-    assert one_line("x" * 9000) == "x" * (progress.LONGEST - 1) + "…"
+    assert one_line("x" * 9000) == "x" * (LONGEST - 1) + "…"
 
 
 # ---------------------------------------------------------------------- the story of a roll-out
