@@ -109,5 +109,7 @@ class Faults:
         for name in names:
             FAULTS[name].heal(self.hands)
             self._until(FAULTS[name], there=False)
+            if FAULTS[name].layer == "database":
+                self.hands.until(self.hands.recovered, "the release is ready again")
         shutil.rmtree(self._folder, ignore_errors=True)
         return names

@@ -80,6 +80,7 @@ PODS, LINT = "deployment.execution.pods", "deployment.validation.lint"
 VALUES, ENVIRONMENT = "deployment.validation.values", "deployment.validation.environment"
 STORAGE, CLASSES = "infrastructure.cluster.storage", "deployment.preparation.storage"
 RESOURCES, ROOM = "infrastructure.cluster.resources", "deployment.preparation.resources"
+BOUNDED = "security_configuration.containers.resources"
 LEFT = "/api/v1/namespaces/bytebot-production/persistentvolumeclaims/bytebot-uploads"
 QUOTA = "/api/v1/namespaces/bytebot-production/resourcequotas/sandbox-short"
 
@@ -225,7 +226,7 @@ FAULTS = (
     ),
     Fault(
         name="quota_short", says="the namespace's quota lets fewer pods be than the release has", layer="cluster",
-        turns_red=(ROOM, PODS), playbook="deploy", put=_short, heal=lambda hands: hands.delete(QUOTA),
+        turns_red=(ROOM, PODS, BOUNDED), playbook="deploy", put=_short, heal=lambda hands: hands.delete(QUOTA),
         variables=values({"replicas": {"api": 6}}, **SOON, **DESPITE, deployment_grace={"create_refused": 5}),
     ),
     Fault(

@@ -20,6 +20,7 @@ from sandbox.handover import password
 from sandbox.host.netns import call_inside
 
 VERSION, CREDENTIALS, TLS = (f"infrastructure.database.{item}" for item in ("version", "credentials", "tls"))
+SIGN_IN = "deployment.secrets.database"  # it takes no server that does not prove itself, or asks for no proof
 POSTGRES = "/apis/apps/v1/namespaces/database/statefulsets/postgres"
 TIMEOUT_S = 3
 # X509_V_ERR_CERT_HAS_EXPIRED and X509_V_ERR_HOSTNAME_MISMATCH of OpenSSL.
@@ -152,12 +153,12 @@ FAULTS = (
     ),
     Fault(
         name="pg_hba_trust", says="PostgreSQL takes any password", layer="database",
-        turns_red=(CREDENTIALS,),
+        turns_red=(CREDENTIALS, SIGN_IN),
         put=_postgres_says(pg_hba=("scram-sha-256", "trust")), heal=_postgres_as_declared, seen=_takes_a_wrong_password,
     ),
     Fault(
         name="database_tls_off", says="PostgreSQL does not encrypt", layer="database",
-        turns_red=(TLS,),
+        turns_red=(TLS, SIGN_IN),
         put=_postgres_says(postgresql=("ssl = on", "ssl = off"), pg_hba=HOST_PLAIN), heal=_postgres_as_declared,
         seen=lambda hands: _postgres_greets(hands) == b"N",
     ),
@@ -168,13 +169,13 @@ FAULTS = (
     ),
     Fault(
         name="database_certificate_other_name", says="PostgreSQL's certificate is for another name", layer="database",
-        turns_red=(TLS,),
+        turns_red=(TLS, SIGN_IN),
         put=_postgres_shows(["postgres.elsewhere.test"]), heal=_postgres_as_declared,
         seen=_certificate_refused(OTHER_NAME),
     ),
     Fault(
         name="database_certificate_expired", says="PostgreSQL's certificate is over", layer="database",
-        turns_red=(TLS,),
+        turns_red=(TLS, SIGN_IN),
         put=_postgres_shows(component.NAMES, over_since=1), heal=_postgres_as_declared,
         seen=_certificate_refused(EXPIRED),
     ),

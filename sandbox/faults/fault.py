@@ -130,6 +130,10 @@ class Hands:
             and len(self.cluster.pods_of(found)) == wanted
         )
 
+    def recovered(self) -> bool:
+        """Whether the API is ready again after what it rests on was away; so it is where nothing is deployed."""
+        return self.cluster.get(API) is None or self.rolled_out()
+
 
 Act = Callable[[Hands], None]
 

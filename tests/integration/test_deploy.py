@@ -16,7 +16,8 @@ from tests.integration.conftest import AS_ADMIN, ROOT, SANDBOX, Played, Player
 
 Kubectl = Callable[..., str]
 NAMESPACE = "bytebot-production"
-JUDGED = 28  # controls that this version judges, one of them of another section than the two that are shown whole
+JUDGED = 44  # controls that this version judges
+SHOWN = 69  # controls of the sections that the terminal shows
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +51,7 @@ def again(deployed: str) -> Played:
 
 
 def test_an_administrator_is_told_to_use_an_account_of_its_own(deployed: str) -> None:
-    assert f"{JUDGED} of 45 controls judged: 2 fail, {JUDGED - 2} pass" in deployed
+    assert f"{JUDGED} of {SHOWN} controls judged: 2 fail, {JUDGED - 2} pass" in deployed
     assert "this account may do everything everywhere (cluster-admin)" in deployed
 
 
@@ -59,7 +60,7 @@ def test_a_namespace_that_nobody_has_bounded_is_advised_to_have_a_quota(deployed
 
 
 def test_every_judged_control_is_green(again: Played) -> None:
-    assert f"{JUDGED} of 45 controls judged: {JUDGED} pass" in again.output
+    assert f"{JUDGED} of {SHOWN} controls judged: {JUDGED} pass" in again.output
 
 
 def test_the_report_holds_every_control(again: Played) -> None:
@@ -70,7 +71,7 @@ def test_the_report_holds_every_control(again: Played) -> None:
     for name in ("report.html", "checklist.md", "junit.xml"):
         assert (folder / name).stat().st_size > 10_000
     ticked = (folder / "checklist.md").read_text().count("- [x] ")
-    assert ticked == JUDGED + 1, "the items, and the box of the group Kubernetes Cluster, all of whose items pass"
+    assert ticked == JUDGED + 2, "the items, and the boxes of Kubernetes Cluster and Cache Layer"
 
 
 @pytest.mark.parametrize(("stage", "code"), [("deploy", 0), ("sign_off", 3)])
@@ -78,6 +79,16 @@ def test_what_the_policy_leaves_out_opens_this_gate_and_no_later_one(again: Play
     command = [sys.executable, "scripts/gate", "sandbox", "--stage", stage]
     asked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert asked.returncode == code, asked.stdout + asked.stderr
+
+
+def test_sections_are_judged_by_their_tags(again: Played, play: Player) -> None:
+    tags = "infrastructure,security_configuration"
+    some = play("playbooks/verify.yml", "--tags", tags, variables={"run_fresh": True})
+    assert some.code == 2, "what was not judged keeps the gate shut"
+    document = json.loads((ROOT / "reports" / "sandbox" / "latest" / "results.json").read_text())
+    judged = Counter(control["section"] for control in document["controls"] if control["state"] == "pass")
+    assert judged == {"infrastructure": 13, "security_configuration": 6}
+    assert "deployment.health.pods pending" in some.output
 
 
 def test_the_release_runs(deployed: str, kubectl: Kubectl) -> None:

@@ -226,8 +226,9 @@ PRIVATE = [{"key": "access-token-private-key", "path": "p"}]
 
 def volume(items: Any = None, *, projected: bool = False, name: str = NAME) -> list[dict[str, Any]]:
     told = {"items": items} if items else {}
-    own = {"secret": {"secretName": name, **told}}
-    return [{"name": "keys", **({"projected": {"sources": [{"secret": {"name": name, **told}}]}} if projected else own)}]
+    if projected:
+        return [{"name": "keys", "projected": {"sources": [{"secret": {"name": name, **told}}]}}]
+    return [{"name": "keys", "secret": {"secretName": name, **told}}]
 
 
 def variable(key: str) -> dict[str, Any]:
