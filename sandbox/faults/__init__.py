@@ -14,6 +14,10 @@ from sandbox.cluster import Cluster
 from sandbox.errors import SandboxError
 from sandbox.faults import (
     access,
+    app_flow,
+    app_http,
+    app_rights,
+    app_sign_in,
     cache,
     charts,
     database,
@@ -31,7 +35,24 @@ from sandbox.files import put
 from sandbox.pki import Pki
 from sandbox.settings import Settings
 
-MODULES = (platform, charts, live, secrets, network, services, database, cache, ingress, security, keys, access)
+MODULES = (
+    platform,
+    charts,
+    live,
+    secrets,
+    network,
+    services,
+    database,
+    cache,
+    ingress,
+    security,
+    keys,
+    access,
+    app_sign_in,
+    app_rights,
+    app_http,
+    app_flow,
+)
 FAULTS: Mapping[str, Fault] = {fault.name: fault for module in MODULES for fault in module.FAULTS}
 ACTIVE, VARIABLES = "active.json", "variables.json"
 

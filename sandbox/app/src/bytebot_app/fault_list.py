@@ -7,7 +7,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bytebot_app import auth_faults, faults, faults_flow, faults_http, faults_injection, token_faults
+from bytebot_app import (
+    auth_faults,
+    faults,
+    faults_flow,
+    faults_http,
+    faults_injection,
+    faults_operation,
+    token_faults,
+)
 
 Part = Mapping[str, tuple[str, Any]]
 
@@ -29,4 +37,5 @@ ALL = listed(
     faults_http.FAULTS,
     faults_flow.FAULTS,
     faults_injection.FAULTS,
+    faults_operation.FAULTS,
 )

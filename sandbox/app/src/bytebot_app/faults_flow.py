@@ -132,3 +132,5 @@ FAULTS: dict[str, tuple[str, Callable[[], Fault]]] = {
         lambda: Fault(begin=_tell_password),
     ),
 }
+# The faults of what is scraped, which are in the listener for that, too.
+METRICS = ("business_metrics_frozen", "business_metrics_missing")

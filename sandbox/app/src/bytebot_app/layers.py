@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from starlette.types import Scope
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from bytebot_app import faults, faults_flow, faults_http, faults_injection, openapi
+from bytebot_app import faults, faults_flow, faults_http, faults_injection, faults_operation, openapi
 from bytebot_app.breaker import Breaker
 from bytebot_app.cors import Cors
 from bytebot_app.fault_layer import Fault, Wrong
@@ -21,7 +21,7 @@ from bytebot_app.settings import Settings
 
 WRONG = {
     name: make
-    for part in (faults_http.FAULTS, faults_flow.FAULTS, faults_injection.FAULTS)
+    for part in (faults_http.FAULTS, faults_flow.FAULTS, faults_injection.FAULTS, faults_operation.FAULTS)
     for name, (_says, make) in part.items()
 }
 
@@ -76,3 +76,6 @@ def install_few(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(Caught)
     app.add_middleware(Refused)
     app.add_middleware(Observed, metrics=Metrics(), headers=security_headers(settings))
+    # Who scrapes asks here; begun is a fault once, by the application itself.
+    if (fault := os.environ.get(faults.MARK, "")) in faults_flow.METRICS:
+        app.add_middleware(Wrong, fault=WRONG[fault]())
