@@ -10,7 +10,7 @@ import pytest
 
 from bytebot_app import auth_faults, faults
 from bytebot_app.__main__ import main
-from bytebot_app.fault_list import ALL, listed
+from bytebot_app.fault_list import ALL, check_mark, listed
 from bytebot_app.layers import WRONG
 from sandbox.faults import FAULTS as SWITCHES
 
@@ -35,6 +35,31 @@ def test_the_command_shows_them(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["faults"]) == 0
     shown = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
     assert shown == ALL
+
+
+@pytest.mark.parametrize("command", ["serve", "worker", "scheduler", "migrate", "smoke", "openapi"])
+def test_an_unknown_name_in_the_environment_is_refused_in_one_sentence(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(faults.MARK, "rate_limiter_of")
+    assert main([command]) == 2
+    told = capsys.readouterr()
+    assert not told.out
+    assert told.err == (
+        "The configuration is not valid: SANDBOX_FAULT: no fault has the name 'rate_limiter_of'; "
+        "the command faults lists them all.\n"
+    )
+
+
+@pytest.mark.parametrize("name", ["", "rate_limiter_off", "login_fails", "alg_none_accepted", "metrics_stale"])
+def test_a_name_of_the_list_or_none_is_taken(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(faults.MARK, name)
+    check_mark()
+
+
+def test_the_list_is_shown_whatever_the_environment_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(faults.MARK, "rate_limiter_of")
+    assert main(["faults"]) == 0
 
 
 def test_the_sandbox_switches_on_no_other() -> None:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 
 from bytebot_app.settings import ConfigurationError, load, read
@@ -19,6 +20,7 @@ def main(arguments: list[str]) -> int:
         print(f"usage: python3 -m bytebot_app {'|'.join(COMMANDS)}", file=sys.stderr)
         return 2
     try:
+        _check_mark(command)
         return {
             "serve": _serve, "worker": _worker, "scheduler": _scheduler, "migrate": _migrate, "smoke": _smoke,
             "openapi": _openapi, "faults": _faults,
@@ -26,6 +28,14 @@ def main(arguments: list[str]) -> int:
     except ConfigurationError as exc:
         print(f"The configuration is not valid: {exc}.", file=sys.stderr)
         return 2
+
+
+def _check_mark(command: str) -> None:
+    """An environment that names an unknown fault is refused; only the list of faults is shown all the same."""
+    if "SANDBOX_FAULT" in os.environ and command != "faults":
+        from bytebot_app.fault_list import check_mark
+
+        check_mark()
 
 
 # Each command brings its own imports: the short ones need not wait for the server's.

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ from bytebot_app import (
     faults_operation,
     token_faults,
 )
+from bytebot_app.settings import ConfigurationError
 
 Part = Mapping[str, tuple[str, Any]]
 
@@ -39,3 +41,9 @@ ALL = listed(
     faults_injection.FAULTS,
     faults_operation.FAULTS,
 )
+
+
+def check_mark() -> None:
+    """:class:`ConfigurationError` where the environment names a fault that there is none of."""
+    if (name := os.environ.get(faults.MARK, "")) and name not in ALL:
+        raise ConfigurationError(f"{faults.MARK}: no fault has the name {name!r}; the command faults lists them all")
