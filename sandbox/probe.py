@@ -68,6 +68,21 @@ def http_post(settings: Settings, host: str, port: int, path: str, body: str, *,
         return NOTHING, ""
 
 
+def http_call(
+    settings: Settings, address: tuple[str, int], method: str, path: str, *, body: str = "", headers: Mapping[str, str]
+) -> tuple[int, str]:
+    """Status and text of any request from inside the namespace; status 0 when nothing answers."""
+    try:
+        with connect(settings, *address) as sock:
+            connection = http.client.HTTPConnection(*address, timeout=TIMEOUT_S)
+            connection.sock = sock
+            connection.request(method, path, body.encode() or None, dict(headers))
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode(errors="replace")
+    except (OSError, http.client.HTTPException):
+        return NOTHING, ""
+
+
 def healthy(settings: Settings, port: int, path: str = "/healthz", *, tls: bool = False) -> bool:
     """A health port on the namespace's loopback."""
     return http_status(settings, "127.0.0.1", port, path, tls=tls) == http.client.OK

@@ -50,7 +50,7 @@ def answers(ctx: Context) -> bool:
     if not host:
         return False
     health = probe.http_body(ctx.settings, host, PORT, "/api/health")
-    query = {"refId": "A", "datasource": {"uid": "prometheus"}, "expr": 'up{job="prometheus"}', "instant": True}
+    query = {"refId": "A", "datasource": {"uid": "prometheus"}, "expr": 'max(up{job="prometheus"})', "instant": True}
     body = json.dumps({"queries": [query], "from": "now-1m", "to": "now"}).encode()
     headers = {"Authorization": f"Bearer {password(ctx.settings, READER)}", "Content-Type": "application/json"}
     said = probe.http_body(ctx.settings, host, PORT, "/api/ds/query", body=body, headers=headers)

@@ -12,7 +12,7 @@ from sandbox import probe
 from sandbox.build.golang import GoModule
 from sandbox.build.images import Image
 from sandbox.build.layers import ProgramLayer
-from sandbox.component import Context, Rollout, Workload, only_full
+from sandbox.component import Context, Reach, Rollout, Workload, only_full
 from sandbox.files import render
 from sandbox.settings import VERSIONS, load
 
@@ -51,7 +51,7 @@ def values(ctx: Context) -> Mapping[str, Any]:
     }
 
 
-def ask(ctx: Context, path: str) -> Any:
+def ask(ctx: Reach, path: str) -> Any:
     """Its answer's `data`; None where it does not answer."""
     host = ctx.cluster.service_address(S.monitoring_namespace, "prometheus")
     said = probe.http_body(ctx.settings, host, PORT, path) if host else b""
