@@ -11,7 +11,7 @@ FAULT = $(addprefix -e @,$(wildcard .sandbox/faults/variables.json))
 export ANSIBLE_HOME ?= $(CURDIR)/.ansible
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: help demo verify gate fault heal sabotage soak test test-unit test-integration test-sabotage benchmark lint sanity dist sandbox-up sandbox-full sandbox-down sandbox-status sandbox-reset sandbox-scale clean
+.PHONY: help demo verify gate fault heal faults-seen sabotage soak test test-unit test-integration test-sabotage benchmark lint sanity dist sandbox-up sandbox-full sandbox-down sandbox-status sandbox-reset sandbox-scale clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ fault: $(VENV)/.ready ## put a fault into the sandbox: make fault NAME=service_s
 
 heal: $(VENV)/.ready $(LINK) ## take the fault out again
 	@$(PY) -m sandbox heal
+
+faults-seen: sandbox-full ## put in every fault that can be seen by itself, one by one, and write docs/faults.md: GO_ON=1 leaves out what was right
+	@$(PY) -m tests.seen $(if $(GO_ON),--go-on)
 
 sabotage: sandbox-up ## put in every fault, one by one, and see that it turns its controls red: SECTION=… for one section
 	@$(PY) -m tests.sabotage $(if $(SECTION),--section $(SECTION))

@@ -14,23 +14,29 @@ from sandbox.cluster import Cluster
 from sandbox.errors import SandboxError
 from sandbox.faults import (
     access,
+    alerting,
     app_flow,
     app_http,
     app_rights,
     app_sign_in,
+    autoscaling,
+    backup,
     cache,
     charts,
     database,
+    entry,
     ingress,
     keys,
     live,
+    monitoring,
     network,
     platform,
     secrets,
     security,
     services,
+    workload,
 )
-from sandbox.faults.fault import Fault, Hands, unseen
+from sandbox.faults.fault import Fault, Hands
 from sandbox.files import put
 from sandbox.pki import Pki
 from sandbox.settings import Settings
@@ -52,6 +58,12 @@ MODULES = (
     app_rights,
     app_http,
     app_flow,
+    entry,
+    workload,
+    autoscaling,
+    monitoring,
+    alerting,
+    backup,
 )
 FAULTS: Mapping[str, Fault] = {fault.name: fault for module in MODULES for fault in module.FAULTS}
 ACTIVE, VARIABLES = "active.json", "variables.json"
@@ -105,8 +117,8 @@ class Faults:
 
     def seen(self, name: str) -> bool | None:
         """Whether a fault is there, found out in another way than by controls; None where there is no other."""
-        fault = FAULTS[name]
-        return None if fault.seen is unseen else fault.seen(self.hands)
+        look = FAULTS[name].seen
+        return look(self.hands) if look else None
 
     def lacks(self, name: str) -> str:
         """The component that a fault needs and this sandbox does not have; empty where it has it."""
@@ -115,9 +127,8 @@ class Faults:
 
     def _until(self, fault: Fault, *, there: bool) -> None:
         """Endpoints and rules reach the kernel a moment after the objects that they follow from."""
-        if fault.seen is not unseen:
-            what = f"{fault.name} is {'there' if there else 'gone'}"
-            self.hands.until(lambda: fault.seen(self.hands) is there, what)
+        if look := fault.seen:
+            self.hands.until(lambda: look(self.hands) is there, f"{fault.name} is {'there' if there else 'gone'}")
 
     def _require(self, fault: Fault) -> None:
         if lacking := self.lacks(fault.name):

@@ -1,4 +1,4 @@
-# Faults in Redis itself: stopped, open to everybody, forgetful, full; each seen by signing in.
+# Faults in Redis itself: stopped, open to everybody, forgetful, full, old, broken; each seen by signing in.
 # SPDX-FileCopyrightText: The bytebot.production authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
@@ -13,6 +13,7 @@ import redis
 from sandbox import probe
 from sandbox.components import redis as component
 from sandbox.faults.fault import Act, Fault, Hands, scaled
+from sandbox.faults.keeping import Object, changed, restarted, restored, steps
 from sandbox.files import b64
 from sandbox.handover import password
 from sandbox.host.netns import call_inside
@@ -23,6 +24,22 @@ VERSION, CREDENTIALS, PERSISTENCE, MEMORY = (
 REDIS = "/apis/apps/v1/namespaces/cache/statefulsets/redis"
 TIMEOUT_S = 3
 MIB = 1 << 20
+SERVE = "exec redis-server /etc/redis/redis.conf"
+# The server of this version in every word but its own version, which is one constant of the program.
+OLD = r"""
+LC_ALL=C perl -0777 -pe 's/\0\K7(?=\.\d+\.\d+\0)/5/g' /usr/bin/redis-server > /old/redis-server
+chmod 700 /old/redis-server
+exec /old/redis-server /etc/redis/redis.conf
+"""
+# A cluster of one that lacks one of its 16384 slots, written anew at each start.
+NODES = "nodes-of-a-fault.conf"
+ONE_SLOT_SHORT = f"""
+printf '%s :0@0 myself,master - 0 0 0 connected 0-99 101-16383\\nvars currentEpoch 0 lastVoteEpoch 0\\n' \\
+  {"0123456789" * 4} > /data/{NODES}
+{SERVE} --cluster-enabled yes --cluster-config-file {NODES}
+"""
+# No file may grow, as on a disk that is full; without the signal that would end the process.
+NO_GROWTH = f"trap '' XFSZ; ulimit -f 0; {SERVE}"
 
 
 def _redis_says(**directives: str) -> Act:
@@ -108,6 +125,56 @@ def _redis_is_full(hands: Hands) -> bool:
     return False
 
 
+def _started_by(script: str, **mounted: str) -> Act:
+    """Started by a script, with empty folders at these paths, each in place of what is mounted there."""
+
+    def change(server: Object) -> None:
+        pod = server["spec"]["template"]["spec"]
+        (one,) = pod["containers"]
+        kept = [mount for mount in one["volumeMounts"] if mount["mountPath"] not in mounted.values()]
+        one["volumeMounts"] = kept + [{"name": name, "mountPath": path} for name, path in mounted.items()]
+        pod["volumes"] = pod["volumes"] + [{"name": name, "emptyDir": {}} for name in mounted]
+        if script:
+            one["command"] = ["sh", "-ec", script]
+
+    return changed(REDIS, change, then=restarted(REDIS))
+
+
+def _without_nodes(hands: Hands) -> None:
+    hands.exec("cache", "redis-0", "redis", ["rm", "-f", f"/data/{NODES}"])
+
+
+def _lacks_a_slot(hands: Hands) -> bool:
+    try:
+        told = _ask_redis(hands, lambda client: client.cluster("INFO"))
+    except redis.RedisError:
+        return False
+    return bool(told["cluster_state"] == "fail" and told["cluster_slots_assigned"] == "16383")
+
+
+def _does_not_keep_what_is_written(hands: Hands) -> bool:
+    """Something is written first, so that there is something to keep."""
+    try:
+        _ask_redis(hands, lambda client: client.set("sandbox:seen", "1", ex=5))
+    except redis.ResponseError:
+        pass
+    except redis.RedisError:
+        return False
+    return _redis_tells("persistence", lambda told: bool(told["aof_last_write_status"] == "err"))(hands)
+
+
+def _folder_goes_with_the_pod(hands: Hands) -> bool:
+    """By the running pod: what it keeps its files in is an empty folder of its own."""
+    pod = hands.cluster.get("/api/v1/namespaces/cache/pods/redis-0")
+    if pod is None:
+        return False
+    names = [one["name"] for one in pod["spec"]["containers"][0]["volumeMounts"] if one["mountPath"] == "/data"]
+    return any("emptyDir" in volume for volume in pod["spec"]["volumes"] if volume["name"] in names)
+
+
+_REDIS_BACK = restored(REDIS, then=restarted(REDIS))
+
+
 def _everybody(acl: str) -> str:
     return acl.replace("user default off", "user default on nopass ~* &* +@all")
 
@@ -155,5 +222,23 @@ FAULTS = (
         name="redis_full_no_eviction", says="Redis is full and gives nothing up", layer="database",
         turns_red=(MEMORY,),
         put=_redis_says(maxmemory="100kb", maxmemory_policy="noeviction"), heal=_redis_as_declared, seen=_redis_is_full,
+    ),
+    Fault(
+        name="redis_old_version", says="Redis says that it is of version 5: its program with that one constant changed",
+        layer="database", put=_started_by(OLD, old="/old"), heal=_REDIS_BACK,
+        seen=_redis_tells("server", lambda told: str(told["redis_version"]).startswith("5.")),
+    ),
+    Fault(
+        name="redis_slot_failed", says="Redis is a cluster that lacks one of its slots", layer="database",
+        put=_started_by(ONE_SLOT_SHORT), heal=restored(REDIS, then=steps(_without_nodes, restarted(REDIS))),
+        seen=_lacks_a_slot,
+    ),
+    Fault(
+        name="redis_volume_empty_dir", says="Redis keeps its files in a folder that goes with its pod",
+        layer="database", put=_started_by("", scratch="/data"), heal=_REDIS_BACK, seen=_folder_goes_with_the_pod,
+    ),
+    Fault(
+        name="redis_aof_write_failed", says="Redis cannot write to its append-only file", layer="database",
+        put=_started_by(NO_GROWTH), heal=_REDIS_BACK, seen=_does_not_keep_what_is_written,
     ),
 )  # fmt: skip

@@ -25,18 +25,34 @@ def issued(pki: Pki, authority: str, names: Sequence[str], over_since: int = 0) 
     signer = serialization.load_pem_private_key(pki.path(f"{authority}.key").read_bytes(), password=None)
     if not isinstance(signer, ec.EllipticCurvePrivateKey):
         raise TypeError("the issuer's key is no EC key")
-    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.datetime.now(datetime.UTC)
+    return _made(names, over_since, ec.generate_private_key(ec.SECP256R1()), (issuer.subject, signer))
+
+
+def self_signed(names: Sequence[str]) -> tuple[bytes, bytes]:
+    """A certificate for these names that nobody but itself vouches for, and its key, both as PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, names[0])])
+    return _made(names, 0, key, (subject, key))
+
+
+def _made(
+    names: Sequence[str],
+    over_since: int,
+    key: ec.EllipticCurvePrivateKey,
+    issuer: tuple[x509.Name, ec.EllipticCurvePrivateKey],
+) -> tuple[bytes, bytes]:
+    now = datetime.datetime.now(datetime.UTC)
     end = now - datetime.timedelta(days=over_since) if over_since else now + LASTS
     made = (
         x509.CertificateBuilder()
         .subject_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, names[0])]))
-        .issuer_name(issuer.subject)
+        .issuer_name(issuer[0])
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(end - LASTS - datetime.timedelta(days=2))
         .not_valid_after(end)
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), critical=False)
-        .sign(signer, hashes.SHA256())
+        .sign(issuer[1], hashes.SHA256())
     )
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()

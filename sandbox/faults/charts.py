@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from sandbox.api import ApiError
 from sandbox.errors import SandboxError
 from sandbox.faults.fault import Fault, Hands
 
@@ -83,6 +85,8 @@ RESOURCES, ROOM = "infrastructure.cluster.resources", "deployment.preparation.re
 BOUNDED = "security_configuration.containers.resources"
 LEFT = "/api/v1/namespaces/bytebot-production/persistentvolumeclaims/bytebot-uploads"
 QUOTA = "/api/v1/namespaces/bytebot-production/resourcequotas/sandbox-short"
+PODS_PATH = "/api/v1/namespaces/bytebot-production/pods"
+RELEASE_PODS = f"{PODS_PATH}?labelSelector=app%3Dbytebot"
 
 
 def _claimed(hands: Hands) -> Mapping[str, Any]:
@@ -105,8 +109,26 @@ def _nowhere(hands: Hands) -> None:
 
 
 def _short(hands: Hands) -> None:
-    hard = {"spec": {"hard": {"pods": "4"}}}
-    hands.apply(QUOTA, {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "sandbox-short"}, **hard})
+    """One pod fewer than there are, so that no other is made while they are there."""
+    there = len(hands.cluster.items(RELEASE_PODS))
+    if hands.cluster.get(QUOTA) is None:
+        hard = {"spec": {"hard": {"pods": str(max(0, there - 1))}}}
+        hands.apply(QUOTA, {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "sandbox-short"}, **hard})
+
+
+def _no_other_pod(hands: Hands) -> bool:
+    """What the API server says to another pod of the release, which it does not make."""
+    pods = hands.cluster.items(RELEASE_PODS)
+    if not pods:
+        return False
+    container = {"name": "one", "image": "registry.sandbox/base:1", "resources": {"requests": {"cpu": "1m"}}}
+    meta = {"name": "sandbox-tried", "namespace": "bytebot-production"}
+    body = {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": {"containers": [container]}}
+    try:
+        hands.cluster.call("POST", f"{PODS_PATH}?dryRun=All", json.dumps(body))
+    except ApiError as error:
+        return "exceeded quota: sandbox-short" in str(error)
+    return False
 
 
 def _unclaimed(hands: Hands) -> None:
@@ -227,7 +249,9 @@ FAULTS = (
     Fault(
         name="quota_short", says="the namespace's quota lets fewer pods be than the release has", layer="cluster",
         turns_red=(ROOM, PODS, BOUNDED), playbook="deploy", put=_short, heal=lambda hands: hands.delete(QUOTA),
-        variables=values({"replicas": {"api": 6}}, **SOON, **DESPITE, deployment_grace={"create_refused": 5}),
+        # Another variable, so that the pods are to be rolled.
+        variables=values({"tasks": {"timeout": "6m"}}, **SOON, **DESPITE, deployment_grace={"create_refused": 5}),
+        seen=_no_other_pod,
     ),
     Fault(
         name="probe_failing", says="the readiness probe asks a path that is not there", layer="values",

@@ -15,6 +15,7 @@ from sandbox import probe
 from sandbox.components import postgres as component
 from sandbox.faults.certificates import issued
 from sandbox.faults.fault import Act, Fault, Hands, scaled
+from sandbox.faults.keeping import Object, changed, restarted, restored, steps
 from sandbox.files import b64
 from sandbox.handover import password
 from sandbox.host.netns import call_inside
@@ -26,6 +27,25 @@ TIMEOUT_S = 3
 # X509_V_ERR_CERT_HAS_EXPIRED and X509_V_ERR_HOSTNAME_MISMATCH of OpenSSL.
 EXPIRED, OTHER_NAME = 10, 62
 HOST_PLAIN = ("hostssl", "host")
+FILES = "/api/v1/namespaces/database/configmaps/postgres"
+START = 'exec "$bin/postgres" -D "$data" $conf'
+# The server of this version in every word but its own version: the text, and the number, which stands there three times
+# (the value, its least, its greatest). It finds its files by where it lies, so the folders beside it are led there.
+AS_13 = r"""
+old=/tmp/old/lib/postgresql/15
+mkdir -p "$old/bin"
+ln -sfn /usr/share /tmp/old/share
+ln -sfn /usr/lib/postgresql/15/lib "$old/lib"
+LC_ALL=C perl -0777 -pe '
+  my ($minor) = /\b15\.(\d+) \(Debian/;
+  my ($now, $then) = map { pack("V", $_ + $minor) x 3 } (150000, 130000);
+  s/\b15\.(\d+ \(Debian )15(?=\.)/13.${1}13/g;
+  s/\Q$now\E/$then/g;
+' "$bin/postgres" > "$old/bin/postgres"
+chmod 700 "$old/bin/postgres"
+exec "$old/bin/postgres" -D "$data" $conf
+"""
+SIGNAL = '"$data/standby.signal"'
 
 
 def _postgres_greets(hands: Hands) -> bytes:
@@ -34,7 +54,7 @@ def _postgres_greets(hands: Hands) -> bytes:
     return probe.exchange(hands.settings, service["spec"]["clusterIP"], 5432, component.SSL_REQUEST)
 
 
-def _ask_postgres(hands: Hands, statement: str, word: str = "", mode: str = "verify-full") -> Any:
+def ask_postgres(hands: Hands, statement: str, word: str = "", mode: str = "verify-full") -> Any:
     """The only value of a statement's only row, asked as the application's user, by default with its own password.
 
     :raises psycopg.Error: it refuses, or nothing answers.
@@ -58,7 +78,7 @@ def _ask_postgres(hands: Hands, statement: str, word: str = "", mode: str = "ver
 def _postgres_lets_in(mode: str) -> Callable[[Hands], bool]:
     def seen(hands: Hands) -> bool:
         try:
-            _ask_postgres(hands, "SELECT 1", mode=mode)
+            ask_postgres(hands, "SELECT 1", mode=mode)
         except psycopg.Error:
             return False
         return True
@@ -122,7 +142,7 @@ def _role_may(words: str) -> Act:
 def _role_is_superuser(hands: Hands) -> bool:
     statement = "SELECT rolsuper FROM pg_roles WHERE rolname = current_user"
     try:
-        return _ask_postgres(hands, statement) is True
+        return ask_postgres(hands, statement) is True
     except psycopg.Error:
         return False
 
@@ -132,9 +152,33 @@ def _postgres_as_declared(hands: Hands) -> None:
     hands.restart(POSTGRES)
 
 
+def _started_by(script: str, first: str = "") -> Act:
+    """Started by another last command, and with one before all others."""
+
+    def change(files: Object) -> None:
+        text = files["data"]["start.sh"]
+        files["data"]["start.sh"] = text.replace("set -eu\n", f"set -eu\n{first}\n").replace(START, script)
+
+    return changed(FILES, change, then=restarted(POSTGRES))
+
+
+def _no_standby(hands: Hands) -> None:
+    hands.exec("database", "postgres-0", "postgres", ["rm", "-f", "/data/pgdata/standby.signal"])
+
+
+def _tells(statement: str, holds: Callable[[Any], bool]) -> Callable[[Hands], bool]:
+    def seen(hands: Hands) -> bool:
+        try:
+            return holds(ask_postgres(hands, statement))
+        except psycopg.Error:
+            return False
+
+    return seen
+
+
 def _takes_a_wrong_password(hands: Hands) -> bool:
     try:
-        _ask_postgres(hands, "SELECT 1", word="a wrong one")
+        ask_postgres(hands, "SELECT 1", word="a wrong one")
     except psycopg.Error:
         return False
     return True
@@ -178,5 +222,16 @@ FAULTS = (
         turns_red=(TLS, SIGN_IN),
         put=_postgres_shows(component.NAMES, over_since=1), heal=_postgres_as_declared,
         seen=_certificate_refused(EXPIRED),
+    ),
+    Fault(
+        name="postgres_13", says="PostgreSQL says that it is of version 13: its program with that constant changed",
+        layer="database", put=_started_by(AS_13), heal=restored(FILES, then=restarted(POSTGRES)),
+        seen=_tells("SHOW server_version_num", lambda told: str(told).startswith("130")),
+    ),
+    Fault(
+        name="postgres_replica_only", says="the only PostgreSQL is a standby, which takes no writes", layer="database",
+        put=_started_by(f"touch {SIGNAL}\n{START}", first="rm -f /data/pgdata/standby.signal"),
+        heal=restored(FILES, then=steps(_no_standby, restarted(POSTGRES))),
+        seen=_tells("SELECT pg_is_in_recovery()", bool),
     ),
 )  # fmt: skip

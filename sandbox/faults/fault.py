@@ -24,7 +24,7 @@ from sandbox.shell import run
 MERGE, STRATEGIC = "application/merge-patch+json", "application/strategic-merge-patch+json"
 NAMESPACE = "bytebot-production"
 API = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/bytebot-api"
-WITHIN_S = 90.0
+WITHIN_S = 180.0
 LAYERS = ("application", "values", "cluster", "database", "network", "inputs")
 
 
@@ -157,11 +157,6 @@ def no_variables(_: Hands) -> Mapping[str, Any]:
     return {}
 
 
-def unseen(_: Hands) -> bool:
-    """Of faults for which nothing but the controls looks."""
-    raise NotImplementedError
-
-
 @dataclass(frozen=True, kw_only=True)
 class Fault:
     """One fault.
@@ -173,7 +168,8 @@ class Fault:
         ``prepare`` judges the preparation of another namespace only.
     :param shuts: whether the gate shuts; what is advice only leaves it open.
     :param variables: inputs that go with it: values of the chart, or what the environment says.
-    :param seen: whether it is there, found out in another way than by the controls that it turns red.
+    :param seen: whether it is there, found out in another way than by the controls that it turns red; None where only
+        they look.
     :param component: the part of the sandbox that it needs; a profile may be without it.
     """
 
@@ -186,7 +182,7 @@ class Fault:
     put: Act = nothing
     heal: Act = nothing
     variables: Callable[[Hands], Mapping[str, Any]] = field(default=no_variables)
-    seen: Callable[[Hands], bool] = unseen
+    seen: Callable[[Hands], bool] | None = None
     component: str = ""
 
     @property

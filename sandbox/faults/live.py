@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from sandbox import probe
 from sandbox.faults.certificates import issued
 from sandbox.faults.fault import API, NAMESPACE, STRATEGIC, Act, Fault, Hands
 from sandbox.files import b64
@@ -22,6 +23,7 @@ SELECTOR = {"app": "bytebot", "app.kubernetes.io/instance": "bytebot", "componen
 SERVICES, ENDPOINTS = "deployment.execution.services", "deployment.execution.endpoints"
 PATHS = "deployment.execution.ingress"
 MARK = "SANDBOX_FAULT"
+ASKED = b"GET /health/live HTTP/1.0\r\n\r\n"
 
 
 def _path(path: str = "/", service: str = "bytebot-api") -> dict[str, Any]:
@@ -44,6 +46,12 @@ def _port(name: str | int) -> Act:
 
 def _healed_ports(hands: Hands) -> None:
     _port("http")(hands)
+
+
+def _leads_nowhere(hands: Hands) -> bool:
+    """The Service is there, and nothing takes a connection through it."""
+    found = hands.cluster.get(SERVICE)
+    return found is not None and not probe.exchange(hands.settings, found["spec"]["clusterIP"], 80, ASKED)
 
 
 # ---------------------------------------------------------------------------- ingress
@@ -162,7 +170,7 @@ def _other_digest(_: Hands) -> dict[str, Any]:
 FAULTS = (
     Fault(
         name="service_selector_typo", says="the Service selects pods that are not there", layer="network",
-        turns_red=(SERVICES,), put=_selects(component="aip"), heal=_selects(**SELECTOR),
+        turns_red=(SERVICES,), put=_selects(component="aip"), heal=_selects(**SELECTOR), seen=_leads_nowhere,
     ),
     Fault(
         name="service_target_port_wrong", says="the Service leads to a port where nothing listens", layer="network",

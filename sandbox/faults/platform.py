@@ -83,6 +83,12 @@ def _cordon(unschedulable: bool) -> Act:
     return act
 
 
+def _all_cordoned(hands: Hands) -> bool:
+    """By the taint that the node controller gives each node that is cordoned, and that the scheduler goes by."""
+    taints = [node["spec"].get("taints") or [] for node in hands.cluster.items("/api/v1/nodes")]
+    return bool(taints) and all("node.kubernetes.io/unschedulable" in {one["key"] for one in given} for given in taints)
+
+
 def _hog(hands: Hands) -> None:
     """A pod that asks for all memory but 80 MiB of what no other pod asks for."""
     node = hands.cluster.items("/api/v1/nodes")[0]
@@ -232,7 +238,7 @@ FAULTS = (
     ),
     Fault(
         name="node_cordoned", says="no node takes pods", layer="cluster", turns_red=(RESOURCES, ROOM),
-        put=_cordon(True), heal=_cordon(False),
+        put=_cordon(True), heal=_cordon(False), seen=_all_cordoned,
     ),
     Fault(
         name="requests_hog", says="another workload asks for nearly all memory", layer="cluster",

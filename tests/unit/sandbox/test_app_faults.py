@@ -12,7 +12,7 @@ import pytest
 from bytebot_app import fault_list
 from sandbox.errors import SandboxError
 from sandbox.faults import FAULTS, MODULES, app_flow, app_http, app_rights, app_sign_in, app_visit
-from sandbox.faults.fault import API, Fault, Hands, unseen
+from sandbox.faults.fault import API, Fault, Hands
 from sandbox.settings import Settings
 
 OWN = [fault for module in (app_sign_in, app_rights, app_http, app_flow) for fault in module.FAULTS]
@@ -71,7 +71,7 @@ def test_no_two_faults_have_one_name() -> None:
 def test_each_is_seen_by_itself_and_is_the_applications_or_a_variable(
     fault: Fault, hands: Hands, deployed: Deployed
 ) -> None:
-    assert fault.seen is not unseen
+    assert fault.seen is not None
     fault.put(hands)
     marked = deployed.environment.get(app_visit.MARK)
     assert (marked == fault.name and fault.name in fault_list.ALL) or (

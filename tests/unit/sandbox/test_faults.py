@@ -16,7 +16,7 @@ from ansible_collections.bytebot.production.plugins.plugin_utils.record import a
 from sandbox import catalog
 from sandbox import faults as registry
 from sandbox.errors import SandboxError
-from sandbox.faults.fault import LAYERS, Fault, Hands, unseen
+from sandbox.faults.fault import LAYERS, Fault, Hands
 from sandbox.settings import Settings
 from tests.unit import judged
 
@@ -36,7 +36,7 @@ def test_every_settled_control_has_a_fault() -> None:
 
 @pytest.mark.parametrize("fault", registry.FAULTS.values(), ids=str)
 def test_a_fault_declares_what_a_check_can_turn_red_or_how_else_it_is_seen(fault: Fault) -> None:
-    assert fault.turns_red or fault.seen is not unseen
+    assert fault.turns_red or fault.seen
     assert set(fault.turns_red) <= assess.settled()
     assert fault.layer in LAYERS
     assert fault.playbook in {"deploy", "prepare", "verify"}

@@ -1,0 +1,108 @@
+# Faults in scaling: autoscalers that are wrong in one thing, and the figures that they need; seen by their status.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sandbox.faults.database import ask_postgres
+from sandbox.faults.fault import API, NAMESPACE, Act, Fault, Hands, scaled
+from sandbox.faults.keeping import Object, placed, ready, restored, steps
+
+NAME = "bytebot-api-hpa"
+SCALER = f"/apis/autoscaling/v2/namespaces/{NAMESPACE}/horizontalpodautoscalers/{NAME}"
+CONFIG = f"/api/v1/namespaces/{NAMESPACE}/configmaps/bytebot-config"
+FIGURES = "/apis/metrics.k8s.io/v1beta1/nodes"
+METRICS_SERVER = "/apis/apps/v1/namespaces/kube-system/deployments/metrics-server"
+POOL = "DATABASE_MAX_CONNECTIONS"
+# Of the requested CPU: never reached, so that no pod comes or goes by the fault.
+NEVER = 2000
+BY_CPU = {
+    "type": "Resource",
+    "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": NEVER}},
+}
+BY_NOBODY = {
+    "type": "Pods",
+    "pods": {"metric": {"name": "bytebot_no_such_metric"}, "target": {"type": "AverageValue", "averageValue": "1"}},
+}
+
+
+def _scaler(target: str = "bytebot-api", most: int = 3, metric: Any = None) -> Act:
+    """The API's autoscaler, or another in its place; the release of the sandbox has none."""
+    reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": target}
+    spec = {"scaleTargetRef": reference, "minReplicas": 2, "maxReplicas": most, "metrics": [metric or BY_CPU]}
+    meta = {"name": NAME, "namespace": NAMESPACE}
+    body = {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": meta, "spec": spec}
+    return steps(ready(API), placed(SCALER, body))
+
+
+def _told(holds: Callable[[Object], bool]) -> Callable[[Hands], bool]:
+    """Of an autoscaler that its controller has judged."""
+
+    def seen(hands: Hands) -> bool:
+        found = hands.cluster.get(SCALER)
+        return bool(found and found.get("status", {}).get("conditions") and holds(found))
+
+    return seen
+
+
+def _condition(scaler: Object, kind: str) -> tuple[str, str]:
+    """Its status and its reason."""
+    found = [one for one in scaler["status"]["conditions"] if one["type"] == kind]
+    return (found[0]["status"], found[0]["reason"]) if found else ("", "")
+
+
+def _no_metric(scaler: Object) -> bool:
+    return _condition(scaler, "ScalingActive") == ("False", "FailedGetPodsMetric")
+
+
+def _no_room(scaler: Object) -> bool:
+    spec = scaler["spec"]
+    return bool(spec["minReplicas"] == spec["maxReplicas"] == scaler["status"]["desiredReplicas"])
+
+
+def _of_other_pods(hands: Hands) -> bool:
+    """The pods that the autoscaler counts are not the API's."""
+    found = hands.cluster.get(SCALER)
+    if found is None or not found.get("status", {}).get("conditions"):
+        return False
+    target = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/{found['spec']['scaleTargetRef']['name']}"
+    counted = (hands.cluster.get(f"{target}/scale") or {}).get("status", {}).get("selector", "")
+    return "component=worker" in counted
+
+
+def _past_connections(hands: Hands) -> bool:
+    """What all pools together may open, at the most pods, is more than the server says that it takes."""
+    found, config = hands.cluster.get(SCALER), hands.cluster.get(CONFIG)
+    if found is None or config is None:
+        return False
+    most = int(found["spec"]["maxReplicas"]) * int(config["data"][POOL])
+    return most > int(ask_postgres(hands, "SHOW max_connections"))
+
+
+FAULTS = (
+    Fault(
+        name="hpa_metrics_missing", says="the API's autoscaler reads a metric that nobody serves", layer="cluster",
+        put=_scaler(metric=BY_NOBODY), heal=restored(SCALER), seen=_told(_no_metric),
+    ),
+    Fault(
+        name="hpa_minimum_is_maximum", says="the API's autoscaler has no room: its minimum is its maximum",
+        layer="cluster", put=_scaler(most=2), heal=restored(SCALER), seen=_told(_no_room),
+    ),
+    Fault(
+        name="hpa_other_target", says="the API's autoscaler scales the workers", layer="cluster",
+        put=_scaler(target="bytebot-worker"), heal=restored(SCALER), seen=_of_other_pods,
+    ),
+    Fault(
+        name="hpa_maximum_past_connections", layer="cluster",
+        says="the API's autoscaler may make more pods than the database has connections for",
+        put=_scaler(most=40), heal=restored(SCALER), seen=_past_connections,
+    ),
+    Fault(
+        name="metrics_server_stopped", says="nobody serves the figures of CPU and memory", layer="cluster",
+        put=scaled(METRICS_SERVER, 0), heal=scaled(METRICS_SERVER, 1),
+        seen=lambda hands: hands.cluster.get(FIGURES) is None,
+    ),
+)  # fmt: skip

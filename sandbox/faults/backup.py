@@ -1,0 +1,275 @@
+# Faults in the database's backups: the CronJob, what it makes, and what lies on the volume, looked at there.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from sandbox.components.backup import CRON, NAME, OURS, ended, run
+from sandbox.errors import SandboxError
+from sandbox.faults.certificates import self_signed
+from sandbox.faults.fault import Act, Fault, Hands
+from sandbox.faults.keeping import Object, changed, restored, steps
+from sandbox.shell import environment
+from sandbox.shell import run as run_program
+
+CORE = "/api/v1/namespaces/database"
+CLAIM, FILES = f"{CORE}/persistentvolumeclaims/{NAME}", f"{CORE}/configmaps/{NAME}"
+KEPT = "backups"
+# The Jobs that a fault has let run.
+MADE = {"bytebot.test/fault": "in"}
+BY_A_FAULT = f"{OURS}%2Cbytebot.test%2Ffault%3Din"
+TABLE, OTHER = "Task", "users"
+STAMP = re.compile(r"-(\d{8}T\d{6}Z)\.dump\.cms$")
+LONG_AGO, A_YEAR = "20200101T000000Z", datetime.timedelta(days=365)
+Tamper = Callable[[Path], None]
+
+
+# ---------------------------------------------------------------------------- what lies on the volume
+
+
+def _folder(hands: Hands) -> Path:
+    """The claim's folder of this machine.
+
+    :raises SandboxError: the claim has no volume yet.
+    """
+    name = (hands.cluster.get(CLAIM) or {}).get("spec", {}).get("volumeName", "")
+    found = (hands.cluster.get(f"/api/v1/persistentvolumes/{name}") or {}) if name else {}
+    for kind in ("hostPath", "local"):
+        if kind in found.get("spec", {}):
+            return Path(found["spec"][kind]["path"])
+    raise SandboxError("fault", f"the claim {NAME} has no volume", remedy="make sandbox-up PROFILE=full")
+
+
+def _newest(folder: Path) -> Path:
+    found = sorted(folder.glob("*.dump.cms"))
+    if not found:
+        raise SandboxError("fault", f"there is no backup in {folder}", remedy="make sandbox-up PROFILE=full")
+    return found[-1]
+
+
+def _mirror(source: Path, target: Path) -> None:
+    """The same files, with the same owners and times, and no other."""
+    target.mkdir(parents=True, exist_ok=True)
+    for old in target.iterdir():
+        old.unlink()
+    run_program("fault", ["cp", "--archive", f"{source}/.", str(target)])
+
+
+def _keep_all(hands: Hands) -> None:
+    """All files as they were before any fault: kept the first time, put back each other time."""
+    kept, folder = hands.folder / KEPT, _folder(hands)
+    if kept.exists():
+        _mirror(kept, folder)
+        return
+    partly = hands.folder / f"{KEPT}.partly"
+    _mirror(folder, partly)
+    partly.rename(kept)
+
+
+def _all_back(hands: Hands) -> None:
+    if (hands.folder / KEPT).exists():
+        _mirror(hands.folder / KEPT, _folder(hands))
+        # At once, so that a half of them is never put back.
+        (hands.folder / KEPT).rename(hands.folder / f"{KEPT}.done")
+        shutil.rmtree(hands.folder / f"{KEPT}.done")
+
+
+def _tampered(tamper: Tamper) -> Act:
+    def act(hands: Hands) -> None:
+        _keep_all(hands)
+        tamper(_newest(_folder(hands)))
+
+    return act
+
+
+def _cut_to(share: float) -> Tamper:
+    """As where the disk was full: what was summed up is what there is."""
+
+    def tamper(artifact: Path) -> None:
+        os.truncate(artifact, int(artifact.stat().st_size * share))
+        _sum_up(artifact)
+
+    return tamper
+
+
+def _sum_up(artifact: Path) -> None:
+    text = f"{hashlib.sha256(artifact.read_bytes()).hexdigest()}  {artifact.name}\n"
+    artifact.with_name(f"{artifact.name}.sha256").write_text(text)
+
+
+def _flip_a_bit(artifact: Path) -> None:
+    data = bytearray(artifact.read_bytes())
+    data[len(data) // 2] ^= 1
+    artifact.write_bytes(data)
+
+
+def _age(artifact: Path) -> None:
+    """The only one that is left is years old."""
+    folder, stem = artifact.parent, artifact.name.removesuffix(".cms")
+    for other in [one for one in folder.iterdir() if not one.name.startswith(stem)]:
+        other.unlink()
+    then = datetime.datetime.strptime(LONG_AGO, "%Y%m%dT%H%M%SZ").replace(tzinfo=datetime.UTC).timestamp()
+    former = STAMP.search(artifact.name)
+    for one in sorted(folder.iterdir()):
+        aged = one.rename(folder / one.name.replace(former[1] if former else "", LONG_AGO))
+        os.utime(aged, (then, then))
+    _sum_up(_newest(folder))
+
+
+def _is_old(artifact: Path, _: Hands) -> bool:
+    found = STAMP.search(artifact.name)
+    made = datetime.datetime.strptime(found[1] if found else LONG_AGO, "%Y%m%dT%H%M%SZ").replace(tzinfo=datetime.UTC)
+    return datetime.datetime.now(datetime.UTC) - made > A_YEAR
+
+
+def _summed_up(artifact: Path) -> bool:
+    said = artifact.with_name(f"{artifact.name}.sha256").read_text().split()[0]
+    return said == hashlib.sha256(artifact.read_bytes()).hexdigest()
+
+
+def _opened(artifact: Path, hands: Hands) -> str:
+    """What openssl says against opening it with the key that was handed over; empty where it opens."""
+    s = hands.settings
+    keys = ["-recip", str(s.handover / "backup.crt"), "-inkey", str(s.handover / "backup.key")]
+    command = ["openssl", "cms", "-decrypt", "-binary", "-inform", "DER", "-in", str(artifact), *keys]
+    done = subprocess.run(command, env=environment(), capture_output=True, check=False)
+    return "" if done.returncode == 0 and done.stdout[:5] == b"PGDMP" else done.stderr.decode(errors="replace") or "?"
+
+
+def _is_cut(artifact: Path, hands: Hands) -> bool:
+    return artifact.stat().st_size > 0 and _summed_up(artifact) and bool(_opened(artifact, hands))
+
+
+def _is_for_another(artifact: Path, hands: Hands) -> bool:
+    """It is whole, openssl can read it, and the key that was handed over opens nothing in it."""
+    return _summed_up(artifact) and "Error decrypting CMS using private key" in _opened(artifact, hands)
+
+
+def _lacks_a_table(artifact: Path, _: Hands) -> bool:
+    said = artifact.with_name(f"{artifact.name.removesuffix('.cms')}.list").read_text()
+    return f" TABLE DATA public {OTHER} " in said and f" TABLE DATA public {TABLE} " not in said
+
+
+def _of_the_newest(holds: Callable[[Path, Hands], bool]) -> Callable[[Hands], bool]:
+    return lambda hands: holds(_newest(_folder(hands)), hands)
+
+
+# ---------------------------------------------------------------------------- the CronJob and its Jobs
+
+
+def _run(hands: Hands) -> None:
+    """A backup now, and wait for its end, whichever."""
+    _no_jobs(hands)
+    job = run(hands, MADE)
+    hands.until(lambda: bool(ended(hands.cluster.get(job) or {})), "the backup's Job has ended")
+
+
+def _no_jobs(hands: Hands) -> None:
+    """None of those that a fault has let run."""
+    for job in hands.cluster.items(BY_A_FAULT):
+        hands.delete(f"/apis/batch/v1/namespaces/database/jobs/{job['metadata']['name']}")
+
+
+def _pod(change: Callable[[Object], object]) -> Callable[[Object], object]:
+    return lambda cron: change(cron["spec"]["jobTemplate"]["spec"]["template"]["spec"])
+
+
+def _to_nowhere(pod: Object) -> None:
+    for variable in pod["containers"][0]["env"]:
+        if variable["name"] == "PGHOST":
+            variable["value"] = "postgres.nowhere.svc.cluster.local"
+
+
+def _without_a_table(pod: Object) -> None:
+    pod["containers"][0]["env"].append({"name": "MORE", "value": f'--exclude-table=public."{TABLE}"'})
+
+
+def _on_a_full_disk(pod: Object) -> None:
+    """One page is all the room that there is."""
+    full = {"name": "backups", "emptyDir": {"medium": "Memory", "sizeLimit": "4Ki"}}
+    pod["volumes"] = [full if volume["name"] == "backups" else volume for volume in pod["volumes"]]
+
+
+def _for_another(hands: Hands) -> None:
+    certificate, _ = self_signed(["backup.elsewhere.test"])
+    changed(FILES, lambda files: files["data"].update({"recipient.crt": certificate.decode()}))(hands)
+
+
+def _last_failed(hands: Hands) -> Object | None:
+    """The newest Job, where it failed."""
+    jobs = sorted(hands.cluster.items(OURS), key=lambda job: str(job["metadata"]["creationTimestamp"]))
+    return jobs[-1] if jobs and ended(jobs[-1]) == "Failed" else None
+
+
+def _last_failed_for(word: str) -> Callable[[Hands], bool]:
+    """By the last lines of its pod."""
+
+    def seen(hands: Hands) -> bool:
+        job = _last_failed(hands)
+        if job is None:
+            return False
+        pods = hands.cluster.items(f"{CORE}/pods?labelSelector=job-name%3D{job['metadata']['name']}")
+        return any(word in line for pod in pods for line in hands.cluster.log_lines(pod, "backup"))
+
+    return seen
+
+
+def _suspended(hands: Hands) -> bool:
+    return bool((hands.cluster.get(CRON) or {})["spec"].get("suspend"))
+
+
+_CRON_BACK = steps(restored(CRON), _no_jobs)
+
+
+def _fault(name: str, says: str, put: Act, heal: Act, seen: Callable[[Hands], bool]) -> Fault:
+    return Fault(name=name, says=says, layer="cluster", component="backup", put=put, heal=heal, seen=seen)
+
+
+FAULTS = (
+    _fault(
+        "backup_suspended", "the CronJob of the backups is suspended",
+        changed(CRON, lambda cron: cron["spec"].update(suspend=True)), restored(CRON), _suspended,
+    ),
+    _fault(
+        "backup_job_failed", "the last backup's Job has failed: it does not find the database",
+        steps(changed(CRON, _pod(_to_nowhere)), _run), _CRON_BACK, _last_failed_for("could not translate host name"),
+    ),
+    _fault(
+        "backup_no_space", "the last backup's Job has failed: there is no room for what it makes",
+        steps(changed(CRON, _pod(_on_a_full_disk)), _run), _CRON_BACK, _last_failed_for("No space left on device"),
+    ),
+    _fault(
+        "backup_too_old", "the newest backup is years old", _tampered(_age), _all_back, _of_the_newest(_is_old),
+    ),
+    _fault(
+        "backup_empty", "the newest backup is an empty file", _tampered(_cut_to(0)), _all_back,
+        _of_the_newest(lambda artifact, _: artifact.stat().st_size == 0),
+    ),
+    _fault(
+        "backup_truncated", "the newest backup is cut in the middle, and its sum is that of the rest",
+        _tampered(_cut_to(0.5)), _all_back, _of_the_newest(_is_cut),
+    ),
+    _fault(
+        "backup_bit_flipped", "one bit of the newest backup is another than when it was made", _tampered(_flip_a_bit),
+        _all_back, _of_the_newest(lambda artifact, _: not _summed_up(artifact)),
+    ),
+    _fault(
+        "backup_table_excluded", "the newest backup lacks a table of the application",
+        steps(_keep_all, changed(CRON, _pod(_without_a_table)), _run), steps(_CRON_BACK, _all_back),
+        _of_the_newest(_lacks_a_table),
+    ),
+    _fault(
+        "backup_wrong_key", "the newest backup is encrypted for a key that nobody here has",
+        steps(_keep_all, _for_another, _run), steps(restored(FILES), _no_jobs, _all_back),
+        _of_the_newest(_is_for_another),
+    ),
+)  # fmt: skip

@@ -1,0 +1,95 @@
+# Which faults are tried by themselves, and the page that tells of all.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sandbox import faults as registry
+from sandbox.faults.fault import Fault, Hands
+from sandbox.settings import Settings
+from tests import seen
+from tests.seen.document import DOCUMENT, document
+
+ROOT = Path(__file__).resolve().parents[3]
+NO_FAULTS = {"__init__", "certificates", "fault", "keeping"}
+
+
+def test_every_file_of_faults_is_in_the_registry() -> None:
+    files = {path.stem for path in (ROOT / "sandbox" / "faults").glob("*.py")}
+    assert {module.__name__.rpartition(".")[2] for module in registry.MODULES} == files - NO_FAULTS
+
+
+def test_the_few_are_one_of_each_file() -> None:
+    tried = [module.__name__ for name in seen.FEW for module in registry.MODULES if name in _names(module.FAULTS)]
+    assert sorted(tried) == sorted(module.__name__ for module in registry.MODULES)
+    assert set(seen.FEW) <= set(seen.ALL)
+
+
+def _names(faults: tuple[Fault, ...]) -> set[str]:
+    return {fault.name for fault in faults}
+
+
+def test_no_name_is_there_twice() -> None:
+    assert len(registry.FAULTS) == sum(len(module.FAULTS) for module in registry.MODULES)
+
+
+@pytest.mark.parametrize("fault", registry.FAULTS.values(), ids=str)
+def test_each_has_a_name_and_one_line(fault: Fault) -> None:
+    assert re.fullmatch(r"[a-z][a-z0-9_]{3,40}", fault.name)
+    assert re.fullmatch(r"[^|\n]{10,110}", fault.says)
+
+
+def test_the_page_tells_of_each_what_the_registry_says() -> None:
+    """What was seen is its last column, which only the sandbox can tell."""
+    wanted = _told(document({}))
+    assert _told((ROOT / DOCUMENT).read_text(encoding="utf-8")) == wanted
+    assert len(wanted) == len(registry.FAULTS)
+
+
+def _told(text: str) -> list[list[str]]:
+    return [line.split(" | ")[:3] for line in text.splitlines() if line.startswith("| `")]
+
+
+def test_the_page_says_what_was_seen() -> None:
+    name = seen.FEW[0]
+    words = {True: "there and gone", False: "NOT SEEN"}
+    for right, word in words.items():
+        (row,) = [line for line in document({name: right}).splitlines() if line.startswith(f"| `{name}`")]
+        assert row.endswith(f"| {word} |")
+    assert document({}).count("| not yet |") == len(seen.ALL)
+
+
+@pytest.mark.parametrize(
+    ("sees", "put", "healed"),
+    [
+        (lambda there: there, True, True),
+        (lambda there: False, False, True),
+        (lambda there: True, False, False),
+    ],
+)
+def test_what_is_seen_before_while_it_is_in_and_after_decides(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, sees: Callable[[bool], bool], put: bool, healed: bool
+) -> None:
+    there = [False]
+
+    def switch(to: bool) -> Callable[[Hands], None]:
+        def act(_: Hands) -> None:
+            there[0] = to
+
+        return act
+
+    one = Fault(
+        name="one", says="it is wrong", layer="cluster", put=switch(True), heal=switch(False),
+        seen=lambda _: sees(there[0]),
+    )  # fmt: skip
+    monkeypatch.setattr(registry, "FAULTS", {"one": one})
+    monkeypatch.setattr(seen, "FAULTS", {"one": one})
+    monkeypatch.setattr(registry.Faults, "_until", lambda *_args, **_more: None)
+    looked = seen.look(registry.Faults(settings), "one")
+    assert (looked.put, looked.healed, looked.right) == (put, healed, put and healed)
