@@ -173,6 +173,7 @@ def test_the_handover_has_the_promised_files_for_nobody_else(ctx: Context) -> No
     assert {files.pop("grafana-token"), files.pop("grafana-token-limited")} == {0o600}
     promised = {"database-password", "redis-password", "database-ca.crt", "tls.crt", "tls.key", "ingress-ca.crt"}
     promised |= {"pooler-password", "object-store-access-key", "object-store-secret-key", "object-store-ca.crt"}
+    promised |= {"backup.crt", "backup.key"}
     assert files == dict.fromkeys(promised, 0o600)
     assert (ctx.settings.handover / "tls.crt").read_text().count("BEGIN CERTIFICATE") == 2
 
