@@ -11,7 +11,7 @@ FAULT = $(addprefix -e @,$(wildcard .sandbox/faults/variables.json))
 export ANSIBLE_HOME ?= $(CURDIR)/.ansible
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: help demo verify gate fault heal faults-seen sabotage soak test test-unit test-integration test-sabotage benchmark lint sanity dist sandbox-up sandbox-full sandbox-down sandbox-status sandbox-reset sandbox-scale clean
+.PHONY: help demo verify gate fault heal faults-seen sabotage conformance soak test test-unit test-integration test-sabotage benchmark lint sanity dist sandbox-up sandbox-full sandbox-down sandbox-status sandbox-reset sandbox-scale clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ test-unit: $(VENV)/.ready $(LINK) ## unit tests: no root, no cluster
 
 test-integration: dist $(LINK) ## playbooks against the sandbox, which must be up
 	@$(PY) -m pytest tests/integration
+
+conformance: $(VENV)/.ready $(LINK) ## the contract, asked of what is deployed in the sandbox, which must be up: EXAMPLES=… for more of each kind
+	@CONFORMANCE_EXAMPLES=$(or $(EXAMPLES),2) $(PY) -m pytest tests/integration/test_conformance.py
 
 test-sabotage: $(VENV)/.ready $(LINK) ## one fault for each section, in the sandbox, which must be up
 	@$(PY) -m tests.sabotage --smoke --fresh

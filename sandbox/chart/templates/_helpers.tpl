@@ -91,3 +91,25 @@ securityContext: {{- toYaml .Values.containerSecurityContext | nindent 2 }}
 {{- end }}
 {{- end }}
 {{- end }}
+
+{{- /* What verifies tokens: the pairs of profile A as files, the word of profile B as a variable. */}}
+{{- define "bytebot.jwtEnv" -}}
+{{- if eq .Values.security.jwt.profile "B" }}
+- name: JWT_SECRET
+  valueFrom: {secretKeyRef: {name: {{ .Values.security.jwt.sharedSecret }}, key: jwt-secret}}
+{{- end }}
+{{- end }}
+
+{{- define "bytebot.jwtMount" -}}
+{{- if eq .Values.security.jwt.profile "A" }}
+- {name: jwt-keys, mountPath: /etc/bytebot/jwt, readOnly: true}
+{{- end }}
+{{- end }}
+
+{{- define "bytebot.jwtVolume" -}}
+{{- if eq .Values.security.jwt.profile "A" }}
+# Readable for fsGroup, which is the only one of the pod's identities that owns the files.
+- name: jwt-keys
+  secret: {secretName: {{ .Values.security.jwt.existingSecret }}, defaultMode: 0440}
+{{- end }}
+{{- end }}

@@ -5,7 +5,6 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from sandbox import probe
@@ -17,7 +16,7 @@ from sandbox.settings import load
 S = load()
 PORT = 3000
 VERSION = "0.0.0-contract-stub"
-DASHBOARDS = Path(__file__).parent / "dashboards"
+DASHBOARDS = S.checkout / "sandbox/chart/dashboards"
 # Tokens of service accounts: one may read and query, one may only read dashboards.
 READER, LIMITED = "grafana-token", "grafana-token-limited"
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -54,3 +55,23 @@ def test_what_one_replica_ends_has_ended_on_another(settings: Settings) -> None:
             await cache.close()
 
     asyncio.run(asked())
+
+
+def test_connections_are_kept_as_configured(settings: Settings) -> None:
+    """So many are open from the start, and of many that were in use only so many stay."""
+
+    async def asked() -> None:
+        numbers = {"redis_min_idle_connections": 3, "redis_max_idle_connections": 4}
+        cache = Cache(settings.model_copy(update=numbers))
+        pool: Any = cache.redis.connection_pool
+        await cache.warm()
+        assert pool.idle == 3
+        await asyncio.gather(*(cache.redis.blpop([f"nothing-{number}"], timeout=0.2) for number in range(9)))
+        assert pool.idle == 4
+        await cache.close()
+
+    asyncio.run(asked())
+
+
+def test_a_redis_that_is_down_keeps_nothing_from_living() -> None:
+    asyncio.run(Cache(Settings(redis_host="127.0.0.1", redis_port=1, redis_max_retries=0)).warm())

@@ -96,7 +96,8 @@ def test_units_are_understood(
         ("REQUEST_TIMEOUT", "10m"),
         ("ENABLE_RATE_LIMITING", "perhaps"),
         ("ENABLE_AUTHENTICATION", "false"),
-        ("ENABLE_DISTRIBUTED_TRACING", "true"),
+        ("JAEGER_ENDPOINT", "jaeger-collector:14268"),
+        ("REDIS_MIN_IDLE_CONNECTIONS", "51"),
         ("CIRCUIT_BREAKER_FAILURE_THRESHOLD", "0"),
         ("DEBUG_MODE", "true"),
         ("AUTH_DEBUG", "true"),
@@ -143,3 +144,20 @@ def test_a_process_with_a_wrong_variable_ends_with_one_sentence() -> None:
     assert done.stdout == ""
     assert done.stderr.startswith("The configuration is not valid: PORT: ")
     assert done.stderr.count("\n") == 1
+
+
+def test_tracing_needs_a_collector(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENABLE_DISTRIBUTED_TRACING", "true")
+    with pytest.raises(ConfigurationError, match="JAEGER_ENDPOINT: it is not set"):
+        load()
+    monkeypatch.setenv("JAEGER_ENDPOINT", "http://jaeger-collector:14268/api/traces")
+    assert load().enable_distributed_tracing
+
+
+def test_authentication_can_be_off_in_development_and_needs_an_account_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NODE_ENV", "development")
+    monkeypatch.setenv("ENABLE_AUTHENTICATION", "false")
+    with pytest.raises(ConfigurationError, match="AUTHENTICATION_OFF_AS: it is not set"):
+        load()
+    monkeypatch.setenv("AUTHENTICATION_OFF_AS", "admin@bytebot.test")
+    assert not load().enable_authentication

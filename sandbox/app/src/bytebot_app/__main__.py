@@ -1,4 +1,4 @@
-# The command line: serve, worker, scheduler, migrate, smoke, openapi, faults.
+# The command line: serve, websocket, worker, scheduler, migrate, smoke, openapi, faults.
 # SPDX-FileCopyrightText: The bytebot.production authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
@@ -10,7 +10,7 @@ import sys
 
 from bytebot_app.settings import ConfigurationError, load, read
 
-COMMANDS = ("serve", "worker", "scheduler", "migrate", "smoke", "openapi", "faults")
+COMMANDS = ("serve", "websocket", "worker", "scheduler", "migrate", "smoke", "openapi", "faults")
 
 
 def main(arguments: list[str]) -> int:
@@ -22,8 +22,8 @@ def main(arguments: list[str]) -> int:
     try:
         _check_mark(command)
         return {
-            "serve": _serve, "worker": _worker, "scheduler": _scheduler, "migrate": _migrate, "smoke": _smoke,
-            "openapi": _openapi, "faults": _faults,
+            "serve": _serve, "websocket": _websocket, "worker": _worker, "scheduler": _scheduler, "migrate": _migrate,
+            "smoke": _smoke, "openapi": _openapi, "faults": _faults,
         }[command]()  # fmt: skip
     except ConfigurationError as exc:
         print(f"The configuration is not valid: {exc}.", file=sys.stderr)
@@ -44,6 +44,14 @@ def _serve() -> int:
     from bytebot_app.serve import serve
 
     return serve(settings)
+
+
+def _websocket() -> int:
+    settings = load()
+    from bytebot_app.serve import serve
+    from bytebot_app.sockets import sockets_app
+
+    return serve(settings, sockets_app)
 
 
 def _worker() -> int:

@@ -84,7 +84,7 @@ def create_app(settings: Settings, parts: Parts) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        lifespan=_lifespan(parts),
+        lifespan=lifespan_of(parts),
     )
     revocations = Revocations(parts.marks, parts.store, settings.jwt_expires_in, Breaker(settings))
     tokens = Tokens(settings, parts.keys)
@@ -114,7 +114,7 @@ def create_app(settings: Settings, parts: Parts) -> FastAPI:
     return app
 
 
-def _lifespan(parts: Parts) -> Lifespan:
+def lifespan_of(parts: Parts) -> Lifespan:
     """The parts' own, and what is looked after all the time."""
 
     @asynccontextmanager
@@ -165,8 +165,10 @@ def real_parts(settings: Settings, keys: KeyRing) -> Parts:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await database.open()
+        warming = asyncio.create_task(cache.warm())
         async with housekeeping(store, settings.auth_session_cleanup_interval, settings.auth_lockout_duration):
             yield
+        warming.cancel()
         await computer.close()
         await cache.close()
         await database.close()

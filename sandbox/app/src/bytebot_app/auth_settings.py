@@ -46,6 +46,7 @@ class AuthSettings(BaseSettings):
     bootstrap_viewer_password: SecretStr = SecretStr("")
     bootstrap_api_consumer_username: str = ""
     bootstrap_api_consumer_password: SecretStr = SecretStr("")
+    authentication_off_as: str = ""  # who everybody is where ENABLE_AUTHENTICATION is false
     bootstrap_team: str = "bytebot"  # the bootstrap accounts share it
 
     @property

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 
-from bytebot_app import errors, layers
+from bytebot_app import errors, layers, tracing
 from bytebot_app.announced import announced
 from bytebot_app.api import add_metrics
 from bytebot_app.cache import Cache
@@ -102,7 +102,11 @@ def _with_beat(status: int, body: dict[str, Any], beat: Beat, limit: float, bega
 
 def _start(settings: Settings, make: Make) -> int:
     configure(settings.log_level, settings.app_version, settings.node_env, settings.log_format)
-    return asyncio.run(_run(settings, make))
+    tracing.configure(settings)
+    try:
+        return asyncio.run(_run(settings, make))
+    finally:
+        tracing.close()
 
 
 async def _run(settings: Settings, make: Make) -> int:

@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
+from typing import Any
 
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import BlockingConnectionPool, Connection, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ConstantBackoff
 from redis.exceptions import ConnectionError as Unconnected
@@ -15,11 +17,29 @@ from redis.exceptions import TimeoutError as TimedOut
 from bytebot_app.settings import Settings
 
 
+class _Pool(BlockingConnectionPool):
+    """Closes what more of its connections is idle than it may keep."""
+
+    def __init__(self, max_idle: int, **options: Any) -> None:
+        super().__init__(**options)
+        self._max_idle = max_idle
+
+    async def release(self, connection: Connection) -> None:
+        await super().release(connection)
+        if self.idle > self._max_idle:
+            await connection.disconnect()
+
+    @property
+    def idle(self) -> int:
+        """Connections that are open and not in use."""
+        return sum(one.is_connected for one in self._available_connections)
+
+
 class Cache:
     """The cache, under the documented key prefix."""
 
     def __init__(self, settings: Settings) -> None:
-        self._prefix = settings.redis_key_prefix
+        self._prefix, self._warm = settings.redis_key_prefix, settings.redis_min_idle_connections
         self._redis = _client(
             settings, Retry(ConstantBackoff(settings.redis_retry_delay / 1000), settings.redis_max_retries)
         )
@@ -32,6 +52,10 @@ class Cache:
     def redis(self) -> Redis:
         """The connections, for what has commands of its own."""
         return self._redis
+
+    async def warm(self) -> None:
+        """Open the connections that are kept from the start; where Redis is down, that is the probes' to tell."""
+        await asyncio.gather(*(self._redis.ping() for _number in range(self._warm)), return_exceptions=True)
 
     async def ping(self) -> None:
         """Raise where Redis does not answer now."""
@@ -67,7 +91,8 @@ class Cache:
 
 
 def _client(settings: Settings, retry: Retry, connections: int = 0) -> Redis:
-    pool = BlockingConnectionPool(
+    pool = _Pool(
+        settings.redis_max_idle_connections,
         host=settings.redis_host,
         port=settings.redis_port,
         db=settings.redis_database,

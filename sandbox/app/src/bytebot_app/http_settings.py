@@ -49,6 +49,7 @@ class HttpSettings(BaseSettings):
     circuit_breaker_timeout: Annotated[int, _ms, Field(ge=10, le=600000)] = 60000  # the stores' own are shorter
     circuit_breaker_reset_timeout: Annotated[int, _ms, Field(ge=100, le=600000)] = 30000
     enable_distributed_tracing: bool = False
+    jaeger_endpoint: str = ""
     debug_mode: bool = False
     auth_debug: bool = False
 
@@ -76,13 +77,16 @@ def http_problems(settings: HttpSettings, environment: str) -> list[str]:
         report.scheme != "https" or not report.netloc or set(settings.security_csp_report_uri) & set(" ;,\r\n")
     ):
         found.append("SECURITY_CSP_REPORT_URI: it is no https address")
-    if not settings.enable_authentication:
-        found.append("ENABLE_AUTHENTICATION: without authentication there is no application to run")
-    if settings.enable_distributed_tracing:
-        found.append("ENABLE_DISTRIBUTED_TRACING: this application sends no traces")
+    collector = urlsplit(settings.jaeger_endpoint)
+    if settings.jaeger_endpoint and (collector.scheme not in ("http", "https") or not collector.netloc):
+        found.append("JAEGER_ENDPOINT: it is no http or https address")
+    if settings.enable_distributed_tracing and not settings.jaeger_endpoint:
+        found.append("JAEGER_ENDPOINT: it is not set, though ENABLE_DISTRIBUTED_TRACING is true")
     if environment not in _DEVELOPMENT:
         debugging = {"DEBUG_MODE": settings.debug_mode, "AUTH_DEBUG": settings.auth_debug}
         found += [f"{name}: it is for development and test only" for name, on in debugging.items() if on]
+        if not settings.enable_authentication:
+            found.append("ENABLE_AUTHENTICATION: to switch it off is for development and test only")
     return found
 
 

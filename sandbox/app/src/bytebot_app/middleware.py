@@ -21,6 +21,7 @@ from bytebot_app.logs import correlation_id, logger, user_id
 from bytebot_app.metrics import Metrics
 from bytebot_app.security import Asked, asking
 from bytebot_app.settings import Settings
+from bytebot_app.tracing import Span, span
 
 SLOW_MS = 1000
 _CORRELATION = re.compile(r"[A-Za-z0-9._-]{1,128}")
@@ -103,16 +104,19 @@ class Observed:
             seen.sent += len(message.get("body", b""))
             await send(message)
 
-        try:
-            await self._app(scope, counted, mark)
-        finally:
-            self._note(scope, seen, address)
+        with span("request", correlationId=correlation) as told:
+            try:
+                await self._app(scope, counted, mark)
+            finally:
+                self._note(scope, seen, address, told)
 
-    def _note(self, scope: Scope, seen: Seen, address: str) -> None:
+    def _note(self, scope: Scope, seen: Seen, address: str, told: Span) -> None:
         # The route's form and not the path: ids must not become label values.
         route = str(getattr(scope.get("route"), "path", None) or self._name(scope))
         method, seconds = scope.get("method", "GET"), time.perf_counter() - seen.began
         took = round(seconds * 1000, 1)
+        told.name = f"{method} {route}"
+        told.tags["http.status_code"] = str(seen.status)
         if scope["type"] == "http":
             self._metrics.observe(method, route, seen.status, seconds)
             self._metrics.sizes(method, route, seen.received, seen.sent)

@@ -75,7 +75,7 @@ class Realtime:
         """End the connections whose tokens have ended."""
         for sid, token in list(self._tokens.items()):
             try:
-                await self._auth.caller(token)
+                await self._who(token)
             except ApiError:
                 await self.server.disconnect(sid)
             except _DOWN as exc:
@@ -88,10 +88,13 @@ class Realtime:
             await asyncio.sleep(SWEEP_S)
             await self.sweep()
 
+    async def _who(self, token: str) -> Caller:
+        return await (self._auth.caller(token) if token else self._auth.unknown())
+
     async def _connect(self, sid: str, environ: dict[str, Any], said: Any = None) -> None:
         token = _token(environ, said)
         try:
-            caller = await self._auth.caller(token)  # which refuses an empty one, too
+            caller = await self._who(token)
         except ApiError as exc:
             raise Unwelcome(exc.message, {"code": exc.code}) from None
         except _DOWN:
@@ -107,7 +110,7 @@ class Realtime:
 
     async def _join(self, sid: str, task_id: Any = None, *_more: Any) -> dict[str, Any]:
         try:
-            caller = await self._auth.caller(self._tokens.get(sid, ""))
+            caller = await self._who(self._tokens.get(sid, ""))
             task = await self._readable(caller, task_id if isinstance(task_id, str) else "")
         except ApiError as exc:
             return _failed(exc.code, exc.message)

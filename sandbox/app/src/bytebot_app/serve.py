@@ -7,12 +7,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import uvicorn
 from fastapi import FastAPI
 
-from bytebot_app.api import create_app, metrics_app, real_parts
+from bytebot_app import tracing
+from bytebot_app.api import Parts, create_app, metrics_app, real_parts
 from bytebot_app.health import Health
 from bytebot_app.logs import configure, logger
 from bytebot_app.middleware import security_headers
@@ -21,16 +22,22 @@ from bytebot_app.realtime import LONGEST_MESSAGE
 from bytebot_app.settings import Settings
 from bytebot_app.tokens import key_ring
 
+Make = Callable[[Settings, Parts], FastAPI]
 
-def serve(settings: Settings) -> int:
-    """Serve until SIGTERM or SIGINT; 1 where a listener ended by itself."""
+
+def serve(settings: Settings, make: Make = create_app) -> int:
+    """Serve the API, or what else is made, until SIGTERM or SIGINT; 1 where a listener ended by itself."""
     configure(settings.log_level, settings.app_version, settings.node_env, settings.log_format)
+    tracing.configure(settings)
     parts = real_parts(settings, key_ring(settings))
     servers = [
-        server(create_app(settings, parts), settings.port, settings),
+        server(make(settings, parts), settings.port, settings),
         server(metrics_app(settings, parts), settings.prometheus_metrics_port, settings),
     ]
-    return asyncio.run(_run(servers, parts.health, settings.shutdown_drain_delay / 1000))
+    try:
+        return asyncio.run(_run(servers, parts.health, settings.shutdown_drain_delay / 1000))
+    finally:
+        tracing.close()
 
 
 class _Server(uvicorn.Server):

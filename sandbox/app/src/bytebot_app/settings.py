@@ -53,6 +53,8 @@ class Settings(AuthSettings, HttpSettings):
     redis_password: SecretStr = SecretStr("")
     redis_key_prefix: Annotated[str, Field(pattern=r"^[\w:.-]*$")] = "bytebot:prod:"
     redis_max_connections: Annotated[int, Field(ge=1, le=1000)] = 50
+    redis_max_idle_connections: Annotated[int, Field(ge=0, le=1000)] = 20
+    redis_min_idle_connections: Annotated[int, Field(ge=0, le=1000)] = 5
     redis_connection_timeout: Annotated[int, _ms, Field(ge=100, le=60000)] = 2000
     redis_socket_timeout: Annotated[int, _ms, Field(ge=100, le=60000)] = 2000
     redis_max_retries: Annotated[int, Field(ge=0, le=10)] = 3
@@ -100,6 +102,10 @@ def load() -> Settings:
     ]
     if not settings.redis_host:
         problems.append("REDIS_HOST: it is not set")
+    if settings.redis_min_idle_connections > settings.redis_max_connections:
+        problems.append("REDIS_MIN_IDLE_CONNECTIONS: it is above REDIS_MAX_CONNECTIONS")
+    if not settings.enable_authentication and not settings.authentication_off_as:
+        problems.append("AUTHENTICATION_OFF_AS: it is not set, though ENABLE_AUTHENTICATION is false")
     if settings.port == settings.prometheus_metrics_port:
         problems.append("PROMETHEUS_METRICS_PORT: it is the same as PORT")
     if problems:

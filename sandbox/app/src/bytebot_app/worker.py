@@ -22,6 +22,7 @@ from bytebot_app.metrics import Metrics
 from bytebot_app.queue import Jobs, Turns
 from bytebot_app.runner import End, Runner
 from bytebot_app.store import Row
+from bytebot_app.tracing import span
 from bytebot_app.work_store import Work
 
 OUTAGES = (psycopg.OperationalError, RedisError, TimeoutError)
@@ -96,7 +97,8 @@ class Worker:
         task = await self._work.claim(found, self.name, self._limits.lease)
         if task is None:
             return False
-        await self._do(task)
+        with span("task.process", taskId=task["id"], taskType=task["type"]):
+            await self._do(task)
         return True
 
     async def sweep(self) -> None:
