@@ -76,6 +76,10 @@ securityContext: {{- toYaml .Values.containerSecurityContext | nindent 2 }}
   valueFrom: {secretKeyRef: {name: {{ .Values.database.existingSecret }}, key: password}}
 - name: POD_NAME
   valueFrom: {fieldRef: {fieldPath: metadata.name}}
+{{- if eq (index .Values.env "ENABLE_AUTHENTICATION" | toString) "false" }}
+- name: AUTHENTICATION_OFF_AS
+  valueFrom: {secretKeyRef: {name: {{ .Values.bootstrapAdmin.existingSecret }}, key: username}}
+{{- end }}
 {{- end }}
 
 {{- /* The first accounts: the administrator's Secret is needed, and another role's where it is named. */}}

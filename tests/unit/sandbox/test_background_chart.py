@@ -96,6 +96,38 @@ def test_a_token_is_wanted_by_the_desktop_and_had_by_who_needs_it() -> None:
     assert "DESKTOP_SERVICE_TOKEN" not in variables(container(rendered(*DESKTOP), "worker"))
 
 
+def test_without_authentication_every_process_knows_who_everybody_is() -> None:
+    made = rendered("--set", "global.environment=development,env.ENABLE_AUTHENTICATION=false")
+    first = {"secretKeyRef": {"name": "bytebot-bootstrap-admin", "key": "username"}}
+    for name in ("api", "websocket", "worker", "scheduler"):
+        assert variables(container(made, name))["AUTHENTICATION_OFF_AS"] == first
+    assert "AUTHENTICATION_OFF_AS" not in variables(container(rendered(), "api"))
+
+
+def test_the_live_events_have_pods_of_their_own() -> None:
+    made = rendered()
+    found = container(made, "websocket")
+    assert found["args"] == ["websocket"]
+    # It checks tokens, so it has their keys.
+    assert [mount["name"] for mount in found["volumeMounts"]] == ["jwt-keys", "database-ca", "tmp"]
+    (path, rest) = made["Ingress", "bytebot"]["spec"]["rules"][0]["http"]["paths"]
+    assert (path["path"], path["backend"]["service"]["name"]) == ("/socket.io", "bytebot-websocket")
+    assert (rest["path"], rest["backend"]["service"]["name"]) == ("/", "bytebot-api")
+    with_word = container(rendered("--set", "security.jwt.profile=B"), "websocket")
+    assert variables(with_word)["JWT_SECRET"]["secretKeyRef"]["key"] == "jwt-secret"
+
+
+def test_spans_may_leave_where_they_are_sent() -> None:
+    on = (
+        "--set",
+        "monitoring.tracing.enabled=true,monitoring.tracing.endpoint=http://jaeger.monitoring:14269/api/traces",
+    )
+    policy = ("NetworkPolicy", "bytebot-network-policy")
+    ports = [rule["ports"] for rule in rendered(*on)[policy]["spec"]["egress"] if "ports" in rule]
+    assert [{"port": 14269}] in ports
+    assert [{"port": 14269}] not in [rule.get("ports") for rule in rendered()[policy]["spec"]["egress"]]
+
+
 @pytest.mark.parametrize(
     "wrong", ["replicas.worker=-1", "tasks.attempts=0", "desktop.homeSize=much", "desktop.more=1", "env.TASK_LEASE=1s"]
 )
