@@ -55,7 +55,9 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
 
 
 class Word(str):
-    """A word of the collection's own vocabulary, such as a control's id: no secret, whatever a secret may be."""
+    """A word that is no secret, whatever a secret may be and whatever key it stands under: a control's id, the name of
+    a Secret or of a key in one.
+    """
 
     __slots__ = ()
 
@@ -97,6 +99,10 @@ class Redactor:
         elif isinstance(value, (str, int, float)) and not isinstance(value, bool) and _SECRET_KEY.search(key):
             self.learn(str(value))
 
+    def holds(self, value: str) -> bool:
+        """Whether a learned value stands in the text, in any of its forms."""
+        return any(form in value for form in self._forms) or any(p.search(value) for p in self._folded.values())
+
     def text(self, value: str) -> str:
         """The text without any secret."""
         while (masked := self._once(value)) != value:  # a mask may complete another learned value
@@ -117,6 +123,8 @@ class Redactor:
         return value
 
     def _field(self, mapping: Mapping[Any, Any], key: Any, item: Any) -> Any:
+        if isinstance(item, Word):
+            return item
         named = str(mapping.get("name", "")) if key == "value" else str(key)
         hidden = isinstance(item, (str, bytes)) and len(item) >= SHORTEST and _SECRET_KEY.search(named)
         return MASK if hidden and str(item).lower() not in _NO_SECRET else self.data(item)

@@ -1,0 +1,82 @@
+# An inventory written from the sandbox: it works unchanged, says the same of what was found, and holds no secret.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.integration.conftest import ROOT, SANDBOX, Player
+
+NAMESPACE = "bytebot-production"
+# What the sandbox's inventory says and no discovery can know.
+ANSWERS = {
+    "bytebot_environment_kind": "sandbox",
+    "bytebot_organization": "local trial",
+    "bytebot_helm": str(SANDBOX / "bin" / "helm"),
+    "bytebot_ca_file": str(SANDBOX / "handover" / "ingress-ca.crt"),
+    "bytebot_probe_image": "registry.sandbox/base:1",
+    "bytebot_login": {"secret": "bytebot-bootstrap-admin"},
+    "infrastructure_minimum_cpu": "2",
+    "infrastructure_minimum_memory": "8Gi",
+}
+OPEN = ("host", "database", "username", "tls.crt", "ca.crt")
+
+
+def discover(play: Player, folder: Path, account: str, *arguments: str) -> tuple[bool, str]:
+    variables = {
+        "bytebot_kubeconfig": str(SANDBOX / f"{account}.kubeconfig"),
+        "bytebot_namespace": NAMESPACE,
+        "discover_path": str(folder),
+    }
+    done = play("playbooks/discover.yml", *arguments, variables=variables)
+    assert done.code == 0, done.output
+    return done.changed > 0, done.output
+
+
+def states(play: Player, inventory: str, reports: Path) -> dict[str, str]:
+    done = play("playbooks/verify.yml", inventory=inventory, variables={"bytebot_reports_dir": str(reports)})
+    assert "Traceback" not in done.output
+    (document,) = reports.glob("*/[0-9]*/results.json")
+    return {one["id"]: one["state"] for one in json.loads(document.read_text())["controls"]}
+
+
+@pytest.mark.parametrize("account", ["deployer", "admin"])
+def test_the_written_inventory_says_the_same_as_the_sandboxs_own(
+    play: Player, tmp_path: Path, kubectl: Callable[..., str], account: str
+) -> None:
+    folder = tmp_path / "found"
+    would, _output = discover(play, folder, account, "--check", "--diff")
+    assert would
+    assert not folder.exists()
+    did, output = discover(play, folder, account, "--diff")
+    again, _output = discover(play, folder, account)
+    assert (did, again) == (True, False)
+    text = (folder / "inventory/group_vars/all/discovered.yml").read_text()
+    told = {"deployer": "Service of other namespaces: Not permitted", "admin": "http://prometheus.monitoring.svc:9090"}
+    assert told[account] in text
+    everything = output + "".join(one.read_text() for one in folder.rglob("*") if one.is_file())
+    for secret in json.loads(kubectl("get", "secrets", "-n", NAMESPACE, "-o", "json"))["items"]:
+        for key, value in (secret.get("data") or {}).items():
+            if key not in OPEN and secret["type"] != "helm.sh/release.v1":
+                assert value not in everything
+                assert b64decode(value).decode("utf-8", "replace") not in everything, (secret["metadata"]["name"], key)
+    own = states(play, str(ROOT / "inventories" / "sandbox"), tmp_path / "own")
+    (folder / "inventory/group_vars/all/own.yml").write_text(json.dumps(ANSWERS))
+    assert states(play, str(folder / "inventory"), tmp_path / "answered") == own
+
+
+def test_blanks_leave_no_control_better_than_it_is(play: Player, tmp_path: Path) -> None:
+    folder = tmp_path / "found"
+    discover(play, folder, "deployer")
+    own = states(play, str(ROOT / "inventories" / "sandbox"), tmp_path / "own")
+    blank = states(play, str(folder / "inventory"), tmp_path / "blank")
+    assert {control for control, state in blank.items() if state == "pass" and own[control] != "pass"} == set()
+    # What needs no answer holds all the same.
+    for control in ("infrastructure.cluster.access", "deployment.execution.ingress", "deployment.secrets.encoding"):
+        assert blank[control] == "pass"
