@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from ansible.utils.display import Display
 
 from ansible_collections.bytebot.production.plugins.module_utils.errors import CollectionError, InputError
 from ansible_collections.bytebot.production.plugins.module_utils.model import MUST, RED
-from ansible_collections.bytebot.production.plugins.plugin_utils import catalogue, gate
+from ansible_collections.bytebot.production.plugins.plugin_utils import catalogue, gate, own
 from ansible_collections.bytebot.production.plugins.plugin_utils.record import assess, opening
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.document import BLOCKED, Document, read
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.keeper import DOCUMENT
@@ -78,23 +79,41 @@ def _recorded(document: Document) -> list[dict[str, Any]]:
     """What the record says of every control about which it says anything; what was judged in an earlier play too."""
     shown = (entry for entry in document["controls"] if entry["state"] != "pending" or entry["evidence"])
     blocked = (entry for entry in document["controls"] if entry["summary"].startswith(BLOCKED))
-    return [{**entry, "control": entry["id"]} for entry in (*shown, *blocked)]
+    ours = [
+        {**entry, "own": {name: entry[name] for name in ("title", "level", "stage", "remedy")}}
+        for entry in document.get("own_controls", ())
+    ]
+    return [{**entry, "control": entry["id"]} for entry in (*shown, *blocked, *ours)]
 
 
 def _report(args: Mapping[str, Any]) -> dict[str, Any]:
     known = catalogue.load()
-    results = _checked_results(args.get("results"), known)
+    whole = _with_own(known, args.get("results"))
+    results = _checked_results(args.get("results"), whole)
     sections = _checked_sections(args.get("sections"), known)
     facts = args.get("facts") or {}
     if not isinstance(facts, Mapping):
         raise InputError("facts: give names and values.")
     shown = [(str(name), str(value)) for name, value in facts.items()]
-    parts = [terminal.facts(shown), terminal.table(known, sections, results), terminal.counts(known, sections, results)]
+    parts = [terminal.facts(shown), terminal.table(whole, [*sections, own.SECTION], results)]
+    parts += [terminal.counts(known, sections, results), _counted_own(results)]
     last = {str(result["control"]): result for result in results}
     red = [control for control, result in last.items() if result["state"] in RED]
-    musts = [id_ for id_ in red if MUST == known.controls[id_].level == (last[id_].get("level") or MUST)]
+    musts = [id_ for id_ in red if MUST == whole.controls[id_].level == (last[id_].get("level") or MUST)]
     text = "\n\n".join(part for part in parts if part)
     return {"msg": text, "failed_controls": red, "failed_must_controls": musts}
+
+
+def _with_own(known: catalogue.Catalogue, given: Any) -> catalogue.Catalogue:
+    usable = isinstance(given, Sequence) and not isinstance(given, str)
+    return own.extended(known, [one for one in given if isinstance(one, Mapping)] if usable else [])
+
+
+def _counted_own(results: Sequence[Mapping[str, Any]]) -> str:
+    """Own controls by their state, apart from the checklist's; empty where there is none."""
+    last = {str(one["control"]): str(one["state"]) for one in results if own.is_own(str(one["control"]))}
+    words = ", ".join(f"{number} {state}" for state, number in sorted(Counter(last.values()).items()))
+    return f"Own controls: {words}." if words else ""
 
 
 def _checked_sections(given: Any, known: catalogue.Catalogue) -> list[str]:

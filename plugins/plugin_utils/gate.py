@@ -112,17 +112,18 @@ def decide(document: Mapping[str, Any], stage: str, policy: Policy) -> Decision:
         is not.
     """
     due = policy.until(stage)
-    policy.known_only(str(entry["id"]) for entry in document["controls"])
+    ours = document.get("own_controls", ())  # of the users themselves; they can shut a gate, and not assess it
+    policy.known_only(str(entry["id"]) for entry in (*document["controls"], *ours))
     kind, now = str(document["environment"]["kind"]), moment(document["run"]["updated"])
     shutting: list[tuple[int, str]] = []
     notes: list[str] = []
     judged = False
     left: dict[str, Counter[str]] = {}
-    for entry in document["controls"]:
+    for entry in (*document["controls"], *ours):
         policy.until(entry["stage"])
         if entry["stage"] not in due:
             continue
-        judged = judged or (entry["stage"] == stage and entry["state"] != "pending")
+        judged = judged or (entry["stage"] == stage and entry["state"] != "pending" and not entry.get("own"))
         objection = _objection(entry, kind, now)
         if objection and kind == SANDBOX and entry["state"] == "pending" and (key := policy.leaves_out(entry["id"])):
             left.setdefault(policy.leave_out[key], Counter())[key] += 1

@@ -13,7 +13,7 @@ from typing import Any
 
 from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError
 from ansible_collections.bytebot.production.plugins.module_utils.model import MUST, RED, SHOULD
-from ansible_collections.bytebot.production.plugins.plugin_utils import gate
+from ansible_collections.bytebot.production.plugins.plugin_utils import gate, own
 from ansible_collections.bytebot.production.plugins.plugin_utils.catalogue import STAGES, Catalogue, Control
 from ansible_collections.bytebot.production.plugins.plugin_utils.record import files
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.binding import rfc3339, why_stale
@@ -59,7 +59,8 @@ def build(
     :param previous: the document of the run before.
     """
     known = known or Known()
-    entries = _Entries(header, results, catalogue, now, known).all()
+    whole = _Entries(header, results, own.extended(catalogue, results.values()), now, known).all()
+    entries = [entry for entry in whole if not own.is_own(entry["id"])]
     counts = Counter(entry["state"] for entry in entries)
     document: Document = {
         "schema_version": files.SCHEMA,
@@ -77,6 +78,7 @@ def build(
         "counts": {state: counts[state] for state in STATES},
         "previous": _difference(previous, entries),
         "controls": entries,
+        "own_controls": [{**entry, "own": True} for entry in whole if own.is_own(entry["id"])],
     }
     document["gate"] = {**gate.replay(document).to_dict(), "policy": document["gate"]["policy"]}
     return document
@@ -89,7 +91,7 @@ def read(path: Path) -> Document:
     """
     document: Document = files.read_json(path)
     try:
-        for entry in document["controls"]:
+        for entry in (*document["controls"], *document.get("own_controls", ())):
             if reason := unproven(str(entry["state"]), entry["evidence"]):
                 raise files.Unusable(f"{path}: {entry['id']} {reason}; build it again from the record.")
         states = Counter(entry["state"] for entry in document["controls"])

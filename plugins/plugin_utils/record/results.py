@@ -12,6 +12,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError
 from ansible_collections.bytebot.production.plugins.module_utils.model import LEVELS, MUST, PROVEN, State, sha256_of
+from ansible_collections.bytebot.production.plugins.plugin_utils import own
 from ansible_collections.bytebot.production.plugins.plugin_utils.catalogue import Catalogue
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.binding import Binding, moment, rfc3339
 
@@ -61,7 +62,10 @@ def _checked(result: Any, known: Catalogue) -> Result:
     if not isinstance(result, Mapping) or not {"control", "state", "summary"} <= result.keys():
         raise InputError(f"results: {str(result)[:80]!r} is no result (control, state and summary are needed).")
     id_, state = str(result["control"]), str(result["state"])
-    if id_ not in known.controls:
+    ours = {"own": result.get("own")} if own.is_own(id_) else {}
+    if ours:
+        own.control_of(id_, ours["own"])
+    elif id_ not in known.controls:
         raise InputError(f"results: the catalogue has no control {id_}.")
     if state in {ATTESTED, WAIVED}:
         raise InputError(f"results: {id_} is in the state {state}, which only a signed statement gives.")
@@ -82,6 +86,7 @@ def _checked(result: Any, known: Catalogue) -> Result:
         "duration_s": _seconds(id_, result.get("duration_s", 0.0)),
         "level": level,
         "weaker": _texts(id_, result.get("weaker") or []),
+        **ours,
     }
 
 

@@ -78,7 +78,7 @@ def render(document: Mapping[str, Any]) -> str:
             document=plain,
             total=len(controls),
             bar_segments=_bar(controls),
-            sections=list(_sections(controls)),
+            sections=[*_sections(controls), *_sections(plain["own_controls"])],
             changes=list(_changes(plain)),
             states=STATES,
             decision=DECISIONS[plain["gate"]["decision"]],
@@ -92,7 +92,8 @@ def _complete(document: dict[str, Any]) -> dict[str, Any]:
     """The document with what may be left out, so that the template can be strict."""
     document["run"] = {"requester": "not recorded", "collection_version": "", "defects": [], **document["run"]}
     document["gate"] = {"notes": [], **document["gate"]}
-    document["controls"] = [{"weaker": [], "expires": None, **control} for control in document["controls"]]
+    for name in ("controls", "own_controls"):
+        document[name] = [{"weaker": [], "expires": None, **control} for control in document.get(name, ())]
     return document
 
 

@@ -24,7 +24,7 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]") 
 
 def render(document: Mapping[str, Any]) -> str:
     """The XML for a results document. What XML cannot hold (control characters) is left out."""
-    controls: Sequence[Mapping[str, Any]] = document["controls"]
+    controls: Sequence[Mapping[str, Any]] = [*document["controls"], *document.get("own_controls", ())]
     root = _element("testsuites", {"name": f"bytebot.production {document['environment']['name']}", **_sums(controls)})
     for _section, members in groupby(controls, key=lambda control: control["section"]):
         _suite(root, document, list(members))
