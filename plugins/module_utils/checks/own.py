@@ -27,8 +27,8 @@ from ansible_collections.bytebot.production.plugins.module_utils.model import (
 
 OPERATORS = ("equals", "not_equals", "contains", "matches", "at_least", "at_most", "exists", "empty")
 # plugin_utils/catalogue.py has them in the same order; modules cannot reach it.
-STAGES = ("preflight", "deploy", "validate", "operations", "sign_off", "t_minus_2h", "t_zero", "t_plus_30m", "t_plus_2h",
-          "day", "week", "month")  # fmt: skip
+STAGES = ("preflight", "deploy", "validate", "operations", "sign_off", "t_minus_2h", "t_zero", "t_plus_30m",
+          "t_plus_2h", "day", "week", "month")  # fmt: skip
 _ID = re.compile(r"own\.[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
 _KEYS = ("id", "title", "level", "stage", "remedy", "source", "query", "expect")
 _KUBERNETES = ("api_version", "kind", "namespace", "name", "labels")

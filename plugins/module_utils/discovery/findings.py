@@ -269,15 +269,18 @@ def _keys(found: Credentials) -> dict[str, Any]:
 def _watching(subject: Subject) -> list[Entry]:
     entries: list[Entry] = []
     found = around.monitoring(subject.seen)
-    for kind in _SYSTEM:
+    for kind, variable in _SYSTEM.items():
         ours = [one for one in found if one.kind == kind]
         entries += [Note(f"{kind} is at {one.url}", one.where) for one in ours]
+        if ours:
+            known = f"in the cluster it is at {ours[0].url}"
+            entries.append(Blank(variable, f"how this machine reaches it, as {{url: …}}; {known}"))
     if not found:
         where = (
             "in all namespaces" if "Service" in subject.seen.everywhere else f"in namespace {subject.seen.namespace}"
         )
         entries.append(Note("No Service is called, or labelled, as a monitoring system", f"LIST of Services {where}"))
-    return entries
+    return _said_already(subject.given, *entries)
 
 
 def _running(subject: Subject) -> list[Entry]:

@@ -58,7 +58,8 @@ def _entry(entry: Entry) -> Iterator[str]:
         yield from _comment(f"{entry.text} [{entry.where}]")
     elif isinstance(entry, Blank):
         yield from _comment(f"BLANK: {entry.name}: {entry.question}")
-        yield from _block({entry.name: entry.standing}, 0)
+        mark = "# " if entry.standing is None else ""  # roles ask whether it is defined
+        yield from (f"{mark}{line}" for line in _block({entry.name: entry.standing}, 0))
     else:
         yield from _comment(f"Found: {entry.where}")
         yield from _block({entry.name: entry.value}, 0, template=entry.template)

@@ -226,8 +226,7 @@ def test_a_url_of_another_host_is_refused_before_anything_is_asked(monkeypatch: 
         run(
             monkeypatch,
             cluster,
-            control(),
-            {**control("@", {"url": "https://elsewhere.test"})},
+            control("@", {"url": "https://elsewhere.test"}),
             allowed_hosts=["a.test"],
         )
     assert cluster.requests == 0
