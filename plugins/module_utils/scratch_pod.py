@@ -1,4 +1,4 @@
-# A short-lived pod from which services are reached as the release's own pods reach them, removed whatever happens.
+# Short-lived pods from which services are reached as the release's own pods reach them, removed whatever happens.
 # SPDX-FileCopyrightText: The bytebot.production authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
@@ -8,7 +8,7 @@ import contextlib
 import secrets
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any, NoReturn
@@ -26,9 +26,11 @@ from ansible_collections.bytebot.production.plugins.module_utils.errors import (
 
 Object = dict[str, Any]
 MANAGER = "bytebot.production"
-LABELS = {"app.kubernetes.io/managed-by": MANAGER, "bytebot.production/scratch": "secrets"}
-SELECTOR = ",".join(f"{key}={value}" for key, value in LABELS.items())
+SCRATCH = "bytebot.production/scratch"
+SECRETS = "secrets"
+LABELS = {"app.kubernetes.io/managed-by": MANAGER, SCRATCH: SECRETS}
 NOBODY = 65534
+NEVER_READY = "bytebot.production/never-ready"  # a condition that nobody sets
 CONTAINER = "probe"
 POLL_S = 0.3
 REMOVAL_S = 60.0  # for the pod to be gone
@@ -45,12 +47,30 @@ _NO_IMAGE = ("ErrImagePull", "ImagePullBackOff")
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """How the pod is made: where, with which image (it must have ``sh``), and how many seconds it may live."""
+    """How the pod is made: where, with which image (it must have ``sh``), and how many seconds it may live.
+
+    :param purpose: what it is for; all pods of one purpose in the namespace are removed together.
+    :param labels: what it bears beside that, so that it is taken for a pod of the release.
+    :param served: whether it may become ready; one that bears the release's labels must not be sent any traffic.
+    """
 
     namespace: str
     image: str
     timeout_s: float
     pause: Callable[[float], None] = field(default=time.sleep, repr=False)
+    purpose: str = SECRETS
+    labels: Mapping[str, str] = field(default_factory=dict)
+    served: bool = True
+
+    @property
+    def selector(self) -> str:
+        """What finds the pods of this purpose, those of an earlier run, too."""
+        return f"{SCRATCH}={self.purpose}"
+
+    @property
+    def all_labels(self) -> dict[str, str]:
+        """What the pod bears; what finds it again cannot be taken over by a label of the release."""
+        return {**LABELS, **self.labels, SCRATCH: self.purpose}
 
 
 class PodFailed(CollectionError):
@@ -67,22 +87,49 @@ def scratch_pod(cluster: Cluster, probe: Probe) -> Iterator[Opener]:
 
     :raises PodFailed: it cannot be made, does not run, or leftovers stay.
     """
-    with _ending_on_signals():
-        _remove_all(cluster, probe)
-        name = f"bytebot-scratch-{secrets.token_hex(8)}"
+    with scratch_pods(cluster, (probe,)) as (name,):
+        yield lambda command: ExecStream(cluster.exec(probe.namespace, name, CONTAINER, command))
+
+
+@contextlib.contextmanager
+def scratch_pods(
+    cluster: Cluster, probes: Sequence[Probe], clear: Callable[[], None] = lambda: None
+) -> Iterator[tuple[str, ...]]:
+    """The names of running pods, one for each probe; all are of one namespace and purpose.
+
+    :param clear: removes what else belongs to them; called first, and last in any case.
+    :raises PodFailed: one cannot be made, does not run, or leftovers stay.
+    """
+    with ending_on_signals():
+        _remove_all(cluster, probes[0])
+        clear()
+        names = tuple(f"bytebot-scratch-{secrets.token_hex(8)}" for _probe in probes)
         try:
-            _made(cluster, probe, name)
-            yield lambda command: ExecStream(cluster.exec(probe.namespace, name, CONTAINER, command))
+            for probe, name in zip(probes, names, strict=True):
+                _created(cluster, probe, name)
+            for probe, name in zip(probes, names, strict=True):
+                _runs(cluster, probe, name)
+            yield names
         finally:
-            _remove_all(cluster, probe)
+            try:
+                _remove_all(cluster, probes[0])
+            finally:
+                clear()
 
 
-def _made(cluster: Cluster, probe: Probe, name: str) -> None:
+def _created(cluster: Cluster, probe: Probe, name: str) -> None:
     try:
         cluster.create(_pod(probe, name))
     except (NotPermitted, NotThere, Refused) as exc:
         allow = "Let this account make pods in the namespace of the probe, and let admission accept them."
         raise PodFailed(exc.sentence.rstrip("."), allow) from exc
+
+
+def _runs(cluster: Cluster, probe: Probe, name: str) -> None:
+    """Wait for it.
+
+    :raises PodFailed: it does not run, and why.
+    """
     until = time.monotonic() + probe.timeout_s
     while True:
         pod = cluster.get("v1", "Pod", name, probe.namespace)
@@ -117,11 +164,13 @@ def _waiting(pod: Object) -> Object:
 def _pod(probe: Probe, name: str) -> Object:
     """A pod that the "restricted" Pod Security Standard admits; it holds no credentials, and ends by itself."""
     life = int(probe.timeout_s * 2 + REMOVAL_S)
+    gates = {} if probe.served else {"readinessGates": [{"conditionType": NEVER_READY}]}
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": name, "namespace": probe.namespace, "labels": LABELS},
+        "metadata": {"name": name, "namespace": probe.namespace, "labels": probe.all_labels},
         "spec": {
+            **gates,
             "restartPolicy": "Never",
             "activeDeadlineSeconds": life,
             "terminationGracePeriodSeconds": 0,
@@ -163,7 +212,7 @@ def _remove_all(cluster: Cluster, probe: Probe) -> None:
     while True:
         names: list[str] = []
         try:
-            found = cluster.list("v1", "Pod", probe.namespace, labels=SELECTOR)
+            found = cluster.list("v1", "Pod", probe.namespace, labels=probe.selector)
             if not found:
                 return
             names = [one["metadata"]["name"] for one in found]
@@ -175,7 +224,7 @@ def _remove_all(cluster: Cluster, probe: Probe) -> None:
         except Unreachable as exc:  # it may pass, and leaving a pod behind is worse than waiting
             trouble = f" ({exc.sentence.rstrip('.')})"
         if time.monotonic() >= until:
-            left = ", ".join(names) or SELECTOR
+            left = ", ".join(names) or probe.selector
             raise TimedOut(
                 f"Scratch pods in {probe.namespace} cannot be removed: {left}{trouble}. Remove them by hand."
             )
@@ -183,7 +232,7 @@ def _remove_all(cluster: Cluster, probe: Probe) -> None:
 
 
 @contextlib.contextmanager
-def _ending_on_signals() -> Iterator[None]:
+def ending_on_signals() -> Iterator[None]:
     """While the pod is there, a request to end ends in order: the pod is removed first."""
     asked: list[int] = []
 

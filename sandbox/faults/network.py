@@ -26,6 +26,7 @@ KEPT = "network-policy.json"
 # Beside HTTPS nothing of the outside may be reached, and nothing at all at the metadata address.
 HTTP = 80
 TRIED_FOR_S = 3
+KEPT_APART = ("security_configuration.network.policies",)
 
 
 def stop(hands: Hands) -> None:
@@ -153,28 +154,30 @@ def _let_out(address: str) -> Act:
 
 FAULTS = (
     Fault(
-        name="cni_ignores_policies", says="nothing enforces network policies", layer="network",
+        name="cni_ignores_policies", says="nothing enforces network policies", layer="network", turns_red=KEPT_APART,
         component=ENFORCER, put=stop, heal=start, seen=unenforced,
     ),
     Fault(
-        name="network_policy_deleted", says="the release's network policy is gone", layer="network",
+        name="network_policy_deleted", says="the release's network policy is gone", layer="network", turns_red=KEPT_APART,
         component=INTERNET, put=take_away, heal=give_back, seen=reaches_metadata,
     ),
     Fault(
-        name="network_policy_selects_nothing", says="the release's network policy selects no pod", layer="network",
+        name="network_policy_selects_nothing", says="the release's network policy selects no pod", layer="network", turns_red=KEPT_APART,
         component=INTERNET, put=select_nothing, heal=give_back, seen=reaches_metadata,
     ),
     Fault(
-        name="network_policy_allow_all", says="another policy allows what the release's own does not", layer="network",
+        name="network_policy_allow_all", says="another policy allows what the release's own does not", layer="network", turns_red=KEPT_APART,
         component=INTERNET, put=_opened({"policyTypes": ["Ingress", "Egress"], "ingress": [{}], "egress": [{}]}),
         heal=_shut, seen=reaches_internet,
     ),
     Fault(
-        name="internet_reachable", says="pods reach the internet in clear text", layer="network", component=INTERNET,
+        name="internet_reachable", says="pods reach the internet in clear text", layer="network",
+        turns_red=KEPT_APART, component=INTERNET,
         put=lambda hands: _let_out(hands.settings.internet_address)(hands), heal=_shut, seen=reaches_internet,
     ),
     Fault(
-        name="metadata_reachable", says="pods reach the cloud's metadata service", layer="network", component=INTERNET,
+        name="metadata_reachable", says="pods reach the cloud's metadata service", layer="network",
+        turns_red=KEPT_APART, component=INTERNET,
         put=lambda hands: _let_out(hands.settings.metadata_address)(hands), heal=_shut, seen=reaches_metadata,
     ),
 )  # fmt: skip
