@@ -154,20 +154,20 @@ def _let_out(address: str) -> Act:
 
 FAULTS = (
     Fault(
-        name="cni_ignores_policies", says="nothing enforces network policies", layer="network", turns_red=KEPT_APART,
-        component=ENFORCER, put=stop, heal=start, seen=unenforced,
+        name="cni_ignores_policies", says="nothing enforces network policies", layer="network",
+        turns_red=KEPT_APART, component=ENFORCER, put=stop, heal=start, seen=unenforced,
     ),
     Fault(
-        name="network_policy_deleted", says="the release's network policy is gone", layer="network", turns_red=KEPT_APART,
-        component=INTERNET, put=take_away, heal=give_back, seen=reaches_metadata,
+        name="network_policy_deleted", says="the release's network policy is gone", layer="network",
+        turns_red=KEPT_APART, component=INTERNET, put=take_away, heal=give_back, seen=reaches_metadata,
     ),
     Fault(
-        name="network_policy_selects_nothing", says="the release's network policy selects no pod", layer="network", turns_red=KEPT_APART,
-        component=INTERNET, put=select_nothing, heal=give_back, seen=reaches_metadata,
+        name="network_policy_selects_nothing", says="the release's network policy selects no pod", layer="network",
+        turns_red=KEPT_APART, component=INTERNET, put=select_nothing, heal=give_back, seen=reaches_metadata,
     ),
     Fault(
-        name="network_policy_allow_all", says="another policy allows what the release's own does not", layer="network", turns_red=KEPT_APART,
-        component=INTERNET, put=_opened({"policyTypes": ["Ingress", "Egress"], "ingress": [{}], "egress": [{}]}),
+        name="network_policy_allow_all", says="another policy allows what the release's own does not", layer="network",
+        turns_red=KEPT_APART, component=INTERNET, put=_opened({"policyTypes": ["Ingress", "Egress"], "ingress": [{}], "egress": [{}]}),
         heal=_shut, seen=reaches_internet,
     ),
     Fault(

@@ -1,0 +1,166 @@
+# Judges limits on requests by what answers tell of them: whom they count, over which replicas, and what a burst meets.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from itertools import pairwise
+
+DOCUMENT_API, DOCUMENT_LOGIN = 100, 5  # requests in a minute
+ENOUGH = 8  # requests in a row, before anything is said of replicas
+SEVERAL = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The headers that tell of a limit, in lower case."""
+
+    limit: str = "x-ratelimit-limit"
+    remaining: str = "x-ratelimit-remaining"
+    reset: str = "x-ratelimit-reset"
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What one answer tells of a limit; None where it does not tell."""
+
+    status: int = 0
+    limit: int | None = None
+    remaining: int | None = None
+    reset: int | None = None
+    retry_after: str = ""
+    problem: str = ""
+
+    @property
+    def told(self) -> bool:
+        return self.limit is not None and self.remaining is not None and self.reset is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Burst:
+    """More requests at once than a limit allows.
+
+    :param first: what the first one that was refused said; None where none was.
+    :param sent: how many were sent; :param other: what another user met right after.
+    """
+
+    path: str
+    sent: int
+    statuses: Mapping[int, int] = field(default_factory=dict)
+    first: Counted | None = None
+    other: Counted | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LimitFacts:
+    """What was seen of the limits.
+
+    :param row: one user's requests in a row; :param mixed: then two users' in turn, the first one's first.
+    :param nobody: one without a token; :param login: a refused login.
+    :param replicas: how many processes answered on the same public path meanwhile; 0 where they are not told apart.
+    :param no_burst: why no burst was sent; :param problem: why nothing could be asked, :param remedy: and what then.
+    """
+
+    row: tuple[Counted, ...] = ()
+    mixed: tuple[Counted, ...] = ()
+    nobody: Counted = field(default_factory=Counted)
+    login: Counted = field(default_factory=Counted)
+    replicas: int = 0
+    burst: Burst | None = None
+    no_burst: str = ""
+    burst_remedy: str = ""
+    problem: str = ""
+    remedy: str = ""
+
+
+def counted(status: int, headers: Mapping[str, str], names: Names, problem: str = "") -> Counted:
+    """What the headers of an answer tell."""
+
+    def number(name: str) -> int | None:
+        text = headers.get(name, "").strip()
+        return int(text) if text.isdigit() else None
+
+    told = (number(names.limit), number(names.remaining), number(names.reset))
+    return Counted(status, *told, headers.get("retry-after", "").strip(), problem)
+
+
+def flaws(facts: LimitFacts, *, api_limit: int, login_limit: int) -> list[str]:
+    """What is wrong with the limits."""
+    found = [*_untold(facts), *_too_wide(facts, api_limit, login_limit)]
+    if not found:
+        found += [*_not_counted(facts.row), *_counted_together(facts)]
+    return [*found, *_burst_flaws(facts.burst)]
+
+
+def doubts(facts: LimitFacts) -> list[str]:
+    """What was not seen well enough to be sure."""
+    found = []
+    unanswered = [one for one in facts.row if one.problem]
+    if unanswered:
+        found.append(f"{len(unanswered)} of {len(facts.row)} requests got no answer ({unanswered[0].problem})")
+    if len(facts.row) < ENOUGH:
+        found.append(f"only {len(facts.row)} requests in a row were seen")
+    if facts.replicas < SEVERAL:
+        seen = "replicas could not be told apart" if not facts.replicas else "only one replica answered"
+        found.append(f"{seen}, so it is not seen that they count together")
+    return found
+
+
+def _untold(facts: LimitFacts) -> Iterator[str]:
+    answered = [one for one in facts.row if not one.problem]
+    if answered and not any(one.told for one in answered):
+        yield "signed-in answers tell of no limit"
+    elif any(not one.told for one in answered):
+        yield "some signed-in answers tell of no limit"
+    if facts.nobody.status and not facts.nobody.told:
+        yield "answers to nobody signed in tell of no limit for their address"
+    if facts.login.status and not facts.login.told:
+        yield "answers to a login tell of no limit"
+
+
+def _too_wide(facts: LimitFacts, api_limit: int, login_limit: int) -> Iterator[str]:
+    for what, one, most in (
+        ("a signed-in user", facts.row[0] if facts.row else Counted(), api_limit),
+        ("an address", facts.nobody, api_limit),
+        ("logins", facts.login, login_limit),
+    ):
+        if one.limit is not None and one.limit > most:
+            yield f"the limit for {what} is {one.limit}, and at most {most} is wanted"
+
+
+def _not_counted(row: Sequence[Counted]) -> Iterator[str]:
+    """Each request of a user leaves one less for all replicas; once, a new window may begin."""
+    left = [one.remaining for one in row if one.remaining is not None]
+    steps = [after - before for before, after in pairwise(left)]
+    risen = [step for step in steps if step >= 0]
+    if steps and not any(step < 0 for step in steps):
+        yield f"{len(left)} requests in a row leave as many as before ({left[0]})"
+    elif len(risen) > 1 or risen == [0]:
+        shown = ", ".join(str(one) for one in left[:ENOUGH])
+        yield f"what is left does not fall with each request of one user ({shown}), so replicas count for themselves"
+
+
+def _counted_together(facts: LimitFacts) -> Iterator[str]:
+    """Two users in turn: where they share a count, what is left falls by two between one user's own requests."""
+    mine = [one.remaining for one in facts.mixed[::2] if one.remaining is not None]
+    both = [one.remaining for one in facts.mixed if one.remaining is not None]
+    falls = [before - after for before, after in pairwise(mine)]
+    alike = all(before - after == 1 for before, after in pairwise(both))
+    if len(falls) > 1 and alike and all(fall == SEVERAL for fall in falls):
+        yield "one user's requests are taken from another's count"
+
+
+def _burst_flaws(burst: Burst | None) -> Iterator[str]:
+    if burst is None:
+        return
+    if burst.first is None:
+        met = ", ".join(f"{count} times {status}" for status, count in sorted(burst.statuses.items()))
+        yield f"a burst of {burst.sent} signed-in requests to {burst.path} met no 429 ({met})"
+        return
+    if not burst.first.retry_after.isdigit():
+        yield "a 429 does not say when to come back (Retry-After)"
+    if burst.other is not None and burst.other.status == HTTPStatus.TOO_MANY_REQUESTS:
+        yield "another user was refused as well"

@@ -1,0 +1,163 @@
+# Asks signed in, in a row and at once, for what is seen of the limits on requests.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import re
+import secrets
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Protocol
+
+from ansible_collections.bytebot.production.plugins.module_utils.checks.rate_limit import (
+    Burst,
+    Counted,
+    LimitFacts,
+    Names,
+    counted,
+)
+from ansible_collections.bytebot.production.plugins.module_utils.clients.http import Answer, Http
+from ansible_collections.bytebot.production.plugins.module_utils.clients.identities import Account, Door, Identity
+from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
+
+ROW, MIXED, SCRAPES, AT_ONCE = 12, 6, 8, 8
+USERS = 2
+_STARTED = re.compile(r"^process_start_time_seconds(?:\{[^}]*\})?\s+(\S+)", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class LimitScope:
+    """How limits are tried.
+
+    :param burst: whether more may be sent than a limit allows; :param most: requests of such a burst at most.
+    :param path: where to: a body that is not valid is refused, and counted all the same.
+    """
+
+    burst: bool = False
+    path: str = "/api/v1/tasks"
+    method: str = "POST"
+    most: int = 2000
+    names: Names = field(default_factory=Names)
+
+
+class Wanted(Protocol):
+    """What is used of the whole scope."""
+
+    @property
+    def accounts(self) -> tuple[Account, ...]: ...
+    @property
+    def door(self) -> Door | None: ...
+    @property
+    def limits(self) -> LimitScope: ...
+    @property
+    def paths(self) -> PathsAsked: ...
+
+
+class PathsAsked(Protocol):
+    """The paths that limits are seen at."""
+
+    @property
+    def protected(self) -> str: ...
+    @property
+    def login(self) -> str: ...
+    @property
+    def metrics(self) -> str: ...
+
+
+def limits_of(http: Http, scope: Wanted, redactor: Redactor, clients: Callable[[], Http]) -> LimitFacts:
+    """Sign two users in and look at what their answers tell of limits."""
+    needs = "Name the Secrets of two users of the application (in the inventory: bytebot_test_accounts)."
+    if scope.door is None or len(scope.accounts) < USERS:
+        return LimitFacts(problem="Limits are seen by two signed-in users, and accounts names fewer.", remedy=needs)
+    users = [scope.door.sign_in(one, redactor) for one in scope.accounts[:USERS]]
+    problems = [f"{one.role}: {one.problem}" for one in users if one.problem]
+    if problems:
+        return LimitFacts(problem=f"Two users must sign in: {'; '.join(problems)}.", remedy=needs)
+    return _Look(http, scope, users, clients).facts()
+
+
+class _Look:
+    """One look at the limits, as two users."""
+
+    def __init__(self, http: Http, scope: Wanted, users: Sequence[Identity], clients: Callable[[], Http]) -> None:
+        self._http, self._scope, self._clients = http, scope, clients
+        self._first, self._second = users
+        self._started: set[str] = set()
+
+    def facts(self) -> LimitFacts:
+        self._scrape()
+        row = tuple(self._get(self._first.headers) for _number in range(ROW))
+        mixed = tuple(self._get((self._second if number % USERS else self._first).headers) for number in range(MIXED))
+        self._scrape()
+        nobody = {f"unknown-{secrets.token_hex(8)}": ""}
+        login = self._told(self._http.request("POST", self._scope.paths.login, json=nobody))
+        burst, why, remedy = self._burst()
+        return LimitFacts(row, mixed, self._get({}), login, len(self._started), burst, why, remedy)
+
+    def _scrape(self) -> None:
+        """Which replicas answer on the public path: each process says when it began."""
+        for _number in range(SCRAPES):
+            answer = self._http.get(self._scope.paths.metrics)
+            self._started.update(_STARTED.findall(answer.body))
+
+    def _get(self, headers: Mapping[str, str]) -> Counted:
+        return self._told(self._http.get(self._scope.paths.protected, headers=headers))
+
+    def _told(self, answer: Answer) -> Counted:
+        problem = answer.failure.sentence.rstrip(".") if answer.failure else ""
+        return counted(answer.status, answer.headers, self._scope.limits.names, problem)
+
+    # ------------------------------------------------------------------ the burst
+
+    def _burst(self) -> tuple[Burst | None, str, str]:
+        limits = self._scope.limits
+        if not limits.burst:
+            opt_in = "Permit it for this environment with burst (in the inventory: bytebot_burst_allowed)."
+            return None, "a burst is not permitted.", opt_in
+        at_first = self._once(self._http)
+        if at_first.limit is None:
+            return None, f"{limits.path} tells of no limit.", "Name a path that is limited in burst_path."
+        wanted = at_first.limit + AT_ONCE
+        if wanted > limits.most:
+            raise_it = "Raise burst_maximum, or name a path with a lower limit in burst_path."
+            return (
+                None,
+                f"the limit of {limits.path} is {at_first.limit}, and {limits.most} requests may be sent.",
+                raise_it,
+            )
+        return self._sent(wanted), "", ""
+
+    def _sent(self, wanted: int) -> Burst:
+        statuses: Counter[int] = Counter()
+        refused: list[Counted] = []
+        lock = threading.Lock()
+        left = [wanted]
+
+        def send() -> None:
+            client = self._clients()
+            while True:
+                with lock:
+                    if left[0] <= 0 or refused:
+                        return
+                    left[0] -= 1
+                one = self._once(client)
+                with lock:
+                    statuses[one.status] += 1
+                    if one.status == HTTPStatus.TOO_MANY_REQUESTS:
+                        refused.append(one)
+
+        with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
+            for done in [pool.submit(send) for _number in range(AT_ONCE)]:
+                done.result()
+        other = self._once(self._http, self._second)
+        first = refused[0] if refused else None
+        return Burst(self._scope.limits.path, sum(statuses.values()), dict(statuses), first, other)
+
+    def _once(self, http: Http, who: Identity | None = None) -> Counted:
+        limits = self._scope.limits
+        return self._told(http.request(limits.method, limits.path, headers=(who or self._first).headers, json={}))
