@@ -167,7 +167,8 @@ FAULTS = (
     ),
     Fault(
         name="network_policy_allow_all", says="another policy allows what the release's own does not", layer="network",
-        turns_red=KEPT_APART, component=INTERNET, put=_opened({"policyTypes": ["Ingress", "Egress"], "ingress": [{}], "egress": [{}]}),
+        turns_red=KEPT_APART, component=INTERNET,
+        put=_opened({"policyTypes": ["Ingress", "Egress"], "ingress": [{}], "egress": [{}]}),
         heal=_shut, seen=reaches_internet,
     ),
     Fault(
