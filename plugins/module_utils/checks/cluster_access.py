@@ -112,12 +112,19 @@ MODULES: tuple[Row, ...] = (
     ("", "pods", "list", CLUSTER, "security_check"),  # those of kube-system tell of encryption at rest
     ("rbac.authorization.k8s.io", "rolebindings roles", "list", NAMESPACE, "security_check"),
     ("rbac.authorization.k8s.io", "clusterrolebindings clusterroles", "list", CLUSTER, "security_check"),
+    ("", "pods services", "list", NAMESPACE, "network_check"),
+    ("networking.k8s.io", "networkpolicies", "list", NAMESPACE, "network_check"),
+    ("", "secrets", "get", NAMESPACE, "network_check"),
+    ("", "secrets", "get", NAMESPACE, "http_security_check"),  # those of the users that sign in
 )
 PROBE: tuple[Row, ...] = (
     ("", "pods", "get list create delete", NAMESPACE, "cluster_check"),
     ("", "persistentvolumeclaims", "get list create patch delete", NAMESPACE, "cluster_check"),
     ("", "pods/log", "get", NAMESPACE, "cluster_check"),
     ("", "pods", "get list create delete", NAMESPACE, "secret_check"),
+    ("", "pods", "get list create delete", NAMESPACE, "network_check"),
+    ("", "pods/exec", "create get", NAMESPACE, "network_check"),
+    ("networking.k8s.io", "networkpolicies", "create delete", NAMESPACE, "network_check"),  # the witness's own
     ("", "pods/exec", "create get", NAMESPACE, "secret_check"),  # a websocket asks for get, since 1.35 for create too
 )
 STORE_VERBS = "get list create update delete"  # helm's record: made, marked as superseded, pruned
