@@ -212,24 +212,30 @@ def _reflects(visitor: Visitor) -> bool:
 NOT_VALID = {"description": 1}
 UNKNOWN_FIELD = {"description": "Take a screenshot", "role": "ADMIN"}
 PLAIN = '{"description": "Take a screenshot"}'
+PROTECTED, ORIGINS, LIMITS = (
+    f"security_configuration.network.{item}" for item in ("security_headers", "cors", "rate_limit")
+)
 FAULTS = (
-    planted("rate_limiter_off", "requests are not limited", _not_limited),
-    planted("rate_limit_per_replica", "each replica counts requests for itself", _counts_repeat),
-    planted("rate_limit_for_all", "all callers share one count", _begins_below),
+    planted("rate_limiter_off", "requests are not limited", _not_limited, LIMITS),
+    planted("rate_limit_per_replica", "each replica counts requests for itself", _counts_repeat, LIMITS),
+    planted("rate_limit_for_all", "all callers share one count", _begins_below, LIMITS),
     planted("rate_limit_does_not_recover", "who was limited once stays limited", _count_lasts),
     planted("rate_limit_spoofable", "any X-Forwarded-For is believed, so a new address is a new count", _spoofed),
-    planted("rate_limit_headers_missing", "answers do not say how many requests are left", _not_limited),
-    planted("security_headers_missing", "answers have no security headers", _lacks(LIVE, *HEADERS)),
-    planted("security_headers_missing_on_errors", "errors have no security headers", _only_on_errors),
+    planted("rate_limit_headers_missing", "answers do not say how many requests are left", _not_limited, LIMITS),
+    planted("security_headers_missing", "answers have no security headers", _lacks(LIVE, *HEADERS), PROTECTED),
+    planted("security_headers_missing_on_errors", "errors have no security headers", _only_on_errors, PROTECTED),
     planted(
-        "csp_unsafe_inline", "the content policy lets in everything", _says("Content-Security-Policy", "unsafe-inline")
+        "csp_unsafe_inline", "the content policy lets in everything",
+        _says("Content-Security-Policy", "unsafe-inline"), PROTECTED,
     ),
-    planted("hsts_zero", "browsers are told to forget HTTPS", _says("Strict-Transport-Security", "max-age=0")),
-    planted("server_banner", "answers name the server and its version", _says("Server", "1.0.0")),
-    planted("cors_any_origin", "every origin is let in, by a star", _lets_in(FOREIGN, "null", by="*")),
-    planted("cors_reflects_origin", "every origin is let in, by name", _lets_in(FOREIGN, SUFFIX)),
-    planted("cors_null_origin", "the origin null is let in", _lets_in("null")),
-    planted("cors_suffix_match", "every origin that ends like an allowed one is let in", _by_its_end),
+    planted(
+        "hsts_zero", "browsers are told to forget HTTPS", _says("Strict-Transport-Security", "max-age=0"), PROTECTED
+    ),
+    planted("server_banner", "answers name the server and its version", _says("Server", "1.0.0"), PROTECTED),
+    planted("cors_any_origin", "every origin is let in, by a star", _lets_in(FOREIGN, "null", by="*"), ORIGINS),
+    planted("cors_reflects_origin", "every origin is let in, by name", _lets_in(FOREIGN, SUFFIX), ORIGINS),
+    planted("cors_null_origin", "the origin null is let in", _lets_in("null"), ORIGINS),
+    planted("cors_suffix_match", "every origin that ends like an allowed one is let in", _by_its_end, ORIGINS),
     planted("stack_in_errors", "errors show a stack trace", lambda visitor: "Traceback" in _error(visitor).text),
     planted("sql_in_errors", "errors show the database's statement", lambda visitor: "SELECT" in _error(visitor).text),
     planted("errors_as_html", "errors are web pages", lambda visitor: "<html>" in _error(visitor).text),

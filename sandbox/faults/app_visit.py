@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import dataclasses
 import http.client
 import json
 import secrets
@@ -251,9 +252,9 @@ def with_environment(name: str, says: str, look: Look, **env: str) -> Fault:
     return _set(name, says, look, "values", env)
 
 
-def planted(name: str, says: str, look: Look) -> Fault:
+def planted(name: str, says: str, look: Look, *turns_red: str) -> Fault:
     """A fault that the application has by itself, switched on by the mark."""
-    return _set(name, says, look, "application", {MARK: name})
+    return dataclasses.replace(_set(name, says, look, "application", {MARK: name}), turns_red=turns_red)
 
 
 def _set(name: str, says: str, look: Look, layer: str, env: Mapping[str, str]) -> Fault:
