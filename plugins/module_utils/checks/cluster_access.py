@@ -96,6 +96,8 @@ MODULES: tuple[Row, ...] = (
     ("networking.k8s.io", "ingressclasses ingresses", "list", CLUSTER, "ingress_check"),
     ("", "limitranges persistentvolumeclaims resourcequotas", "list", NAMESPACE, "cluster_check"),
     ("", "nodes pods", "list", CLUSTER, "cluster_check"),
+    ("", "nodes pods", "list", CLUSTER, "log_check"),
+    ("apps", "daemonsets", "list", CLUSTER, "log_check"),
     ("storage.k8s.io", "storageclasses", "list", CLUSTER, "cluster_check"),
     ("apps", "deployments", "list", NAMESPACE, "postgres_check"),
     ("autoscaling", "horizontalpodautoscalers", "list", NAMESPACE, "postgres_check"),

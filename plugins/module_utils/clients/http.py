@@ -103,10 +103,12 @@ class Http:
         resolve: Mapping[str, str] | None = None,
         timeout_s: float = 5.0,
         body_cap: int = BODY_CAP,
+        certificate: tuple[str, str] | None = None,
     ) -> None:
         """Check the inputs; nothing is sent yet.
 
         :param resolve: addresses by host name, as ``curl --resolve``.
+        :param certificate: files of a client certificate and its key, for servers that ask for one.
         :param body_cap: bytes of a body to read at most.
         """
         check_ca_file(ca_file)
@@ -117,6 +119,7 @@ class Http:
         self._resolve = {_plain(name): address for name, address in (resolve or {}).items()}
         self._timeout_s, self._body_cap = timeout_s, body_cap
         self._session = _session(self._resolve, ca_file)
+        self._session.cert = certificate
         self.permit(base_url)
 
     def url_of(self, path: str) -> str:

@@ -13,8 +13,12 @@ from sandbox.build.golang import GoTool
 from sandbox.build.images import Image
 from sandbox.build.layers import ProgramLayer
 from sandbox.component import Context, Reach, Rollout, Workload, only_full
-from sandbox.settings import VERSIONS, Settings
+from sandbox.files import b64
+from sandbox.pki import Certificate
+from sandbox.settings import VERSIONS, Settings, load
 
+S = load()
+HOST = f"logs.{S.domain}"  # by which the machine reaches it
 VERSION = VERSIONS.victoria_logs.partition("-")[0]
 REPLACES = (("github.com/VictoriaMetrics/VictoriaMetrics", VERSIONS.victoria_metrics),)
 MODULE = "github.com/VictoriaMetrics/VictoriaLogs/app"
@@ -28,8 +32,11 @@ LINES = "application/stream+json"
 OWN_STREAM = "sandbox-answers"
 
 
-def values(_: Context) -> Mapping[str, str]:
-    return {"version": VERSION, "user": str(USER), "port": str(PORT), "retention": RETENTION}
+def values(ctx: Context) -> Mapping[str, str]:
+    chain = b64(ctx.pki.text("logs.crt") + ctx.pki.text("ingress-issuing-ca.crt"))
+    return {
+        "version": VERSION, "user": str(USER), "port": str(PORT), "retention": RETENTION, "host": HOST, "chain": chain,
+    }  # fmt: skip
 
 
 def search(settings: Settings, address: str, query: str) -> list[dict[str, str]]:
@@ -61,6 +68,7 @@ COMPONENT = Workload(
     needs=("coredns", "local-path"),
     version=VERSION,
     builds=(PROGRAM,),
+    certificates=(Certificate("logs", "ingress-issuing-ca", HOST, names=(HOST,)),),
     images=(
         Image(
             "victoria-logs", VERSION, (ProgramLayer(PROGRAM),), entrypoint=("/usr/local/bin/victoria-logs",),

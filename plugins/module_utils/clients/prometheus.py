@@ -1,0 +1,58 @@
+# Prometheus by its HTTP API, and what speaks the same: Thanos, Mimir, VictoriaMetrics.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from ansible_collections.bytebot.production.plugins.module_utils.clients.service import WRONG, Service, Told
+
+
+class Prometheus:
+    """One server. Sources: Prometheus documentation, "HTTP API" and "Management API"."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+
+    def ready(self) -> Told:
+        """Whether it serves."""
+        return self.service.text("/-/ready")
+
+    def build(self) -> Told:
+        """Its ``version``, and ``application`` where it is not Prometheus itself."""
+        return self._object("/api/v1/status/buildinfo")
+
+    def runtime(self) -> Told:
+        """``reloadConfigSuccess``, ``lastConfigTime``, ``storageRetention``, ``corruptionCount`` and more."""
+        return self._object("/api/v1/status/runtimeinfo")
+
+    def query(self, expression: str) -> Told:
+        """The samples of an instant query: labels and value of each."""
+        told = self.service.json("/api/v1/query", {"query": expression})
+        data = _data(told)
+        found = data.get("result") if isinstance(data, Mapping) else None
+        if not told.ok:
+            return told
+        if not isinstance(found, list):
+            return Told(WRONG, None, "its answer to a query is not that of Prometheus", told.status)
+        if data.get("resultType") == "scalar":
+            return replace(told, data=[({}, found[1])])
+        return replace(told, data=[(one.get("metric") or {}, (one.get("value") or [0, ""])[1]) for one in found])
+
+    def _object(self, path: str) -> Told:
+        told = self.service.json(path)
+        if not told.ok:
+            return told
+        data = _data(told)
+        if not isinstance(data, Mapping):
+            return Told(WRONG, None, f"its answer at {path} is not that of Prometheus", told.status)
+        return replace(told, data=dict(data))
+
+
+def _data(told: Told) -> Any:
+    """What Prometheus wraps: ``{"status": "success", "data": …}``."""
+    whole = told.data
+    return whole.get("data") if isinstance(whole, Mapping) and whole.get("status") == "success" else None
