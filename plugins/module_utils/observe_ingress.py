@@ -15,10 +15,13 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.ingress 
     IngressFacts,
     TlsSecret,
     Wanted,
+    backend_names,
     faults,
     secret_names,
 )
+from ansible_collections.bytebot.production.plugins.module_utils.checks.ingress_health import TRIES, HealthSeen
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
+from ansible_collections.bytebot.production.plugins.module_utils.clients.http import Http
 from ansible_collections.bytebot.production.plugins.module_utils.clients.tls import Certificate, certificate
 from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError, NotPermitted
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
@@ -132,3 +135,26 @@ def _ready(slices: Iterable[Mapping[str, Any]]) -> dict[str, int]:
 
 def _key(one: Mapping[str, Any]) -> tuple[str, str]:
     return one["metadata"].get("namespace", ""), one["metadata"]["name"]
+
+
+def look_at_health(cluster: Cluster, facts: IngressFacts, http: Http, path: str) -> HealthSeen:
+    """Ask the health route by the public path, and read what stands behind the Ingresses."""
+    names = backend_names(facts)
+    slices = [
+        one
+        for one in cluster.list("discovery.k8s.io/v1", "EndpointSlice", facts.namespace)
+        if ((one.get("metadata") or {}).get("labels") or {}).get("kubernetes.io/service-name") in names
+    ]
+    behind = {
+        (endpoint.get("targetRef") or {}).get("name") for one in slices for endpoint in one.get("endpoints") or []
+    }
+    pods = [one for one in cluster.list("v1", "Pod", facts.namespace) if one["metadata"]["name"] in behind]
+    return HealthSeen(
+        path,
+        tuple(http.get(path) for _try in range(TRIES)),
+        "",
+        tuple(facts.services[name] for name in names if name in facts.services),
+        tuple(slices),
+        tuple(pods),
+        cluster.now().timestamp(),
+    )

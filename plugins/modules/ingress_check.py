@@ -1,5 +1,5 @@
 #!/usr/bin/python
-# Examines the Ingresses of a release: class, hosts, TLS, backends, admission and shadowed paths.
+# Examines the Ingresses of a release: what they publish, where their hosts lead, and what answers at the health route.
 # SPDX-FileCopyrightText: The bytebot.production authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
@@ -13,14 +13,22 @@ version_added: 0.1.0
 author:
   - The bytebot.production authors (@bytebot-production)
 description:
-  - Reads the Ingresses of a namespace and what they name, and settles the control V(deployment.execution.ingress).
+  - Reads the Ingresses of a namespace and what they name, and settles C(deployment.execution.ingress),
+    C(infrastructure.ingress.dns) and C(infrastructure.ingress.health_endpoint).
   - Their class exists and is the wanted one; every wanted host has a rule, and a TLS Secret of type
     V(kubernetes.io/tls); every path leads to a Service and port that exist; a controller has published an address;
     and no other Ingress claims the same or a more precise path on the same host.
+  - Every host leads to nothing but the published address, asked inside by the name server that a short-lived pod in the
+    namespace is given, and outside by this machine's or by O(outside_resolver). A view that differs on purpose is
+    stated by O(inside_addresses) and O(outside_addresses).
+  - The health route answers each time by the public path, no Service publishes backends that are not ready, every
+    container with a port has a readiness probe, and no pod that is not ready stays in rotation. Nothing is disturbed
+    for it; where all backends are well, that one is dropped was not seen, and the control is V(pending).
   - Certificates themselves are judged by other controls; of a TLS Secret only type and certificate are kept.
   - What is wrong does not fail the task. It stands in RV(results) and RV(failed_controls).
 extends_documentation_fragment:
   - bytebot.production.cluster
+  - bytebot.production.probe
   - bytebot.production.results
   - bytebot.production.results.attributes
 options:
@@ -48,17 +56,57 @@ options:
     description: Seconds to wait for the address of a new Ingress, where nothing else is wrong.
     type: float
     default: 10.0
+  inside_addresses:
+    description: Addresses, or names, to which the hosts lead inside, where these are not the published ones.
+    type: list
+    elements: str
+    default: []
+  outside_addresses:
+    description: Addresses, or names, to which the hosts lead outside, where these are not the published ones.
+    type: list
+    elements: str
+    default: []
+  outside_resolver:
+    description:
+      - Name server to ask outside, as an address with or without a port. It is asked over TCP.
+      - Where it is not set, this machine's own counts.
+    type: str
+  base_url:
+    description: Address under which the application is published. Without it the health route is not asked.
+    type: str
+  health_path:
+    description: The route that the load balancer asks to see whether a backend is well.
+    type: str
+    default: /health/ready
+  allowed_hosts:
+    description: Host names that may be asked by HTTP; any other is refused before anything is sent.
+    type: list
+    elements: str
+    default: []
+  ca_file:
+    description: CA certificates to trust, in PEM form. Where it is not set, the public CAs are trusted.
+    type: path
+  resolve:
+    description: Addresses to connect to by host name, for the health route. They say nothing of DNS.
+    type: dict
+    default: {}
+  timeout:
+    description: Seconds that one request to the health route may take.
+    type: float
+    default: 5.0
 attributes:
   check_mode:
-    description: Only reads. Where no Ingress is there yet, the control is V(pending) in check mode.
+    description: Only reads, and makes no pod, so that what is asked inside is V(pending). Where no Ingress is there
+      yet, all is V(pending) in check mode.
     support: full
   diff_mode:
     description: Changes nothing.
     support: none
 requirements:
   - "cryptography >= 43 (Python package)"
+  - "requests >= 2.32 (Python package)"
 notes:
-  - Needs the verbs list on Ingresses, Services and EndpointSlices and get on the TLS Secrets in the namespace,
+  - Needs the verbs list on Ingresses, Services, EndpointSlices and Pods and get on the TLS Secrets in the namespace,
     and list on IngressClasses and on the Ingresses of all namespaces. What may not be read makes the state V(error),
     and the summary names it.
 seealso:
@@ -71,6 +119,10 @@ EXAMPLES = r"""
     namespace: bytebot-production
     hosts: [api.bytebot.com]
     ingress_class: nginx
+    base_url: https://api.bytebot.com
+    allowed_hosts: [api.bytebot.com]
+    probe_image: docker.io/library/busybox:1.37
+    outside_resolver: 9.9.9.9
   register: ingress
 
 - name: Stop where it is not as wanted
@@ -87,7 +139,7 @@ results:
   elements: dict
   contains:
     control: {description: Id of the control., type: str, returned: always, sample: deployment.execution.ingress}
-    state: {description: "V(pass), V(fail) or V(error).", type: str, returned: always, sample: pass}
+    state: {description: "V(pass), V(fail), V(error) or V(pending).", type: str, returned: always, sample: pass}
     summary: {description: "What was seen, with the numbers.", type: str, returned: always}
     remedy: {description: What to do now; empty when nothing., type: str, returned: always}
     evidence:
@@ -112,30 +164,55 @@ failed_controls:
   sample: [deployment.execution.ingress]
 """
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.bytebot.production.plugins.module_utils.argspec import CLUSTER_ARGS, ONLY_ARGS, connection_of
-from ansible_collections.bytebot.production.plugins.module_utils.checks.ingress import CHECKS, Wanted
+from ansible_collections.bytebot.production.plugins.module_utils.argspec_data import PROBE_ARGS, not_negative, probe_of
+from ansible_collections.bytebot.production.plugins.module_utils.checks.ingress import (
+    CHECKS,
+    IngressFacts,
+    Wanted,
+    published,
+)
+from ansible_collections.bytebot.production.plugins.module_utils.checks.ingress_health import HealthSeen
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
+from ansible_collections.bytebot.production.plugins.module_utils.clients.http import Http
 from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError
 from ansible_collections.bytebot.production.plugins.module_utils.judge import known_only, results_of
 from ansible_collections.bytebot.production.plugins.module_utils.module import run_module
-from ansible_collections.bytebot.production.plugins.module_utils.observe_ingress import ingress_facts, settled_facts
+from ansible_collections.bytebot.production.plugins.module_utils.observe_dns import Asking, look_at_names
+from ansible_collections.bytebot.production.plugins.module_utils.observe_ingress import (
+    ingress_facts,
+    look_at_health,
+    settled_facts,
+)
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
 
 ARGUMENTS: dict[str, Any] = {
     **CLUSTER_ARGS,
     **ONLY_ARGS,
+    **PROBE_ARGS,
     "namespace": {"type": "str", "required": True},
     "selector": {"type": "str", "default": ""},
     "hosts": {"type": "list", "elements": "str", "required": True},
     "tls": {"type": "bool", "default": True},
     "ingress_class": {"type": "str"},
     "settle_timeout": {"type": "float", "default": 10.0},
+    "inside_addresses": {"type": "list", "elements": "str", "default": []},
+    "outside_addresses": {"type": "list", "elements": "str", "default": []},
+    "outside_resolver": {"type": "str"},
+    "base_url": {"type": "str"},
+    "health_path": {"type": "str", "default": "/health/ready"},
+    "allowed_hosts": {"type": "list", "elements": "str", "default": []},
+    "ca_file": {"type": "path"},
+    "resolve": {"type": "dict", "default": {}},
+    "timeout": {"type": "float", "default": 5.0},
 }
+_INGRESS, DNS, HEALTH = CHECKS.controls
 
 
 def examine(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
@@ -144,6 +221,7 @@ def examine(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
     known_only(given["only"], CHECKS.controls, "ingress_check")
     if not given["hosts"]:
         raise InputError("hosts: name at least one host that must be published.")
+    not_negative(given, "probe_timeout")
     connection = connection_of(given)
     redactor.learn(connection.api_key)
     wanted = Wanted(tuple(given["hosts"]), given["tls"], given["ingress_class"] or "")
@@ -153,8 +231,27 @@ def examine(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
     if module.check_mode and not facts.ours:
         results = CHECKS.pending("No Ingress is there yet, and check mode deploys nothing.", "", given["only"])
     else:
-        results = CHECKS.judge(facts, given["only"])
+        results = CHECKS.judge(_asked(module, cluster, facts), given["only"])
     return {"changed": False, **results_of(results, redactor)}
+
+
+def _asked(module: AnsibleModule, cluster: Cluster, facts: IngressFacts) -> IngressFacts:
+    """With what is asked of others than the cluster, where it is judged."""
+    given = module.params
+    judged = given["only"] or CHECKS.controls
+    if DNS in judged:
+        probe, no_probe = probe_of(given, check_mode=module.check_mode)
+        stated = (tuple(given["inside_addresses"]), tuple(given["outside_addresses"]))
+        asking = Asking(probe, no_probe.replace("sign in", "ask inside"), given["outside_resolver"] or "", *stated)
+        facts = replace(facts, dns=look_at_names(cluster, asking, given["hosts"], published(facts)))
+    if HEALTH in judged and not given["base_url"]:
+        facts = replace(facts, health=HealthSeen(given["health_path"], unasked="no base_url is given"))
+    elif HEALTH in judged:
+        addresses = {host: str(address) for host, address in given["resolve"].items()}
+        web = {"ca_file": given["ca_file"] or "", "resolve": addresses, "timeout_s": given["timeout"]}
+        http = Http(given["base_url"], given["allowed_hosts"], **web)
+        facts = replace(facts, health=look_at_health(cluster, facts, http, given["health_path"]))
+    return facts
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ CONTROLLER = "/apis/apps/v1/namespaces/ingress/deployments/traefik"
 SERVICE = "/api/v1/namespaces/ingress/services/traefik"
 NAMES = "/api/v1/namespaces/kube-system/configmaps/coredns"
 RESOLVER = "/apis/apps/v1/namespaces/kube-system/deployments/coredns"
+DNS = "infrastructure.ingress.dns"
 ELSEWHERE = "192.0.2.1"
 MISSING = "rcode NXDOMAIN"
 # The line of the sandbox's own zone, as it is or as a fault left it.
@@ -88,11 +89,11 @@ FAULTS = (
         put=_take_address, heal=traefik.give_address, seen=_without_address,
     ),
     Fault(
-        name="dns_host_missing", says="the public names are not known inside the cluster", layer="network",
+        name="dns_host_missing", says="the public names are not known", layer="network", turns_red=(DNS,),
         put=_answers(MISSING), heal=_given_back, seen=_resolves_no_more,
     ),
     Fault(
-        name="dns_points_elsewhere", says="the public names lead elsewhere inside the cluster", layer="network",
+        name="dns_points_elsewhere", says="the public names lead elsewhere", layer="network", turns_red=(DNS,),
         put=_answers(_address(ELSEWHERE)), heal=_given_back, seen=lambda hands: _resolves(hands, ELSEWHERE),
     ),
 )  # fmt: skip

@@ -214,6 +214,7 @@ FAULTS = (
     ),
     Fault(
         name="log_store_down", says="the log store does not run", layer="cluster", component="victoria-logs",
+        turns_red=("infrastructure.monitoring.logs",),
         put=scaled(STORE, 0), heal=scaled(STORE, 1), seen=_store_silent,
     ),
     Fault(
@@ -222,6 +223,7 @@ FAULTS = (
     ),
     Fault(
         name="log_agent_missing_on_node", says="no agent collects the pods' logs", layer="cluster", component="vlagent",
+        turns_red=("infrastructure.monitoring.logs",),
         put=_agent_nowhere, heal=_agent_everywhere, seen=_no_agent,
     ),
     Fault(

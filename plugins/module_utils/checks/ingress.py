@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ansible_collections.bytebot.production.plugins.module_utils.checks.ingress_dns import DnsSeen, judge_dns
+from ansible_collections.bytebot.production.plugins.module_utils.checks.ingress_health import HealthSeen, judge_health
 from ansible_collections.bytebot.production.plugins.module_utils.clients.tls import Certificate
 from ansible_collections.bytebot.production.plugins.module_utils.judge import Checks
 from ansible_collections.bytebot.production.plugins.module_utils.model import (
@@ -52,6 +54,7 @@ class IngressFacts:
     :param services: the namespace's Services by name; ``ready`` counts their ready endpoints.
     :param secrets: the named Secrets; None where one does not exist.
     :param unreadable: Secrets that may not be read.
+    :param dns: what the hosts lead to; :param health: what answers at the health route. None where it was not asked.
     """
 
     wanted: Wanted
@@ -65,6 +68,8 @@ class IngressFacts:
     ready: Mapping[str, int] = field(default_factory=dict)
     secrets: Mapping[str, TlsSecret | None] = field(default_factory=dict)
     unreadable: tuple[str, ...] = ()
+    dns: DnsSeen | None = None
+    health: HealthSeen | None = None
     at: str = field(default_factory=utc_now)
 
 
@@ -121,6 +126,30 @@ def ingress(facts: IngressFacts) -> Verdict:
         what = f"Not permitted to read {', '.join(hidden)}; what could be read is right."
         return errored(what, "Grant get and list on them to this account.", evidence)
     return passed(_good(facts), evidence)
+
+
+@CHECKS.settles("infrastructure.ingress.dns")
+def dns(facts: IngressFacts) -> Verdict:
+    """Each host leads to the published address, from inside the cluster and from outside."""
+    nobody = "nobody was asked"
+    seen = facts.dns or DnsSeen(unseen={"inside": nobody, "outside": nobody})
+    return judge_dns(seen, facts.wanted.hosts, published(facts), facts.at)
+
+
+@CHECKS.settles("infrastructure.ingress.health_endpoint")
+def health_endpoint(facts: IngressFacts) -> Verdict:
+    """The health route answers by the public path, and a backend that is not ready is out of rotation."""
+    return judge_health(facts.health or HealthSeen("", unasked="nothing says where it is"), facts.at)
+
+
+def published(facts: IngressFacts) -> set[str]:
+    """The addresses, or names, that controllers have published for the Ingresses."""
+    return _addresses(facts.ours)
+
+
+def backend_names(facts: IngressFacts) -> set[str]:
+    """The Services behind the Ingresses."""
+    return {route.service for route in _routes(facts.ours)} - {""}
 
 
 def faults(facts: IngressFacts) -> list[Fault]:

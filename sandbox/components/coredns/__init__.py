@@ -12,10 +12,12 @@ from sandbox.component import Context, Reach, Rollout, Workload
 from sandbox.settings import VERSIONS
 
 PROGRAM = GoTool("coredns", "github.com/coredns/coredns", VERSIONS.coredns)
+# By this port the machine asks for the public names; pods ask by the usual one.
+OUTSIDE = 5353
 
 
 def values(_: Reach) -> Mapping[str, str]:
-    return {"version": VERSIONS.coredns}
+    return {"version": VERSIONS.coredns, "outside": str(OUTSIDE)}
 
 
 def answers(ctx: Context) -> bool:

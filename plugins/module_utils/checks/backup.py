@@ -1,0 +1,168 @@
+# Judges whether the database is backed up: by what made the newest backup, and how old that is.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from ansible_collections.bytebot.production.plugins.module_utils.checks.spans import words
+from ansible_collections.bytebot.production.plugins.module_utils.checks.watch import Found, no_input
+from ansible_collections.bytebot.production.plugins.module_utils.judge import Checks
+from ansible_collections.bytebot.production.plugins.module_utils.model import (
+    Evidence,
+    State,
+    Verdict,
+    pending,
+    utc_now,
+)
+
+Object = Mapping[str, Any]
+CRON_JOB, SNAPSHOT, VELERO = "cron_job", "volume_snapshot", "velero"
+_RESUME = "Let the CronJob run again (spec.suspend: false)."
+_FAILED = "Look at the events and the log of the Job's pods, and run the backup again."
+_MAKE = "Run the backup now, and look why it has not run (schedule, concurrency, events)."
+_NAME = "Name what makes the backups (in the inventory: bytebot_backup)."
+_DRILL = "Restore the newest backup into a scratch database, and judge what comes out (backup.drills.database)."
+
+
+@dataclass(frozen=True, slots=True)
+class BackupSeen:
+    """What makes backups, and what it has made.
+
+    :param kind: ``cron_job``, ``volume_snapshot`` or ``velero``; :param where: what was looked at, in words.
+    :param maker: the CronJob; None where it is not there, or the kind has none.
+    :param made: its Jobs, the VolumeSnapshots, or the Backups of Velero.
+    :param denied: what may not be read, and why.
+    """
+
+    kind: str
+    where: str
+    maker: Object | None = None
+    made: tuple[Object, ...] = ()
+    denied: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BackupFacts:
+    """One observation, and how old a backup may be (the recovery point objective, in seconds)."""
+
+    seen: BackupSeen | None = None
+    rpo_s: float = 86_400.0
+    now: float = 0.0
+    at: str = field(default_factory=utc_now)
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """One backup: when it ended (Unix time, 0 while it has not), and why it is none; empty where it is one."""
+
+    name: str
+    at: float
+    flaw: str = ""
+    began: float = 0.0
+
+
+CHECKS: Checks[BackupFacts] = Checks()
+
+
+@CHECKS.settles("infrastructure.database.backup")
+def backup(facts: BackupFacts) -> Verdict:
+    """Backups are made, the last one did not fail, and the newest is young enough; only a restore proves it."""
+    seen = facts.seen
+    if seen is None:
+        return no_input("backup", "bytebot_backup")
+    found, made = Found(), sorted(map(_READ[seen.kind], seen.made), key=lambda one: one.began)
+    evidence = Evidence(seen.where, _told(seen, made), facts.at)
+    if seen.denied:
+        found.unknown(seen.denied, "Let this account read what makes the backups.")
+        return found.verdict(seen.where, "", [evidence])
+    if seen.kind == CRON_JOB and seen.maker is None:
+        found.wrong("it is not there", _NAME)
+        return found.verdict(seen.where, "", [evidence])
+    if seen.maker and (seen.maker.get("spec") or {}).get("suspend"):
+        found.wrong("it is suspended", _RESUME)
+    ended = [one for one in made if one.at or one.flaw]
+    if ended and ended[-1].flaw:
+        found.wrong(f"the last backup, {ended[-1].name}, failed: {ended[-1].flaw}", _FAILED)
+    newest = max((one.at for one in made if not one.flaw), default=0.0)
+    newest = max(newest, _time((seen.maker or {}).get("status") or {}, "lastSuccessfulTime"))
+    if not newest:
+        found.wrong("it has made no backup yet", _MAKE)
+    elif facts.now - newest > facts.rpo_s:
+        found.wrong(f"its newest backup is {words(facts.now - newest)} old, {words(facts.rpo_s)} is the most", _MAKE)
+    verdict = found.verdict(seen.where, "it makes backups", [evidence])
+    if verdict.state is not State.PASS:
+        return verdict
+    return pending(
+        f"Needs a restore drill: {seen.where} made a backup {words(facts.now - newest)} ago; whether it can be restored is "
+        "not known.",
+        _DRILL,
+        evidence,
+    )
+
+
+def _job(one: Object) -> Made:
+    """Kubernetes API reference, JobStatus."""
+    status = one.get("status") or {}
+    failed = next((told for told in status.get("conditions") or [] if _true(told, "Failed")), None)
+    flaw = str(failed.get("message") or failed.get("reason") or "it failed") if failed else ""
+    return Made(_name(one), _time(status, "completionTime"), flaw, _born(one))
+
+
+def _snapshot(one: Object) -> Made:
+    """Kubernetes documentation, Volume Snapshots."""
+    status = one.get("status") or {}
+    flaw = str((status.get("error") or {}).get("message") or "")
+    at = _time(status, "creationTime") if status.get("readyToUse") else 0.0
+    if at and str(status.get("restoreSize") or "") in ("0", "0Gi", "0Mi"):
+        flaw = "it is empty"
+    return Made(_name(one), at, flaw, _born(one))
+
+
+def _velero(one: Object) -> Made:
+    """Velero documentation, Backup API type."""
+    status = one.get("status") or {}
+    phase = str(status.get("phase") or "New")
+    bad = phase in ("Failed", "PartiallyFailed", "FailedValidation", "FinalizingPartiallyFailed")
+    flaw = f"{phase}, {status.get('errors', 0)} errors" if bad else ""
+    at = _time(status, "completionTimestamp") if phase == "Completed" else 0.0
+    expired = (status.get("progress") or {}).get("totalItems") == 0
+    return Made(_name(one), at, flaw or ("it is empty" if at and expired else ""), _born(one))
+
+
+_READ = {CRON_JOB: _job, SNAPSHOT: _snapshot, VELERO: _velero}
+
+
+def _true(told: Object, kind: str) -> bool:
+    return told.get("type") == kind and told.get("status") == "True"
+
+
+def _born(one: Object) -> float:
+    return _time(one.get("metadata") or {}, "creationTimestamp")
+
+
+def _time(given: Mapping[str, Any], key: str) -> float:
+    try:
+        return datetime.fromisoformat(str(given.get(key) or "").replace("Z", "+00:00")).timestamp()
+    except ValueError:
+        return 0.0
+
+
+def _name(one: Object) -> str:
+    return str((one.get("metadata") or {}).get("name"))
+
+
+def _told(seen: BackupSeen, made: Iterable[Made]) -> dict[str, Any]:
+    spec, status = (seen.maker or {}).get("spec") or {}, (seen.maker or {}).get("status") or {}
+    return {
+        "kind": seen.kind,
+        "suspended": bool(spec.get("suspend")),
+        "schedule": spec.get("schedule"),
+        "last_success": status.get("lastSuccessfulTime"),
+        "made": [{"name": one.name, "ended": one.at, "flaw": one.flaw} for one in made][-5:],
+        **({"denied": seen.denied} if seen.denied else {}),
+    }
