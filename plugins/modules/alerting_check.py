@@ -43,6 +43,12 @@ options:
     description: Labels that the alerts bear beside their severity, since routes may ask for them.
     type: dict
     default: {}
+  receivers:
+    description:
+      - By severity, the name of the receiver that its alerts must come to. Where none is named for a severity, any that
+        notifies somebody will do, the one for all others too.
+    type: dict
+    default: {}
   peers:
     description: How many Alertmanagers must know each other.
     type: int
@@ -67,6 +73,7 @@ EXAMPLES = r"""
       url: https://alertmanager.example.net
       token_file: /run/secrets/alertmanager-token
     severities: [critical, warning, info]
+    receivers: {critical: pager}
     labels: {namespace: bytebot-production}
     peers: 3
     allowed_hosts: [alertmanager.example.net]
@@ -139,6 +146,7 @@ ARGUMENTS: dict[str, Any] = {
     "severities": {"type": "list", "elements": "str", "default": list(SEVERITIES)},
     "severity_label": {"type": "str", "default": "severity"},
     "labels": {"type": "dict", "default": {}},
+    "receivers": {"type": "dict", "default": {}},
     "peers": {"type": "int", "default": 1},
 }
 
@@ -155,6 +163,7 @@ def examine(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
         tuple(given["severities"]),
         {name: str(value) for name, value in given["labels"].items()},
         given["severity_label"],
+        {name: str(value) for name, value in given["receivers"].items()},
         given["peers"],
     )
     service = service_of("alertmanager", given, redactor)

@@ -243,16 +243,19 @@ FAULTS = (
     Fault(
         name="alertmanager_down", says="Alertmanager does not run", layer="cluster", component="alertmanager",
         put=scaled(SERVER, 0), heal=scaled(SERVER, 1), seen=_alertmanager_silent,
+        turns_red=("infrastructure.monitoring.alertmanager",),
     ),
     Fault(
         name="alertmanager_receiver_removed", says="the receiver of critical alerts and its route are gone",
         layer="cluster", component="alertmanager", put=_configured(_no_receiver), heal=_CONFIG_BACK,
         seen=_goes_to(DEFAULT),
+        turns_red=("infrastructure.monitoring.alertmanager",),
     ),
     Fault(
         name="alertmanager_route_blackhole", says="critical alerts are routed to a receiver that tells nobody",
         layer="cluster", component="alertmanager", put=_configured(_to_nobody), heal=_CONFIG_BACK,
         seen=_goes_to(BLACKHOLE),
+        turns_red=("infrastructure.monitoring.alertmanager",),
     ),
     Fault(
         name="receiver_url_wrong", says="the webhook of critical alerts leads to where nothing listens",

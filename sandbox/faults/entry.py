@@ -29,7 +29,7 @@ OF_API = "labelSelector=kubernetes.io%2Fservice-name%3Dbytebot-api"
 KIND = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/certificates.cert-manager.io"
 MANAGED = f"/apis/cert-manager.io/v1/namespaces/{NAMESPACE}/certificates/bytebot"
 HOST, OTHER_HOST = "api.bytebot.test", "www.bytebot.test"
-HEALTH = "/health/ready"
+HEALTH, BALANCED = "/health/ready", "infrastructure.ingress.health_endpoint"
 # X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT and X509_V_ERR_HOSTNAME_MISMATCH of OpenSSL.
 SELF_SIGNED, OTHER_NAME = 18, 62
 # Record types, the handshake's version of TLS 1.0, and where its answer says the version that was chosen.
@@ -272,14 +272,17 @@ FAULTS = (
         name="dns_differs_inside", says="the public names lead elsewhere for pods, and aright for all others",
         layer="network", put=_answer_inside, heal=restored(NAMES, RESOLVER, then=ready(RESOLVER)),
         seen=_answers_differ,
+        turns_red=("infrastructure.ingress.dns",),
     ),
     Fault(
         name="load_balancer_health_path_wrong", says="the public health routes lead to a route that is not there",
         layer="network", put=_entered(_health_elsewhere), heal=_ENTRY_BACK, seen=_health_not_found,
+        turns_red=(BALANCED, *(f"deployment.health.{one}" for one in ("live", "ready", "startup"))),
     ),
     Fault(
         name="unhealthy_backend_kept", says="the API's Service sends traffic to pods that are not ready",
         layer="network", put=changed(SERVICE, lambda service: service["spec"].update(publishNotReadyAddresses=True)),
         heal=restored(SERVICE), seen=_stays_in_rotation,
+        turns_red=(BALANCED,),
     ),
 )  # fmt: skip

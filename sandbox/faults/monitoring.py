@@ -216,16 +216,19 @@ FAULTS = (
     Fault(
         name="prometheus_stopped", says="Prometheus does not run", layer="cluster", component="prometheus",
         put=scaled(SERVER, 0), heal=scaled(SERVER, 1), seen=_prometheus_silent,
+        turns_red=("infrastructure.monitoring.prometheus",),
     ),
     Fault(
         name="prometheus_bad_config", says="Prometheus cannot read its new configuration and goes on with the old one",
         layer="cluster", component="prometheus", put=changed(CONFIG, _not_readable, then=looked_at(POD)),
         heal=_CONFIG_BACK, seen=_reload_failed,
+        turns_red=("infrastructure.monitoring.prometheus",),
     ),
     Fault(
         name="prometheus_retention_short", says="Prometheus keeps an hour only", layer="cluster",
         component="prometheus", put=changed(SERVER, _keeps_an_hour, then=restarted(SERVER)),
         heal=restored(SERVER, then=restarted(SERVER)), seen=_tells_an_hour,
+        turns_red=("infrastructure.monitoring.prometheus",),
     ),
     Fault(
         name="target_down", says="the API's metrics port leads to where nothing listens", layer="cluster",
@@ -248,11 +251,13 @@ FAULTS = (
     Fault(
         name="grafana_down", says="Grafana does not run", layer="cluster", component="grafana-stub",
         put=scaled(GRAFANA, 0), heal=scaled(GRAFANA, 1), seen=_grafana_silent,
+        turns_red=("infrastructure.monitoring.grafana",),
     ),
     Fault(
         name="grafana_data_source_broken", says="Grafana's data source leads to where nothing listens", layer="cluster",
         component="grafana-stub", put=changed(GRAFANA, _asks_nobody, then=ready(GRAFANA)), heal=_GRAFANA_BACK,
         seen=_source_unhealthy,
+        turns_red=("infrastructure.monitoring.grafana",),
     ),
     Fault(
         name="grafana_data_source_gone", says="the dashboards ask a data source that Grafana does not have",
@@ -262,5 +267,6 @@ FAULTS = (
     Fault(
         name="grafana_dashboard_deleted", says="a dashboard is gone", layer="cluster", component="grafana-stub",
         put=_boards(_without_board), heal=_GRAFANA_BACK, seen=_board_missing,
+        turns_red=("infrastructure.monitoring.grafana",),
     ),
 )  # fmt: skip

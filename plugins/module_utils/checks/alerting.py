@@ -31,6 +31,7 @@ _CONFIG = "Look at Alertmanager's log, correct its configuration (amtool check-c
 _RECEIVER = (
     "Give the receiver a way to notify (email_configs, pagerduty_configs, webhook_configs …), or route to one that has."
 )
+_NAMED = "Put the receiver and its route back, or correct the name that is wanted (receivers)."
 _HAND = "Follow the routes by hand: amtool config routes test --alertmanager.url=URL severity=SEVERITY."
 _UPGRADE = "Upgrade Alertmanager to a supported version."
 
@@ -53,12 +54,14 @@ class AlertingWanted:
     """What it is judged by.
 
     :param labels: what alerts bear beside their severity; :param peers: how many Alertmanagers know each other.
+    :param receivers: by severity, the receiver that its alerts must come to, where one is named.
     """
 
     version: str = USUAL_VERSION
     severities: tuple[str, ...] = SEVERITIES
     labels: Mapping[str, str] = field(default_factory=dict)
     label: str = "severity"
+    receivers: Mapping[str, str] = field(default_factory=dict)
     peers: int = 1
 
 
@@ -144,6 +147,9 @@ def _routes(found: Found, facts: AlertingFacts, text: str) -> dict[str, list[str
             found.unknown(f"where alerts of severity {severity} go is not certain: {exc}", _HAND)
             continue
         ways[severity] = sorted({kind for one in to for kind in known.get(one.receiver, [])})
+        named = facts.wanted.receivers.get(severity)
+        if named and named not in {one.receiver for one in to}:
+            found.wrong(f"alerts of severity {severity} do not come to receiver {named}, but to {_to(to)}", _NAMED)
         if not ways[severity]:
             found.wrong(f"alerts of severity {severity} come to {_blind(to)}", _RECEIVER)
         elif all(one.timed for one in to if known.get(one.receiver)):
@@ -156,8 +162,11 @@ def _routes(found: Found, facts: AlertingFacts, text: str) -> dict[str, list[str
 
 
 def _blind(to: list[Reached]) -> str:
-    told = ", ".join(dict.fromkeys(f"receiver {one.receiver or '(none)'} ({one.path})" for one in to))
-    return f"{told}, which notifies nobody"
+    return f"{_to(to)}, which notifies nobody"
+
+
+def _to(to: list[Reached]) -> str:
+    return ", ".join(dict.fromkeys(f"receiver {one.receiver or '(none)'} ({one.path})" for one in to))
 
 
 def _evidence(facts: AlertingFacts, seen: AlertmanagerSeen, ways: Mapping[str, list[str]]) -> Evidence:

@@ -98,8 +98,8 @@ def backup(facts: BackupFacts) -> Verdict:
     if verdict.state is not State.PASS:
         return verdict
     return pending(
-        f"Needs a restore drill: {seen.where} made a backup {words(facts.now - newest)} ago; whether it can be restored is "
-        "not known.",
+        f"Needs a restore drill: {seen.where} made a backup {words(facts.now - newest)} ago, and nothing shows that it "
+        "can be restored.",
         _DRILL,
         evidence,
     )

@@ -20,7 +20,8 @@ GONE = replace(OK, status=404)
 
 
 def pod(name: str, *, ready: bool = True, since: str = "2026-11-29T11:00:00Z", probe: bool = True) -> dict[str, Any]:
-    container = {"name": "api", "ports": [{"containerPort": 80}]} | ({"readinessProbe": {"httpGet": {}}} if probe else {})
+    asked = {"readinessProbe": {"httpGet": {}}} if probe else {}
+    container = {"name": "api", "ports": [{"containerPort": 80}], **asked}
     condition = {"type": "Ready", "status": str(ready), "lastTransitionTime": since}
     return {"metadata": {"name": name}, "spec": {"containers": [container]}, "status": {"conditions": [condition]}}
 

@@ -402,3 +402,13 @@ def test_logs_pass_exactly_where_every_ready_node_has_a_ready_agent(nodes: list[
     )
     whole = all(agent for _name, _ready, agent in named) and any(ready for _name, ready, _agent in named)
     assert (told.state == "pass") is whole
+
+
+def test_a_receiver_that_is_named_must_be_the_one() -> None:
+    """An alert whose own route is gone falls to the receiver for all others, which may be read by nobody at night."""
+    wanted = AlertingWanted(receivers={"critical": "page"})
+    assert of_alertmanager(wanted).state == "pass"
+    gone = status({**CONFIG, "route": {"receiver": "mail"}})
+    told = of_alertmanager(wanted, status=gone)
+    assert (told.state, "do not come to receiver page, but to receiver mail" in told.summary) == ("fail", True)
+    assert of_alertmanager(status=gone).state == "pass"
