@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from pathlib import Path
@@ -14,27 +13,24 @@ from sandbox.errors import SandboxError
 from sandbox.faults import FAULTS, Faults
 from sandbox.settings import load
 from tests.seen import ALL, Seen, look
-from tests.seen.document import DOCUMENT, document
+from tests.seen.document import DOCUMENT, document, known_of
 
 ROOT = Path(__file__).resolve().parents[2]
-KEPT = ROOT / "build" / "faults-seen.json"
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Try the wanted faults; 0 where each was there when it was in, and gone when it was healed."""
     given = _parser().parse_args(arguments)
-    known = _known()
+    known, tried = known_of(_page()), []
     if not given.document:
         faults = Faults(load())
         faults.heal()
-        chosen = [name for name in given.only or ALL if not (given.go_on and known.get(name, False))]
-        tried = [_tried(faults, name) for name in chosen]
-        known |= {one.name: one.right for one in tried}
+        for name in [name for name in given.only or ALL if not (given.go_on and known.get(name, False))]:
+            tried.append(_tried(faults, name))
+            known[name] = tried[-1].right
+            _write(known)  # at once, so that a call that was broken off can be gone on with
         print(f"seen {sum(one.right for one in tried)} of {len(tried)}")
-    else:
-        tried = []
-    _keep(known)
-    (ROOT / DOCUMENT).write_text(document(known), encoding="utf-8")
+    _write(known)
     return 0 if all(one.right for one in tried) else 1
 
 
@@ -63,18 +59,13 @@ def _row(found: Seen) -> str:
     )
 
 
-def _known() -> dict[str, bool]:
-    """Whether each was right when it was last tried."""
-    try:
-        found: dict[str, bool] = json.loads(KEPT.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return {name: right for name, right in found.items() if name in ALL}
+def _page() -> str:
+    path = ROOT / DOCUMENT
+    return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
-def _keep(known: dict[str, bool]) -> None:
-    KEPT.parent.mkdir(parents=True, exist_ok=True)
-    KEPT.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+def _write(known: dict[str, bool]) -> None:
+    (ROOT / DOCUMENT).write_text(document(known), encoding="utf-8")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -10,6 +10,7 @@ from sandbox.faults import FAULTS, MODULES
 from sandbox.faults.fault import Fault
 
 DOCUMENT = "docs/faults.md"
+WORDS = {True: "there and gone", False: "NOT SEEN"}
 HEAD = """\
 <!-- Written by `make faults-seen`; change sandbox/faults, not this page. -->
 # The faults of the sandbox
@@ -36,6 +37,13 @@ def document(known: Mapping[str, bool]) -> str:
     return f"{HEAD}{len(FAULTS)} faults.\n\n" + "\n".join(parts)
 
 
+def known_of(page: str) -> dict[str, bool]:
+    """What an earlier page says of each fault that was tried."""
+    words = {word: right for right, word in WORDS.items()}
+    rows = [line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("| `")]
+    return {row[0].strip("`"): words[row[-1]] for row in rows if row[-1] in words}
+
+
 def _row(fault: Fault, known: Mapping[str, bool]) -> str:
     red = ", ".join(f"`{control}`" for control in fault.turns_red)
     return f"| `{fault.name}` | {fault.says} | {red} | {_word(fault, known)} |\n"
@@ -44,4 +52,4 @@ def _row(fault: Fault, known: Mapping[str, bool]) -> str:
 def _word(fault: Fault, known: Mapping[str, bool]) -> str:
     if fault.seen is None:
         return "by its controls"
-    return {True: "there and gone", False: "NOT SEEN", None: "not yet"}[known.get(fault.name)]
+    return WORDS[known[fault.name]] if fault.name in known else "not yet"

@@ -14,7 +14,7 @@ from sandbox import faults as registry
 from sandbox.faults.fault import Fault, Hands
 from sandbox.settings import Settings
 from tests import seen
-from tests.seen.document import DOCUMENT, document
+from tests.seen.document import DOCUMENT, document, known_of
 
 ROOT = Path(__file__).resolve().parents[3]
 NO_FAULTS = {"__init__", "certificates", "fault", "keeping"}
@@ -63,6 +63,12 @@ def test_the_page_says_what_was_seen() -> None:
         (row,) = [line for line in document({name: right}).splitlines() if line.startswith(f"| `{name}`")]
         assert row.endswith(f"| {word} |")
     assert document({}).count("| not yet |") == len(seen.ALL)
+
+
+def test_a_later_call_goes_on_from_what_the_page_says() -> None:
+    known = {seen.FEW[0]: True, seen.FEW[1]: False}
+    assert known_of(document(known)) == known
+    assert known_of("") == {}
 
 
 @pytest.mark.parametrize(
