@@ -90,8 +90,8 @@ class Observer:
         if source.name:
             found = self._cluster.get(source.api_version, source.kind, source.name, place)
             return None if found is None else _open(found, hidden)
-        found = self._cluster.list(source.api_version, source.kind, place, labels=source.labels)
-        return [_open(one, hidden) for one in found]
+        chosen = self._cluster.list(source.api_version, source.kind, place, labels=source.labels)
+        return [_open(one, hidden) for one in chosen]
 
     # ------------------------------------------------------------------ URLs
 

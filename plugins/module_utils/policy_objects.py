@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -70,7 +70,7 @@ class Subject:
 
 def objects(subject: Subject, parts: Sequence[str]) -> list[Object]:
     """The wanted objects of some parts (``namespace``, ``network``, ``limits``, ``quota``, ``availability``)."""
-    made = {
+    made: dict[str, Callable[[], list[Object]]] = {
         "namespace": lambda: [namespace(subject)],
         "network": lambda: list(network(subject)),
         "limits": lambda: [limit_range(subject)],
