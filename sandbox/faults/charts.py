@@ -109,11 +109,13 @@ def _nowhere(hands: Hands) -> None:
 
 
 def _short(hands: Hands) -> None:
-    """One pod fewer than there are, so that no other is made while they are there."""
+    """One pod fewer than there are; of those that stay only, so that those by which things are tried can be made."""
     there = len(hands.cluster.items(RELEASE_PODS))
     if hands.cluster.get(QUOTA) is None:
-        hard = {"spec": {"hard": {"pods": str(max(0, there - 1))}}}
-        hands.apply(QUOTA, {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "sandbox-short"}, **hard})
+        spec = {"hard": {"pods": str(max(0, there - 1))}, "scopes": ["NotTerminating"]}
+        hands.apply(
+            QUOTA, {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "sandbox-short"}, "spec": spec}
+        )
 
 
 def _no_other_pod(hands: Hands) -> bool:
