@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.unit.collection.real_servers import free_port
 
 from ansible_collections.bytebot.production.plugins.module_utils.checks.network import CHECKS
 from ansible_collections.bytebot.production.plugins.module_utils.checks.network_facts import (
@@ -29,7 +30,6 @@ from ansible_collections.bytebot.production.plugins.module_utils.network_classes
 from ansible_collections.bytebot.production.plugins.module_utils.observe_network import Scope, observe
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
 from ansible_collections.bytebot.production.plugins.module_utils.scratch_pod import NEVER_READY, SCRATCH, Probe
-from tests.unit.collection.real_servers import free_port
 from tests.unit.collection.test_observe_secrets import Kubernetes, database, secret
 
 Object = dict[str, Any]

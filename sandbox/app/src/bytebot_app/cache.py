@@ -8,7 +8,8 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from redis.asyncio import BlockingConnectionPool, Connection, Redis
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import ConstantBackoff
 from redis.exceptions import ConnectionError as Unconnected
@@ -24,7 +25,7 @@ class _Pool(BlockingConnectionPool):
         super().__init__(**options)
         self._max_idle = max_idle
 
-    async def release(self, connection: Connection) -> None:
+    async def release(self, connection: AbstractConnection) -> None:
         await super().release(connection)
         if self.idle > self._max_idle:
             await connection.disconnect()

@@ -62,7 +62,8 @@ class Sender:
     def _work(self) -> None:
         going = True
         while going:
-            batch, until = [], time.monotonic() + _PAUSE_S
+            batch: list[Span] = []
+            until = time.monotonic() + _PAUSE_S
             while going and len(batch) < _BATCH:
                 try:
                     one = self._spans.get(timeout=max(0.0, until - time.monotonic()) if batch else None)
