@@ -13,6 +13,7 @@ import pytest
 from tests.integration.conftest import SANDBOX, Player
 
 NAMESPACE = "bytebot-production"
+IMAGE, SLEEP = "registry.sandbox/bytebot/api:1.0.0", "import time; time.sleep(3600)"  # an image with Python
 OWNED = "app.kubernetes.io/managed-by=bytebot.production"
 KINDS = "networkpolicies,limitranges,resourcequotas,poddisruptionbudgets"
 INPUTS = {
@@ -32,19 +33,23 @@ def _gone(kubectl: Ask) -> Iterator[None]:
 
 
 @pytest.fixture
-def stranger(kubectl: Ask) -> None:
+def stranger(kubectl: Ask, tmp_path: Path) -> None:
     """A pod in the namespace that is none of the release."""
     secure = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
     container = {
         "name": "x",
-        "image": "registry.sandbox/base:1",
-        "command": ["sleep", "3600"],
+        "image": IMAGE,
+        "command": ["python3", "-c", SLEEP],
         "securityContext": secure,
     }
+    bounds = {"cpu": "50m", "memory": "64Mi"}
+    container |= {"resources": {"requests": bounds, "limits": bounds}}
     context = {"runAsNonRoot": True, "runAsUser": 65534, "seccompProfile": {"type": "RuntimeDefault"}}
     spec = {"containers": [container], "securityContext": context, "terminationGracePeriodSeconds": 0}
-    overrides = json.dumps({"spec": spec})
-    kubectl("run", "stranger", "-n", NAMESPACE, "--image=registry.sandbox/base:1", f"--overrides={overrides}")
+    pod = tmp_path / "stranger.json"
+    meta = {"name": "stranger", "namespace": NAMESPACE}
+    pod.write_text(json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}))
+    kubectl("create", "-f", str(pod))
     kubectl("wait", "pod/stranger", "-n", NAMESPACE, "--for=condition=Ready", "--timeout=120s")
 
 
@@ -78,7 +83,7 @@ def test_what_is_not_needed_is_denied_and_the_application_works(play: Player, ku
     again = play("tests/integration/playbooks/secure.yml", "--diff", variables=INPUTS)
     assert (again.code, again.changed) == (0, 0), again.output
     assert not reaches(kubectl, database, 5432)
-    judged = play("playbooks/verify.yml", variables={"bytebot_reports_dir": str(tmp_path)})
+    judged = play("playbooks/verify.yml", variables={"bytebot_reports_dir": str(tmp_path / "reports")})
     assert judged.code == 0, judged.output
     assert "The gate deploy is open" in judged.output
 
