@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.unit.collection.real_servers import free_port
 
 from ansible_collections.bytebot.production.plugins.module_utils.checks.network import CHECKS
 from ansible_collections.bytebot.production.plugins.module_utils.checks.network_facts import (
@@ -31,6 +30,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.observe_network
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
 from ansible_collections.bytebot.production.plugins.module_utils.scratch_pod import NEVER_READY, SCRATCH, Probe
 from tests.unit.collection.test_observe_secrets import Kubernetes, database, secret
+from tests.unit.real_servers import free_port
 
 Object = dict[str, Any]
 OURS = {SCRATCH: "network"}
