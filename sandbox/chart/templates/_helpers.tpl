@@ -110,10 +110,23 @@ securityContext: {{- toYaml .Values.containerSecurityContext | nindent 2 }}
 {{- end }}
 {{- end }}
 
+{{- /* The files are readable for fsGroup, which is the only one of the pod's identities that owns them. */}}
 {{- define "bytebot.jwtVolume" -}}
 {{- if eq .Values.security.jwt.profile "A" }}
-# Readable for fsGroup, which is the only one of the pod's identities that owns the files.
 - name: jwt-keys
   secret: {secretName: {{ .Values.security.jwt.existingSecret }}, defaultMode: 0440}
+{{- end }}
+{{- end }}
+
+{{- /* For what verifies tokens and never signs one: the public keys alone. */}}
+{{- define "bytebot.jwtPublicVolume" -}}
+{{- if eq .Values.security.jwt.profile "A" }}
+- name: jwt-keys
+  secret:
+    secretName: {{ .Values.security.jwt.existingSecret }}
+    defaultMode: 0440
+    items:
+      - {key: access-token-public-key, path: access-token-public-key}
+      - {key: refresh-token-public-key, path: refresh-token-public-key}
 {{- end }}
 {{- end }}

@@ -17,6 +17,7 @@ from bytebot_app.tokens import Keys, Pair, load_keys
 
 
 def put(folder: Path, kind: str, pair: Pair) -> None:
+    assert pair.private
     private = pair.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     public = pair.public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     (folder / f"{kind}-token-private-key").write_bytes(private)
@@ -32,6 +33,17 @@ def folder(tmp_path: Path, keys: Keys) -> Path:
 
 def test_good_keys_load(folder: Path, keys: Keys) -> None:
     assert load_keys(folder).access.public.public_numbers() == keys.access.public.public_numbers()
+
+
+def test_what_only_verifies_needs_no_private_key_and_cannot_sign(folder: Path) -> None:
+    for kind in ("access", "refresh"):
+        (folder / f"{kind}-token-private-key").unlink()
+    loaded = load_keys(folder, signs=False)
+    assert loaded.checking("access") != loaded.checking("refresh")
+    with pytest.raises(RuntimeError, match="only verifies"):
+        loaded.signing("access")
+    with pytest.raises(ConfigurationError, match="private-key cannot be read"):
+        load_keys(folder)
 
 
 def test_a_missing_key_is_named(folder: Path) -> None:

@@ -108,8 +108,11 @@ def test_the_live_events_have_pods_of_their_own() -> None:
     made = rendered()
     found = container(made, "websocket")
     assert found["args"] == ["websocket"]
-    # It checks tokens, so it has their keys.
+    # It checks tokens and signs none, so it has their public keys.
     assert [mount["name"] for mount in found["volumeMounts"]] == ["jwt-keys", "database-ca", "tmp"]
+    pod = made["Deployment", "bytebot-websocket"]["spec"]["template"]["spec"]
+    (given,) = [one["secret"]["items"] for one in pod["volumes"] if one["name"] == "jwt-keys"]
+    assert [item["key"] for item in given] == ["access-token-public-key", "refresh-token-public-key"]
     (path, rest) = made["Ingress", "bytebot"]["spec"]["rules"][0]["http"]["paths"]
     assert (path["path"], path["backend"]["service"]["name"]) == ("/socket.io", "bytebot-websocket")
     assert (rest["path"], rest["backend"]["service"]["name"]) == ("/", "bytebot-api")

@@ -29,7 +29,7 @@ def serve(settings: Settings, make: Make = create_app) -> int:
     """Serve the API, or what else is made, until SIGTERM or SIGINT; 1 where a listener ended by itself."""
     configure(settings.log_level, settings.app_version, settings.node_env, settings.log_format)
     tracing.configure(settings)
-    parts = real_parts(settings, key_ring(settings))
+    parts = real_parts(settings, key_ring(settings, signs=make is create_app))
     servers = [
         server(make(settings, parts), settings.port, settings),
         server(metrics_app(settings, parts), settings.prometheus_metrics_port, settings),

@@ -34,9 +34,9 @@ Kind = Literal["access", "refresh"]
 
 @dataclass(frozen=True)
 class Pair:
-    """One kind's keys."""
+    """One kind's keys; a process that only verifies has no private one."""
 
-    private: RSAPrivateKey
+    private: RSAPrivateKey | None
     public: RSAPublicKey
 
     @classmethod
@@ -60,7 +60,10 @@ class Keys:
         return hashlib.sha256(public).hexdigest()[:16]
 
     def signing(self, kind: Kind) -> RSAPrivateKey:
-        return self._of(kind).private
+        private = self._of(kind).private
+        if private is None:
+            raise RuntimeError(f"this process has no private key for {kind} tokens: it only verifies them")
+        return private
 
     def checking(self, kind: Kind) -> RSAPublicKey:
         return self._of(kind).public
@@ -157,28 +160,28 @@ def invalid() -> ApiError:
     return ApiError(401, "TOKEN_INVALID", "The token is not valid")
 
 
-def key_ring(settings: Settings) -> KeyRing:
-    """What the configured profile signs with."""
+def key_ring(settings: Settings, *, signs: bool = True) -> KeyRing:
+    """What the configured profile signs and verifies with; without private keys where the process does not sign."""
     if settings.jwt_profile == "B":
         secret = settings.jwt_secret.get_secret_value()
         if problem := secret_problem(secret, settings.node_env):
             raise ConfigurationError(problem)
         return Shared(secret)
-    return load_keys(settings.jwt_keys_dir)
+    return load_keys(settings.jwt_keys_dir, signs=signs)
 
 
-def load_keys(folder: Path) -> Keys:
+def load_keys(folder: Path, *, signs: bool = True) -> Keys:
     """The mounted keys, or :class:`ConfigurationError` where one is missing, unfit, or not its partner's."""
-    keys = Keys(_pair(folder, "access"), _pair(folder, "refresh"))
+    keys = Keys(_pair(folder, "access", signs), _pair(folder, "refresh", signs))
     if keys.access.public.public_numbers() == keys.refresh.public.public_numbers():
         raise ConfigurationError(f"JWT_KEYS_DIR: access and refresh have the same keys in {folder}")
     return keys
 
 
-def _pair(folder: Path, kind: str) -> Pair:
+def _pair(folder: Path, kind: str, signs: bool) -> Pair:
     names = [f"{kind}-token-private-key", f"{kind}-token-public-key"]
     try:
-        private = load_pem_private_key((folder / names[0]).read_bytes(), None)
+        private = load_pem_private_key((folder / names[0]).read_bytes(), None) if signs else None
         public = load_pem_public_key((folder / names[1]).read_bytes())
     except OSError as exc:
         raise ConfigurationError(f"JWT_KEYS_DIR: {exc.filename} cannot be read ({exc.strerror})") from None
@@ -186,10 +189,10 @@ def _pair(folder: Path, kind: str) -> Pair:
         raise ConfigurationError(
             f"JWT_KEYS_DIR: {names[0]} or {names[1]} in {folder} is not such a key in PEM"
         ) from None
-    if not isinstance(private, RSAPrivateKey) or not isinstance(public, RSAPublicKey):
+    if not isinstance(private, RSAPrivateKey | None) or not isinstance(public, RSAPublicKey):
         raise ConfigurationError(f"JWT_KEYS_DIR: the {kind} keys in {folder} are not RSA keys")
-    if private.key_size < SMALLEST_KEY:
-        raise ConfigurationError(f"JWT_KEYS_DIR: {names[0]} has {private.key_size} bits, {SMALLEST_KEY} are the least")
-    if private.public_key().public_numbers() != public.public_numbers():
+    if public.key_size < SMALLEST_KEY:
+        raise ConfigurationError(f"JWT_KEYS_DIR: {names[1]} has {public.key_size} bits, {SMALLEST_KEY} are the least")
+    if private and private.public_key().public_numbers() != public.public_numbers():
         raise ConfigurationError(f"JWT_KEYS_DIR: {names[1]} in {folder} does not belong to {names[0]}")
     return Pair(private, public)
