@@ -27,6 +27,10 @@ FEW = (
     "target_down",
     "alert_silenced",
     "backup_suspended",
+    "refresh_not_rotated",
+    "others_tasks_reachable",
+    "cors_null_origin",
+    "logs_as_text",
 )
 
 
