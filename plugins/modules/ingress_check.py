@@ -13,8 +13,8 @@ version_added: 0.1.0
 author:
   - The bytebot.production authors (@bytebot-production)
 description:
-  - Reads the Ingresses of a namespace and what they name, and settles C(deployment.execution.ingress),
-    C(infrastructure.ingress.dns) and C(infrastructure.ingress.health_endpoint).
+  - Reads the Ingresses of a namespace and what they name, and settles V(deployment.execution.ingress),
+    V(infrastructure.ingress.dns) and V(infrastructure.ingress.health_endpoint).
   - Their class exists and is the wanted one; every wanted host has a rule, and a TLS Secret of type
     V(kubernetes.io/tls); every path leads to a Service and port that exist; a controller has published an address;
     and no other Ingress claims the same or a more precise path on the same host.

@@ -207,7 +207,6 @@ FAULTS = (
     planted("business_metrics_frozen", "the metrics of the business stay as they first were", _frozen),
     planted("business_metrics_missing", "the metrics of the business are not there", _missing),
     planted("debug_lines", "lines of the level debug are written, and the configuration says info", _debug),
-    with_environment("log_level_debug", "the level of the log is debug", _debug, LOG_LEVEL="debug"),
     planted("logs_as_text", "lines are text and not JSON", _no_json),
     planted("correlation_id_not_logged", "lines have no correlation id", _id_is_lost),
     planted("token_in_log", "lines show the caller's token", _tells_token),

@@ -97,6 +97,7 @@ FAULTS = (
     ),
     Fault(
         name="hpa_maximum_past_connections", layer="cluster",
+        turns_red=("infrastructure.database.pooling",), shuts=False,
         says="the API's autoscaler may make more pods than the database has connections for",
         put=_scaler(most=40), heal=restored(SCALER), seen=_past_connections,
     ),

@@ -225,20 +225,25 @@ FAULTS = (
     ),
     Fault(
         name="redis_old_version", says="Redis says that it is of version 5: its program with that one constant changed",
-        layer="database", put=_started_by(OLD, old="/old"), heal=_REDIS_BACK,
+        layer="database",
+        turns_red=(VERSION,), put=_started_by(OLD, old="/old"), heal=_REDIS_BACK,
         seen=_redis_tells("server", lambda told: str(told["redis_version"]).startswith("5.")),
     ),
     Fault(
         name="redis_slot_failed", says="Redis is a cluster that lacks one of its slots", layer="database",
+        turns_red=(VERSION,),
         put=_started_by(ONE_SLOT_SHORT), heal=restored(REDIS, then=steps(_without_nodes, restarted(REDIS))),
         seen=_lacks_a_slot,
     ),
     Fault(
         name="redis_volume_empty_dir", says="Redis keeps its files in a folder that goes with its pod",
-        layer="database", put=_started_by("", scratch="/data"), heal=_REDIS_BACK, seen=_folder_goes_with_the_pod,
+        layer="database",
+        turns_red=(PERSISTENCE,), put=_started_by("", scratch="/data"), heal=_REDIS_BACK,
+        seen=_folder_goes_with_the_pod,
     ),
     Fault(
         name="redis_aof_write_failed", says="Redis cannot write to its append-only file", layer="database",
+        turns_red=(PERSISTENCE,),
         put=_started_by(NO_GROWTH), heal=_REDIS_BACK, seen=_does_not_keep_what_is_written,
     ),
 )  # fmt: skip

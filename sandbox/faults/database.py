@@ -225,11 +225,13 @@ FAULTS = (
     ),
     Fault(
         name="postgres_13", says="PostgreSQL says that it is of version 13: its program with that constant changed",
-        layer="database", put=_started_by(AS_13), heal=restored(FILES, then=restarted(POSTGRES)),
+        layer="database",
+        turns_red=(VERSION,), put=_started_by(AS_13), heal=restored(FILES, then=restarted(POSTGRES)),
         seen=_tells("SHOW server_version_num", lambda told: str(told).startswith("130")),
     ),
     Fault(
         name="postgres_replica_only", says="the only PostgreSQL is a standby, which takes no writes", layer="database",
+        turns_red=(VERSION,),
         put=_started_by(f"touch {SIGNAL}\n{START}", first="rm -f /data/pgdata/standby.signal"),
         heal=restored(FILES, then=steps(_no_standby, restarted(POSTGRES))),
         seen=_tells("SELECT pg_is_in_recovery()", bool),

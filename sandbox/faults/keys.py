@@ -8,19 +8,17 @@ import base64
 import json
 import secrets
 from collections.abc import Mapping
-from typing import Any
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from sandbox.faults.fault import NAMESPACE, Act, Fault, Hands
+from sandbox.faults.fault import Act, Fault, Hands
 from sandbox.faults.secrets import CORE, JWT, KEPT, KEYS, STRENGTH, Data, changed, restored
 from sandbox.faults.secrets import DATABASE as SIGN_IN
 from sandbox.faults.security import STORED, no_other, no_settings, other, settings
 
-CREDENTIALS, POOLING, TLS = (f"infrastructure.database.{item}" for item in ("credentials", "pooling", "tls"))
+CREDENTIALS, TLS = (f"infrastructure.database.{item}" for item in ("credentials", "tls"))
 SECRET, DATABASE = "bytebot-jwt-secret", "bytebot-db-secret"
-SCALER = f"/apis/autoscaling/v2/namespaces/{NAMESPACE}/horizontalpodautoscalers/sandbox-scaler"
 PAIRS = [f"{pair}-token-{half}-key" for pair in ("access", "refresh") for half in ("private", "public")]
 
 
@@ -81,23 +79,6 @@ def _without(key: str) -> Act:
     return act
 
 
-def _may_grow(hands: Hands) -> None:
-    """Thirty replicas of five connections each are more than the database has; nothing is scaled for it."""
-    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "bytebot-api"}
-    still = {"selectPolicy": "Disabled"}
-    metric = {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}}
-    spec: dict[str, Any] = {
-        "scaleTargetRef": target,
-        "minReplicas": 2,
-        "maxReplicas": 30,
-        "metrics": [{"type": "Resource", "resource": metric}],
-        "behavior": {"scaleUp": still, "scaleDown": still},
-    }
-    head = {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler"}
-    meta = {"name": SCALER.rpartition("/")[2], "namespace": NAMESPACE}
-    hands.apply(SCALER, {**head, "metadata": meta, "spec": spec})
-
-
 FAULTS = (
     Fault(
         name="jwt_pair_mismatched", says="a public key of tokens is not that of its private one", layer="cluster",
@@ -131,9 +112,5 @@ FAULTS = (
     Fault(
         name="database_sslmode_disable", says="the database's Secret asks for a connection without TLS",
         layer="cluster", turns_red=(TLS,), put=changed(DATABASE, _asks_for_no_tls), heal=_without("sslmode"),
-    ),
-    Fault(
-        name="hpa_maximum_past_connections", says="an autoscaler may make more replicas than the database can serve",
-        layer="cluster", turns_red=(POOLING,), shuts=False, put=_may_grow, heal=lambda hands: hands.delete(SCALER),
     ),
 )  # fmt: skip

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.bytebot.production.plugins.doc_fragments import chart, cluster, results, web
+from ansible_collections.bytebot.production.plugins.doc_fragments import chart, cluster, probe, results, web
 from ansible_collections.bytebot.production.plugins.module_utils import argspec, argspec_http
 from ansible_collections.bytebot.production.plugins.module_utils.checks import health, ingress
 from ansible_collections.bytebot.production.plugins.module_utils.clients.access import Connection
 from ansible_collections.bytebot.production.plugins.modules import health_probe, ingress_check
 
-FRAGMENTS = {"chart": chart, "cluster": cluster, "web": web, "results": results}
+FRAGMENTS = {"chart": chart, "cluster": cluster, "probe": probe, "web": web, "results": results}
 WORDS = ("type", "elements", "required", "default", "choices")
 
 
