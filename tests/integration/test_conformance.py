@@ -115,8 +115,7 @@ def test_a_session_ends_when_it_is_signed_out(there: World) -> None:
     assert (answer.status_code, answer.json()["error"]["code"]) == (401, "TOKEN_INVALID")
 
 
-def test_live_events_are_served_by_their_own_pods(there: World) -> None:
-    """Polling is refused in words, and the refusal comes from where the path leads to."""
+def test_polling_for_live_events_is_refused_in_words(there: World) -> None:
     answer = there.client.get(f"{BASE}/socket.io/", params={"EIO": "4", "transport": "polling"}, timeout=30)
     assert answer.status_code == 400
     assert "websocket" in answer.text
