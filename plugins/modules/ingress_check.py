@@ -212,7 +212,8 @@ ARGUMENTS: dict[str, Any] = {
     "resolve": {"type": "dict", "default": {}},
     "timeout": {"type": "float", "default": 5.0},
 }
-_INGRESS, DNS, HEALTH = CHECKS.controls
+DNS = "infrastructure.ingress.dns"
+HEALTH = "infrastructure.ingress.health_endpoint"
 
 
 def examine(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:

@@ -160,7 +160,8 @@ ARGUMENTS: dict[str, Any] = {
     "room": {"type": "float", "default": USUAL_ROOM},
     "dashboards": {"type": "list", "elements": "str", "default": []},
 }
-PROMETHEUS, GRAFANA = CHECKS.controls
+PROMETHEUS = "infrastructure.monitoring.prometheus"
+GRAFANA = "infrastructure.monitoring.grafana"
 
 
 def examine(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:

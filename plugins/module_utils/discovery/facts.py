@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Note:
     where: str
 
 
-Entry = Input | Blank | Note
+Entry: TypeAlias = "Input | Blank | Note"
 
 
 @dataclass(frozen=True, slots=True)
