@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 import threading
 from collections import Counter
@@ -14,6 +13,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Protocol
 
+from ansible_collections.bytebot.production.plugins.module_utils.checks.bodies import PROCESS, scrape
 from ansible_collections.bytebot.production.plugins.module_utils.checks.rate_limit import (
     Burst,
     Counted,
@@ -27,7 +27,6 @@ from ansible_collections.bytebot.production.plugins.module_utils.redact import R
 
 ROW, MIXED, SCRAPES, AT_ONCE = 12, 6, 8, 8
 USERS = 2
-_STARTED = re.compile(r"^process_start_time_seconds(?:\{[^}]*\})?\s+(\S+)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +99,10 @@ class _Look:
         return LimitFacts(row, mixed, self._get({}), login, len(self._started), burst, why, remedy)
 
     def _scrape(self) -> None:
-        """Which replicas answer on the public path: each process says when it began."""
+        """Which replicas answer on the public path: each process says when it and its first counter began."""
         for _number in range(SCRAPES):
-            answer = self._http.get(self._scope.paths.metrics)
-            self._started.update(_STARTED.findall(answer.body))
+            page = scrape(self._http.get(self._scope.paths.metrics), PROCESS)
+            self._started |= {page.process} - {""}
 
     def _get(self, headers: Mapping[str, str]) -> Counted:
         return self._told(self._http.get(self._scope.paths.protected, headers=headers))

@@ -170,6 +170,9 @@ attributes:
   diff_mode:
     description: Nothing is changed, so there is no difference to show.
     support: none
+requirements:
+  - "prometheus-client >= 0.21 (Python package)"
+  - "requests >= 2.32 (Python package)"
 notes:
   - Needs get on the Secrets of O(accounts). Without O(accounts) the cluster is not asked.
 seealso:

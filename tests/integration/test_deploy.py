@@ -88,7 +88,7 @@ def test_sections_are_judged_by_their_tags(again: Played, play: Player) -> None:
     assert some.code == 2, "what was not judged keeps the gate shut"
     document = json.loads((ROOT / "reports" / "sandbox" / "latest" / "results.json").read_text())
     judged = Counter(control["section"] for control in document["controls"] if control["state"] == "pass")
-    assert judged == {"infrastructure": 13, "security_configuration": 6}
+    assert judged == {"infrastructure": 17, "security_configuration": 10}
     assert "deployment.health.pods pending" in some.output
 
 
