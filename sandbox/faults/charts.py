@@ -123,7 +123,18 @@ def _no_other_pod(hands: Hands) -> bool:
     pods = hands.cluster.items(RELEASE_PODS)
     if not pods:
         return False
-    container = {"name": "one", "image": "registry.sandbox/base:1", "resources": {"requests": {"cpu": "1m"}}}
+    container = {
+        "name": "one",
+        "image": "registry.sandbox/base:1",
+        "resources": {"requests": {"cpu": "1m", "memory": "1Mi"}, "limits": {"cpu": "1m", "memory": "1Mi"}},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "runAsNonRoot": True,
+            "runAsUser": 65532,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+    }
     meta = {"name": "sandbox-tried", "namespace": "bytebot-production"}
     body = {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": {"containers": [container]}}
     try:
