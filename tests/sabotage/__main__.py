@@ -20,7 +20,12 @@ ROOT = Path(__file__).resolve().parents[2]
 ONLY_WHEN_BROKEN = frozenset({"infrastructure.ingress.health_endpoint"})
 ALL = frozenset(control for fault in FAULTS.values() for control in fault.turns_red) - ONLY_WHEN_BROKEN
 # One for each section, for `make test`.
-SMOKE = ("kubelet_out_of_skew", "secret_low_entropy", "service_selector_typo")
+SMOKE = (
+    "kubelet_out_of_skew",
+    "secret_low_entropy",
+    "service_selector_typo",
+    "service_account_wildcard",
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
