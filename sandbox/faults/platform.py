@@ -34,7 +34,7 @@ def _guest(version: str, ready: str) -> Act:
     """A node that only its object tells of; nothing is placed on it."""
 
     def act(hands: Hands) -> None:
-        labels = {"kubernetes.io/hostname": "sandbox-guest"}
+        labels = {"kubernetes.io/hostname": "sandbox-guest", "type": "kwok"}  # as other nodes that nothing runs on
         meta = {"name": "sandbox-guest", "labels": labels}
         hands.apply(GUEST, {"apiVersion": "v1", "kind": "Node", "metadata": meta, "spec": {"unschedulable": True}})
         now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
