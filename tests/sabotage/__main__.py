@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from pathlib import Path
+from types import FrameType
 
 from sandbox.errors import SandboxError
 from sandbox.faults import FAULTS, Faults
@@ -31,6 +33,7 @@ SMOKE = (
 def main(arguments: list[str] | None = None) -> int:
     """Bite with the wanted faults; 0 where all bite and nothing else turned red."""
     given = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, _interrupt)  # as Ctrl-C: the fault is healed, and the playbook that judges is ended
     chosen = [fault for fault in FAULTS.values() if fault.turns_red and given.section in (None, fault.section)]
     if given.smoke:
         chosen = [FAULTS[name] for name in SMOKE]
@@ -51,6 +54,9 @@ def main(arguments: list[str] | None = None) -> int:
     except SandboxError as error:
         print(f"failed: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("interrupted; the fault is healed, and the same call goes on from here without --fresh", file=sys.stderr)
+        return 130
     finally:
         faults.heal()
     if wrong:
@@ -78,6 +84,10 @@ def _bite(name: str, faults: Faults, judge: Judge, kept: Kept) -> Bite:
     kept.keep(bite)
     print(row(bite), flush=True)
     return bite
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
 
 from sandbox.faults.fault import Fault
+from tests.sabotage import __main__ as sabotage
 from tests.sabotage.judging import Judged
 from tests.sabotage.keeping import Kept
 from tests.sabotage.telling import Bite, last_line, row
@@ -77,3 +80,27 @@ def test_a_damaged_file_is_as_none(tmp_path: Path) -> None:
     kept.keep(Bite.of(FAULT, Judged({"a.b.c": "fail"}, "shut", 1.0)))
     (tmp_path / "build" / "sabotage" / "kept.json").write_text("{")
     assert Kept(tmp_path, fresh=False).bite("one") is None
+
+
+def test_a_call_that_is_ended_from_outside_heals_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    healed: list[bool] = []
+
+    class Healing:
+        def __init__(self, *_given: object) -> None: ...
+        def heal(self) -> None:
+            healed.append(True)
+
+    def judges(*_given: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(sabotage, "Faults", Healing)
+    monkeypatch.setattr(sabotage, "Judge", lambda _root: judges)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        assert sabotage.main(["--smoke"]) == 130
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert healed == [True, True], "before the first one, and at the end"
+    assert "interrupted" in capsys.readouterr().err
