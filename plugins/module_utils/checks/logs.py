@@ -16,6 +16,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.model import SH
 _START = "Start the log store, look at its log and its volume, and let this machine reach it."
 _WRITE = "Give the log store's volume room, and let it take lines again."
 _REPLICAS = "Let the replicas of the store's indices be assigned (a second node, or number_of_replicas 0)."
+_SEND = "Look at the agents' logs: are they told of new pods, do they read their files, do they reach the store?"
 _READ = "the right to ask for its health and to search"
 
 
@@ -44,6 +45,8 @@ def logs(facts: LogFacts) -> Verdict:
             found.wrong(told, _WRITE)
         for told in store.thin:
             found.wrong(told, _REPLICAS, SHOULD)
+        if store.recent == 0:
+            found.wrong("no line of the last 5 minutes is in it", _SEND, SHOULD)
     covered = judge_agents(found, facts.agents)
     good = f"it is well and answers searches{_recent(store)}; {covered}"
     evidence = [Evidence(f"{store.title} {store.url}", _told(store), facts.at)]

@@ -369,6 +369,13 @@ def test_what_is_wrong_with_logs_is_red(told: Verdict, said: str) -> None:
     assert (told.state, told.level, said in told.summary) == ("fail", "must", True), told.summary
 
 
+def test_a_store_that_gets_no_lines_is_no_plain_green() -> None:
+    told = of_logs(store=replace(STORE, recent=0))
+    assert (told.state, told.level) == ("fail", "should")
+    assert "no line of the last 5 minutes" in told.summary
+    assert of_logs(store=replace(STORE, recent=1)).state == "pass"
+
+
 def test_replicas_that_are_not_assigned_are_advice() -> None:
     told = of_logs(store=replace(STORE, thin=("1 replicas are not assigned",)))
     assert (told.state, told.level) == ("fail", "should")
