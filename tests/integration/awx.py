@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 from jinja2 import Environment, StrictUndefined
 
-from tests.integration.conftest import BIN, LOGS, ROOT, SANDBOX
+from tests.integration.conftest import BIN, LOGS, ROOT, SANDBOX, core_only
 
 AWX = ROOT / "awx"
 _HANDED_OVER = re.compile(r"\{\{ sandbox_dir \}\}/handover/([a-z.-]+)")
@@ -79,6 +79,7 @@ class Jobs:
         extra, variables = _injected(private / "env", self._credentials())
         environment = {
             **variables,
+            **core_only(playbook),
             "ANSIBLE_COLLECTIONS_PATH": str(private / "requirements_collections"),
             "ANSIBLE_HOME": str(private / ".ansible"),
             "HOME": str(private),

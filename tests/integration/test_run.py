@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.conftest import BIN, ROOT, Player, kill_all
+from tests.integration.conftest import BIN, ROOT, Player, core_only, kill_all
 
 FOUND_WITHIN_S = 120  # only so that a test that waits in vain ends
 
@@ -29,7 +29,12 @@ def playing(reports: Path) -> Iterator[subprocess.Popen[str]]:
     play = subprocess.Popen(
         command,
         cwd=ROOT,
-        env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"), "ANSIBLE_NOCOLOR": "1"},
+        env={
+            **os.environ,
+            **core_only("deploy.yml"),
+            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
+            "ANSIBLE_NOCOLOR": "1",
+        },
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

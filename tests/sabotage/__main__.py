@@ -13,7 +13,7 @@ from types import FrameType
 from sandbox.errors import SandboxError
 from sandbox.faults import FAULTS, Faults
 from sandbox.settings import load
-from tests.sabotage.judging import Judge, Judged
+from tests.sabotage.judging import CORE, Judge, Judged
 from tests.sabotage.keeping import Kept
 from tests.sabotage.telling import Bite, last_line, row
 
@@ -46,11 +46,13 @@ def main(arguments: list[str] | None = None) -> int:
     kept = Kept(ROOT, fresh=given.fresh)
     try:
         faults.heal()
-        if wrong := judge("deploy", {}, "first").unproven(ALL):
+        sections = sorted({control.partition(".")[0] for fault in chosen for control in fault.turns_red})
+        wanted = frozenset(control for control in ALL if control.partition(".")[0] in {*CORE, *sections})
+        if wrong := judge("deploy", {}, "first", sections).unproven(wanted):
             print(f"The healthy sandbox is not green: {', '.join(wrong)}. Mend it first.", file=sys.stderr)
             return 2
         bites = [_bite(name.name, faults, judge, kept) for name in chosen]
-        wrong = judge("deploy", {}, "last").unproven(ALL)
+        wrong = judge("deploy", {}, "last", sections).unproven(wanted)
     except SandboxError as error:
         print(f"failed: {error}", file=sys.stderr)
         return 2
@@ -72,7 +74,8 @@ def _bite(name: str, faults: Faults, judge: Judge, kept: Kept) -> Bite:
     fault = FAULTS[name]
     try:
         faults.put(name)
-        judged = judge(fault.playbook, faults.variables(), name)
+        sections = sorted({control.partition(".")[0] for control in fault.turns_red})
+        judged = judge(fault.playbook, faults.variables(), name, sections)
     except SandboxError as error:  # the others are tried all the same
         print(f"{name}: {error}", file=sys.stderr, flush=True)
         judged = Judged({}, "not_assessed", 0.0)

@@ -17,6 +17,8 @@ from typing import Any
 from sandbox.errors import SandboxError
 
 PLAYBOOKS = {"deploy": "deploy.yml", "verify": "playbooks/verify.yml", "prepare": "tests/sabotage/prepare.yml"}
+# These are judged with every fault; another section only with faults that turn a control of it red.
+CORE = ("infrastructure", "security_configuration", "deployment", "team")
 RED = frozenset({"fail", "error"})
 
 
@@ -47,9 +49,10 @@ class Judge:
 
     root: Path
 
-    def __call__(self, playbook: str, variables: Mapping[str, Any], name: str) -> Judged:
+    def __call__(self, playbook: str, variables: Mapping[str, Any], name: str, sections: Iterable[str] = ()) -> Judged:
         """Judge.
 
+        :param sections: what is judged beside the core.
         :param name: of the log that is kept below ``build/sabotage``.
 
         :raises SandboxError: the playbook wrote no record.
@@ -59,11 +62,17 @@ class Judge:
         before = latest.resolve() if latest.exists() else None
         inputs = {**variables, "bytebot_reports_dir": str(reports), "run_fresh": True}
         command = [str(Path(sys.executable).parent / "ansible-playbook"), PLAYBOOKS[playbook], "-e", json.dumps(inputs)]
+        tags = {} if playbook == "prepare" else {"ANSIBLE_RUN_TAGS": ",".join(dict.fromkeys([*CORE, *sections]))}
         began = time.monotonic()
         done = subprocess.run(
             command,
             cwd=self.root,
-            env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(self.root / ".collections"), "ANSIBLE_NOCOLOR": "1"},
+            env={
+                **os.environ,
+                **tags,
+                "ANSIBLE_COLLECTIONS_PATH": str(self.root / ".collections"),
+                "ANSIBLE_NOCOLOR": "1",
+            },
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
