@@ -23,6 +23,7 @@ from sandbox.faults import (
     backup,
     cache,
     charts,
+    clear,
     database,
     entry,
     ingress,
@@ -64,6 +65,7 @@ MODULES = (
     monitoring,
     alerting,
     backup,
+    clear,
 )
 FAULTS: Mapping[str, Fault] = {fault.name: fault for module in MODULES for fault in module.FAULTS}
 ACTIVE, VARIABLES = "active.json", "variables.json"
