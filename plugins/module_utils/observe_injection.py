@@ -205,17 +205,22 @@ class Injection:
 
     def _asked(self, operation: Operation, parameter: Parameter, text: str) -> Answer | None:
         path, headers, body = self._request(operation, parameter, text)
-        while True:
-            if self._sent >= self._scope.requests or time.monotonic() > self._ends:
-                return None
+        while self._sent < self._scope.requests and time.monotonic() <= self._ends:
             self._sent += 1
             answer = self._http.request(operation.method, path, headers=headers, json=body)
             if answer.status != HTTPStatus.TOO_MANY_REQUESTS:
                 return answer
-            wanted = answer.headers.get("retry-after", "")
-            if not wanted.isdigit() or int(wanted) > self._scope.longest_pause_s:
+            if not self._paused(answer):
                 return None
-            self._sleep(float(wanted))
+        return None
+
+    def _paused(self, answer: Answer) -> bool:
+        """Wait until a limit is over, where its answer says when, and it is soon."""
+        wanted = answer.headers.get("retry-after", "")
+        if not wanted.isdigit() or int(wanted) > self._scope.longest_pause_s:
+            return False
+        self._sleep(float(wanted))
+        return True
 
     def _request(
         self, operation: Operation, parameter: Parameter, text: str
@@ -282,8 +287,10 @@ class Injection:
                 del self._made[path]
 
     def _gone(self, path: str, user: Identity) -> bool:
-        status = self._http.request("DELETE", path, headers=user.headers).status
-        return status in (HTTPStatus.OK, HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND)
+        answer = self._http.request("DELETE", path, headers=user.headers)
+        if answer.status == HTTPStatus.TOO_MANY_REQUESTS and self._paused(answer):
+            answer = self._http.request("DELETE", path, headers=user.headers)
+        return answer.status in (HTTPStatus.OK, HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND)
 
     def _marked(self, path: str) -> Iterator[tuple[str, str]]:
         for user in self._users:

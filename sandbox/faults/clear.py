@@ -19,6 +19,7 @@ from sandbox.faults.ingress import CONTROLLER
 from sandbox.faults.keeping import Object, changed, ready, restored, stamped, steps
 
 DOOR = f"/api/v1/namespaces/{NAMESPACE}/services/sandbox-side-door"
+DOORSTEP = f"/apis/networking.k8s.io/v1/namespaces/{NAMESPACE}/networkpolicies/sandbox-side-door"
 DOOR_PORT = 30180
 ELSEWHERE = "www.bytebot.test"
 HTTPS_ONLY, LIMITS = "security_testing.web.https", "security_testing.web.rate_limit"
@@ -81,7 +82,20 @@ def _open_door(hands: Hands) -> None:
     spec = {"type": "NodePort", "selector": api["spec"]["selector"], "ports": [port]}
     meta = {"name": DOOR.rpartition("/")[2], "namespace": NAMESPACE}
     hands.apply(DOOR, {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": spec})
+    s = hands.settings
+    # As the policy of the release lets nothing in beside the ingress controller: from the machine, and from the node.
+    sources = [f"{s.machine_address}/32", f"{s.node_address}/32", f"{s.node_pod_network.rpartition('.')[0]}.1/32"]
+    rule = {"from": [{"ipBlock": {"cidr": one}} for one in sources]}
+    policy = {"podSelector": {"matchLabels": api["spec"]["selector"]}, "policyTypes": ["Ingress"], "ingress": [rule]}
+    hands.apply(
+        DOORSTEP, {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": meta, "spec": policy}
+    )
     hands.until(lambda: _answers_aside(hands), "the side door answers")
+
+
+def _shut_door(hands: Hands) -> None:
+    hands.delete(DOOR)
+    hands.delete(DOORSTEP)
 
 
 def _answers_aside(hands: Hands) -> bool:
@@ -132,7 +146,7 @@ FAULTS = (
     ),
     Fault(
         name="side_door_open", says="a Service opens a port of every node for the API", layer="network",
-        put=_open_door, heal=lambda hands: hands.delete(DOOR), seen=_answers_aside,
+        put=_open_door, heal=_shut_door, seen=_answers_aside,
         turns_red=(HTTPS_ONLY,), variables=_node_allowed,
     ),
     dataclasses.replace(
