@@ -23,8 +23,8 @@ description:
     namespace is given, and outside by this machine's or by O(outside_resolver). A view that differs on purpose is
     stated by O(inside_addresses) and O(outside_addresses).
   - The health route answers each time by the public path, no Service publishes backends that are not ready, every
-    container with a port has a readiness probe, and no pod that is not ready stays in rotation. Nothing is disturbed
-    for it; where all backends are well, that one is dropped was not seen, and the control is V(pending).
+    container with a port has a readiness probe, and no pod that is not ready stays in rotation. Where all backends are
+    well, a pod that never becomes ready shows it, where O(stand_in) permits one; else the control is V(pending).
   - For each host something answers at the published address, with a certificate that verifies, lasts and has a large
     enough key, in TLS 1.2 and newer alone. Where the Services of all namespaces may be listed, the one with that
     address has ready endpoints; where cert-manager is there, its Certificates of these Secrets are ready.
@@ -104,6 +104,14 @@ options:
       - The default is when certificates of 90 days are renewed, see U(https://letsencrypt.org/docs/integration-guide/).
     type: int
     default: 30
+  stand_in:
+    description:
+      - Whether the pod that asks for names may bear the labels by which the Service behind the Ingress finds its pods.
+        It never becomes ready, so that a sound cluster sends it nothing; that it does not is what is seen.
+      - Only where the Service's pods are a Deployment's, which leaves such a pod alone, and where O(probe_namespace) is
+        the namespace of the release.
+    type: bool
+    default: true
 attributes:
   check_mode:
     description: Only reads, and makes no pod, so that what is asked inside is V(pending). Where no Ingress is there
@@ -193,7 +201,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.ingress_
 from ansible_collections.bytebot.production.plugins.module_utils.checks.ingress_health import HealthSeen
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
 from ansible_collections.bytebot.production.plugins.module_utils.clients.http import Http
-from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError
+from ansible_collections.bytebot.production.plugins.module_utils.errors import CollectionError, InputError
 from ansible_collections.bytebot.production.plugins.module_utils.judge import known_only, results_of
 from ansible_collections.bytebot.production.plugins.module_utils.module import run_module
 from ansible_collections.bytebot.production.plugins.module_utils.observe_dns import Asking, look_at_names
@@ -202,6 +210,8 @@ from ansible_collections.bytebot.production.plugins.module_utils.observe_ingress
     ingress_facts,
     look_at_health,
     settled_facts,
+    stand_in_labels,
+    taken_in,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
 
@@ -225,6 +235,7 @@ ARGUMENTS: dict[str, Any] = {
     "resolve": {"type": "dict", "default": {}},
     "timeout": {"type": "float", "default": 5.0},
     "expiry_days": {"type": "int", "default": 30},
+    "stand_in": {"type": "bool", "default": True},
 }
 DNS = "infrastructure.ingress.dns"
 HEALTH = "infrastructure.ingress.health_endpoint"
@@ -255,21 +266,59 @@ def _asked(module: AnsibleModule, cluster: Cluster, facts: IngressFacts) -> Ingr
     """With what is asked of others than the cluster, where it is judged."""
     given = module.params
     judged = given["only"] or CHECKS.controls
+    addresses = {host: str(address) for host, address in given["resolve"].items()}
+    if any(one in judged for one in ENTRY):
+        facts = replace(facts, entry=_entry(module, cluster, facts, addresses))
+    health = _Health(module, cluster, facts, addresses) if HEALTH in judged else None
     if DNS in judged:
         probe, no_probe = probe_of(given, check_mode=module.check_mode)
         stated = (tuple(given["inside_addresses"]), tuple(given["outside_addresses"]))
         asking = Asking(probe, no_probe.replace("sign in", "ask inside"), given["outside_resolver"] or "", *stated)
+        asking = health.standing_in(asking) if health else asking
         facts = replace(facts, dns=look_at_names(cluster, asking, given["hosts"], published(facts)))
-    addresses = {host: str(address) for host, address in given["resolve"].items()}
-    if any(one in judged for one in ENTRY):
-        facts = replace(facts, entry=_entry(module, cluster, facts, addresses))
-    if HEALTH in judged and not given["base_url"]:
-        facts = replace(facts, health=HealthSeen(given["health_path"], unasked="no base_url is given"))
-    elif HEALTH in judged:
-        web = {"ca_file": given["ca_file"] or "", "resolve": addresses, "timeout_s": given["timeout"]}
-        http = Http(given["base_url"], given["allowed_hosts"], **web)
-        facts = replace(facts, health=look_at_health(cluster, facts, http, given["health_path"]))
-    return facts
+    return replace(facts, health=health.seen()) if health else facts
+
+
+class _Health:
+    """The look at the health route, while a pod that never becomes ready stands behind it where that is permitted."""
+
+    def __init__(self, module: AnsibleModule, cluster: Cluster, facts: IngressFacts, addresses: dict[str, str]) -> None:
+        given = module.params
+        self._given, self._cluster, self._facts = given, cluster, facts
+        self._seen: HealthSeen | None = None
+        self._trouble: CollectionError | None = None
+        self._http: Http | None = None
+        if given["base_url"]:
+            web = {"ca_file": given["ca_file"] or "", "resolve": addresses, "timeout_s": given["timeout"]}
+            self._http = Http(given["base_url"], given["allowed_hosts"], **web)
+
+    def standing_in(self, asking: Asking) -> Asking:
+        """The same pod that asks for names, as one that the Service takes."""
+        given, probe = self._given, asking.probe
+        if self._http is None or probe is None or not given["stand_in"] or probe.namespace != given["namespace"]:
+            return asking
+        labels = stand_in_labels(self._cluster, self._facts)
+        if not labels:
+            return asking
+        return replace(asking, probe=replace(probe, labels=labels, served=False), meanwhile=self._look_with)
+
+    def _look_with(self, pod: str) -> None:
+        try:
+            taken_in(self._cluster, self._given["namespace"], pod)
+            self._look()
+        except CollectionError as exc:  # what goes wrong here says nothing of names
+            self._trouble = exc
+
+    def _look(self) -> None:
+        if self._http is not None:
+            self._seen = look_at_health(self._cluster, self._facts, self._http, self._given["health_path"])
+
+    def seen(self) -> HealthSeen:
+        if self._trouble is not None:
+            raise self._trouble
+        if self._seen is None:
+            self._look()
+        return self._seen or HealthSeen(self._given["health_path"], unasked="no base_url is given")
 
 
 def _entry(module: AnsibleModule, cluster: Cluster, facts: IngressFacts, addresses: dict[str, str]) -> EntrySeen:
