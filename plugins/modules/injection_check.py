@@ -104,7 +104,8 @@ options:
   canary_address:
     description:
       - Address of this machine at which the application could ask a listener, where a text has it ask an address. The
-        listener runs while the module does.
+        listener runs while the module does. That nobody asks it says less where the network lets nothing out to it; then
+        it is the network that protects.
       - Where it is not set, the control is V(pending), since texts with addresses could not be tried.
     type: str
     default: ""

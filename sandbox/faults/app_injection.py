@@ -12,6 +12,7 @@ from http import HTTPStatus
 from sandbox.faults.app_visit import TASKS, Answer, Look, Visitor, planted
 from sandbox.faults.fault import NAMESPACE, Hands
 from sandbox.faults.keeping import steps
+from sandbox.shell import run
 
 SLEEPS_S, LISTENS_S = 2, 5.0
 WAY_OUT = f"/apis/networking.k8s.io/v1/namespaces/{NAMESPACE}/networkpolicies/sandbox-way-out"
@@ -94,6 +95,19 @@ def _way_out(hands: Hands) -> None:
     meta = {"name": WAY_OUT.rpartition("/")[2], "namespace": NAMESPACE}
     body = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": meta, "spec": spec}
     hands.apply(WAY_OUT, body)
+    run("fault", ["ip", "route", "replace", *_way_back(hands)])
+
+
+def _no_way_out(hands: Hands) -> None:
+    hands.delete(WAY_OUT)
+    if run("fault", ["ip", "route", "show", *_way_back(hands)]).strip():
+        run("fault", ["ip", "route", "del", *_way_back(hands)])
+
+
+def _way_back(hands: Hands) -> tuple[str, ...]:
+    """The machine has no route to pods; with this one its answers find them."""
+    s = hands.settings
+    return s.pod_network, "via", s.node_address, "dev", s.machine_interface
 
 
 def _reflects(visitor: Visitor) -> bool:
@@ -118,6 +132,6 @@ FAULTS = (
     planted("xss_header", "a line break in a filter makes a header", _makes_header, INJECTION),
     planted("input_reflected_as_html", "errors repeat the input as HTML", _reflects, INJECTION),
     dataclasses.replace(
-        _FORGERY, put=steps(_way_out, _FORGERY.put), heal=steps(_FORGERY.heal, lambda hands: hands.delete(WAY_OUT)),
+        _FORGERY, put=steps(_way_out, _FORGERY.put), heal=steps(_FORGERY.heal, _no_way_out),
     ),
 )  # fmt: skip
