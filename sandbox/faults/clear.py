@@ -25,7 +25,7 @@ ELSEWHERE = "www.bytebot.test"
 HTTPS_ONLY, LIMITS = "security_testing.web.https", "security_testing.web.rate_limit"
 REDIRECTION = "--entrypoints.web.http.redirections"
 TRUSTING = "--entrypoints.websecure.forwardedHeaders.insecure=true"
-LEFT = "X-RateLimit-Remaining"
+LEFT, HEAD = "X-RateLimit-Remaining", 4096
 
 
 def _args(change: Callable[[list[str]], list[str]]) -> Act:
@@ -68,7 +68,7 @@ def _to_another_host(hands: Hands) -> None:
 def _clear(hands: Hands, path: str = "/health/live") -> tuple[int, str]:
     """Status and target of a request in clear, by the public address."""
     asked = f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n".encode()
-    said = probe.exchange(hands.settings, hands.settings.node_address, 80, asked).decode("latin-1")
+    said = probe.exchange(hands.settings, hands.settings.node_address, 80, asked, HEAD).decode("latin-1")
     head = said.partition("\r\n\r\n")[0].split("\r\n")
     status = head[0].split(" ")[1] if head[0].count(" ") else "0"
     targets = [line.partition(": ")[2] for line in head if line.lower().startswith("location: ")]
