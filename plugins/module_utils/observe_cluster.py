@@ -48,6 +48,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.helm.release im
     learn_secrets,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.helm.values import Values
+from ansible_collections.bytebot.production.plugins.module_utils.observe_entry import CERT_MANAGER
 from ansible_collections.bytebot.production.plugins.module_utils.observe_secrets import MANAGERS
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
 from ansible_collections.bytebot.production.plugins.module_utils.scratch_claim import Probe, try_class
@@ -291,7 +292,7 @@ def _served(cluster: Cluster, rendered: Rendered | None) -> tuple[Served, ...]:
 def _makers(cluster: Cluster) -> tuple[Served, ...]:
     """What can make Secrets from outside on this cluster, one version of each kind."""
     found: dict[str, Served] = {}
-    for api_version, kind in MANAGERS:
+    for api_version, kind in (*MANAGERS, (CERT_MANAGER, "Certificate")):
         try:
             plural, namespaced = cluster.resource(api_version, kind)
         except NotThere:

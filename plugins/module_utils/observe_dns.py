@@ -8,7 +8,7 @@ import ipaddress
 import select
 import socket
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster
 from ansible_collections.bytebot.production.plugins.module_utils.clients.dns import Named, ask
 from ansible_collections.bytebot.production.plugins.module_utils.clients.tunnel import Stream, tunnel
 from ansible_collections.bytebot.production.plugins.module_utils.errors import CollectionError
-from ansible_collections.bytebot.production.plugins.module_utils.scratch_pod import Probe, scratch_pod
+from ansible_collections.bytebot.production.plugins.module_utils.scratch_pod import Probe, opener, scratch_pods
 
 PORT = 53
 ASK_S = 5.0
@@ -30,6 +30,7 @@ class Asking:
     """How names are asked for.
 
     :param probe: the pod from which the cluster's name server is asked; None where none may be, for ``no_probe``.
+    :param meanwhile: called with the pod's name while it is there, for who has a use of it too.
     :param resolver: the name server outside, as ``host`` or ``host:port``; empty for this machine's own.
     """
 
@@ -38,6 +39,7 @@ class Asking:
     resolver: str = ""
     inside: tuple[str, ...] = ()
     outside: tuple[str, ...] = ()
+    meanwhile: Callable[[str], None] | None = None
 
 
 def look_at_names(cluster: Cluster, asking: Asking, hosts: Collection[str], published: Iterable[str]) -> DnsSeen:
@@ -51,15 +53,20 @@ def look_at_names(cluster: Cluster, asking: Asking, hosts: Collection[str], publ
     if asking.probe is None:
         return DnsSeen(by, found, {INSIDE: asking.no_probe.rstrip(".")}, targets, stated)
     try:
-        by[INSIDE], found[INSIDE] = _inside(cluster, asking.probe, hosts)
+        by[INSIDE], found[INSIDE] = _inside(cluster, asking.probe, hosts, asking.meanwhile)
     except CollectionError as exc:
         return DnsSeen(by, found, {INSIDE: exc.sentence.rstrip(".")}, targets, stated)
     return DnsSeen(by, found, {}, targets, stated)
 
 
-def _inside(cluster: Cluster, probe: Probe, hosts: Iterable[str]) -> tuple[str, dict[str, Named]]:
+def _inside(
+    cluster: Cluster, probe: Probe, hosts: Iterable[str], meanwhile: Callable[[str], None] | None
+) -> tuple[str, dict[str, Named]]:
     """By the name server that the cluster gives to its pods."""
-    with scratch_pod(cluster, probe) as opens:
+    with scratch_pods(cluster, (probe,)) as (pod,):
+        opens = opener(cluster, probe, pod)
+        if meanwhile:
+            meanwhile(pod)
         server = next(iter(resolvers(_said(opens(["cat", str(_RESOLVERS)])))), "")
         if not server:
             raise CollectionError("the scratch pod was given no name server")

@@ -16,14 +16,20 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.http_sec
     CHECKS,
     CORS,
     HEADERS,
+    HTTPS,
     LIMIT,
+    TESTED_HEADERS,
+    TESTED_LIMIT,
     HttpFacts,
+    InClear,
     Wanted,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.checks.rate_limit import LimitFacts, Names
+from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
 from ansible_collections.bytebot.production.plugins.module_utils.clients.http import Answer, Http
 from ansible_collections.bytebot.production.plugins.module_utils.clients.identities import Account, Door
 from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError
+from ansible_collections.bytebot.production.plugins.module_utils.observe_https import doors_of, plain_of
 from ansible_collections.bytebot.production.plugins.module_utils.observe_limits import LimitScope, limits_of
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
 
@@ -54,7 +60,7 @@ class Scope:
 
     :param origins: those that are allowed; None where they are not known.
     :param door: where users sign in; None where no account is given.
-    :param clients: opens further clients, for what is sent at once.
+    :param hosts: those that are asked in clear; :param inside: the cluster, where its side doors are looked for.
     """
 
     paths: Paths
@@ -66,24 +72,44 @@ class Scope:
     unasked: str = ""
     only: Collection[str] = ()
     names: Names = field(default_factory=Names)
+    hosts: tuple[str, ...] = ()
+    inside: Cluster | None = None
+    namespace: str = ""
 
-    def judges(self, control: str) -> bool:
-        return control in (self.only or CHECKS.controls)
+    def judges(self, *controls: str) -> bool:
+        """Whether any of these is judged."""
+        return any(control in (self.only or CHECKS.controls) for control in controls)
+
+    @property
+    def spoofs(self) -> bool:
+        return self.judges(TESTED_LIMIT)
 
 
 def observe(http: Http, scope: Scope, redactor: Redactor, clients: Callable[[], Http]) -> HttpFacts:
     """Ask what the wanted controls rest on; nothing where ``unasked`` says why not."""
     if scope.unasked:
         return HttpFacts(http.base_url, scope.wanted, origins=scope.origins, unasked=scope.unasked)
-    asks_cors = scope.origins is not None and (scope.judges(CORS) or scope.judges(HEADERS))
+    asks_cors = scope.origins is not None and scope.judges(CORS, HEADERS)
     return HttpFacts(
         http.base_url,
         scope.wanted,
-        tuple(_pages(http, scope.paths)) if scope.judges(HEADERS) else (),
+        tuple(_pages(http, scope.paths)) if scope.judges(HEADERS, TESTED_HEADERS) else (),
         scope.origins,
         tuple(_origins(http, scope)) if asks_cors else (),
-        limits_of(http, scope, redactor, clients) if scope.judges(LIMIT) else LimitFacts(),
+        limits_of(http, scope, redactor, clients) if scope.judges(LIMIT, TESTED_LIMIT) else LimitFacts(),
+        _in_clear(http, scope) if scope.judges(HTTPS) else InClear(),
     )
+
+
+def _in_clear(http: Http, scope: Scope) -> InClear:
+    paths = tuple(dict.fromkeys(("/", scope.paths.ok, scope.paths.protected, scope.paths.login, scope.paths.static)))
+    plain = tuple(plain_of(http, scope.hosts, paths))
+    secure = tuple(
+        _page(http_headers.SUCCESS, "GET", http.get(f"https://{host}{scope.paths.ok}")) for host in scope.hosts
+    )
+    if scope.inside is None:
+        return InClear(plain, secure, (), "namespace is not given")
+    return InClear(plain, secure, *doors_of(http, scope.inside, scope.namespace, scope.paths.ok))
 
 
 # ---------------------------------------------------------------------- headers

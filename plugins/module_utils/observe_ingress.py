@@ -28,7 +28,8 @@ from ansible_collections.bytebot.production.plugins.module_utils.redact import R
 
 Object = dict[str, Any]
 API = "networking.k8s.io/v1"
-PAUSE_S = 0.5
+PAUSE_S, TAKEN_IN_S = 0.5, 15.0
+HASH = "pod-template-hash"  # Kubernetes docs, Deployments: what tells the pods of one from another
 
 
 def settled_facts(
@@ -135,6 +136,31 @@ def _ready(slices: Iterable[Mapping[str, Any]]) -> dict[str, int]:
 
 def _key(one: Mapping[str, Any]) -> tuple[str, str]:
     return one["metadata"].get("namespace", ""), one["metadata"]["name"]
+
+
+def stand_in_labels(cluster: Cluster, facts: IngressFacts) -> dict[str, str]:
+    """What a pod must bear for a Service behind the Ingresses to take it; empty where a controller might adopt it.
+
+    Deployments tell their own pods by a hash more, so that they leave it alone; other controllers do not.
+    """
+    for name in sorted(backend_names(facts)):
+        selector = ((facts.services.get(name) or {}).get("spec") or {}).get("selector") or {}
+        labels = ",".join(f"{key}={value}" for key, value in sorted(selector.items()))
+        pods = cluster.list("v1", "Pod", facts.namespace, labels=labels) if labels else []
+        if pods and all(HASH in (one["metadata"].get("labels") or {}) for one in pods):
+            return {str(key): str(value) for key, value in selector.items()}
+    return {}
+
+
+def taken_in(cluster: Cluster, namespace: str, pod: str, pause: Callable[[float], None] = time.sleep) -> None:
+    """Wait until an EndpointSlice tells of a pod, as ready or not; where none does, that is what is seen."""
+    deadline = time.monotonic() + TAKEN_IN_S
+    while time.monotonic() < deadline:
+        slices = cluster.list("discovery.k8s.io/v1", "EndpointSlice", namespace)
+        ends = [end for one in slices for end in one.get("endpoints") or []]
+        if any((end.get("targetRef") or {}).get("name") == pod for end in ends):
+            return
+        pause(PAUSE_S)
 
 
 def look_at_health(cluster: Cluster, facts: IngressFacts, http: Http, path: str) -> HealthSeen:

@@ -27,6 +27,9 @@ from ansible_collections.bytebot.production.plugins.module_utils.redact import R
 
 ROW, MIXED, SCRAPES, AT_ONCE = 12, 6, 8, 8
 USERS = 2
+SPOOFS = 6
+# Headers by which proxies tell whom they speak for; whoever believes them of anybody counts what the sender likes.
+FORWARDED = ("X-Forwarded-For", "X-Real-IP", "X-Client-IP", "True-Client-IP", "CF-Connecting-IP")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,8 @@ class Wanted(Protocol):
     def limits(self) -> LimitScope: ...
     @property
     def paths(self) -> PathsAsked: ...
+    @property
+    def spoofs(self) -> bool: ...
 
 
 class PathsAsked(Protocol):
@@ -95,8 +100,21 @@ class _Look:
         self._scrape()
         nobody = {f"unknown-{secrets.token_hex(8)}": ""}
         login = self._told(self._http.request("POST", self._scope.paths.login, json=nobody))
+        nobody_signed_in = self._get({})
+        spoofed, logins = self._spoofed() if self._scope.spoofs else ((), ())
         burst, why, remedy = self._burst()
-        return LimitFacts(row, mixed, self._get({}), login, len(self._started), burst, why, remedy)
+        return LimitFacts(row, mixed, nobody_signed_in, login, spoofed, logins, len(self._started), burst, why, remedy)
+
+    def _spoofed(self) -> tuple[tuple[Counted, ...], tuple[Counted, ...]]:
+        """As nobody, from addresses that are for documentation (RFC 5737), each another one."""
+        addresses = [f"198.51.100.{number + 1}" for number in range(SPOOFS)]
+        names = [{**dict.fromkeys(FORWARDED, address), "Forwarded": f"for={address}"} for address in addresses]
+        requests = tuple(self._get(headers) for headers in names)
+        nobody = {f"unknown-{secrets.token_hex(8)}": ""}
+        path = self._scope.paths.login
+        return requests, tuple(
+            self._told(self._http.request("POST", path, headers=headers, json=nobody)) for headers in names
+        )
 
     def _scrape(self) -> None:
         """Which replicas answer on the public path: each process says when it and its first counter began."""

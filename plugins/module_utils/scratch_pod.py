@@ -88,7 +88,12 @@ def scratch_pod(cluster: Cluster, probe: Probe) -> Iterator[Opener]:
     :raises PodFailed: it cannot be made, does not run, or leftovers stay.
     """
     with scratch_pods(cluster, (probe,)) as (name,):
-        yield lambda command: ExecStream(cluster.exec(probe.namespace, name, CONTAINER, command))
+        yield opener(cluster, probe, name)
+
+
+def opener(cluster: Cluster, probe: Probe, name: str) -> Opener:
+    """What opens an exec stream in a scratch pod."""
+    return lambda command: ExecStream(cluster.exec(probe.namespace, name, CONTAINER, command))
 
 
 @contextlib.contextmanager

@@ -14,7 +14,8 @@ author:
   - The bytebot.production authors (@bytebot-production)
 description:
   - Settles C(security_configuration.network.security_headers), C(security_configuration.network.cors) and
-    C(security_configuration.network.rate_limit).
+    C(security_configuration.network.rate_limit), and of the tests C(security_testing.web.https),
+    C(security_testing.web.headers) and C(security_testing.web.rate_limit).
   - For headers it asks for an answer of every kind, through the public address, which are a success, a redirect from
     plain HTTP, 404, 401, errors by a broken body and a wrong method, and a static file. A redirect
     from plain HTTP must lead to https on the same host; browsers take no other header of it.
@@ -25,6 +26,12 @@ description:
   - For limits two users sign in. What is left must fall by each request of one user over all replicas, which are told
     apart by the start time in their metrics, and must not fall by another user's. Where O(burst) permits it, one user
     sends more than the limit allows, until a 429 comes, and the other one must not be refused.
+  - For the test of limits, requests without a token name another address each time in the headers by which proxies tell
+    whom they speak for; what is left must fall all the same. It is tried with logins too, so that where these are few
+    a minute, the next ones from this machine are refused for a while.
+  - For https every path of O(hosts) is asked in clear, and must lead to https on the same host by 301 or 308, or be
+    refused. Ways around the Ingress, which are ports of nodes, addresses of Services and host ports of pods in
+    O(namespace), must not answer in clear.
   - Only hosts in O(allowed_hosts) are asked. Nothing is created or changed.
   - A control that does not hold is a result, not a failure of the module.
 extends_documentation_fragment:
@@ -33,9 +40,14 @@ extends_documentation_fragment:
   - bytebot.production.web
 options:
   namespace:
-    description: Namespace in which the Secrets of O(accounts) are.
+    description: Namespace in which the Secrets of O(accounts) are, and where ways around the Ingress are looked for.
     type: str
     default: ""
+  hosts:
+    description: Hosts that are asked in clear. The one of O(base_url) where it is empty.
+    type: list
+    elements: str
+    default: []
   success_path:
     description: A path that answers 2xx to everybody.
     type: str
@@ -174,7 +186,8 @@ requirements:
   - "prometheus-client >= 0.21 (Python package)"
   - "requests >= 2.32 (Python package)"
 notes:
-  - Needs get on the Secrets of O(accounts). Without O(accounts) the cluster is not asked.
+  - Needs get on the Secrets of O(accounts), and for C(security_testing.web.https) list on the Services and Pods of
+    O(namespace) and on Nodes. Without O(accounts) and O(namespace) the cluster is not asked.
 seealso:
   - module: bytebot.production.health_probe
   - module: bytebot.production.ingress_check
@@ -254,7 +267,13 @@ from ansible_collections.bytebot.production.plugins.module_utils.argspec import 
 from ansible_collections.bytebot.production.plugins.module_utils.argspec_data import filled, key, not_negative
 from ansible_collections.bytebot.production.plugins.module_utils.argspec_http import HTTP_ARGS, http_of
 from ansible_collections.bytebot.production.plugins.module_utils.checks.http_headers import DOCUMENT_MAX_AGE
-from ansible_collections.bytebot.production.plugins.module_utils.checks.http_security import CHECKS, LIMIT, Wanted
+from ansible_collections.bytebot.production.plugins.module_utils.checks.http_security import (
+    CHECKS,
+    HTTPS,
+    LIMIT,
+    TESTED_LIMIT,
+    Wanted,
+)
 from ansible_collections.bytebot.production.plugins.module_utils.checks.rate_limit import (
     DOCUMENT_API,
     DOCUMENT_LOGIN,
@@ -301,6 +320,7 @@ ARGUMENTS: dict[str, Any] = {
     **ONLY_ARGS,
     **HTTP_ARGS,
     "namespace": {"type": "str", "default": ""},
+    "hosts": _TEXTS,
     "success_path": {"type": "str", "default": Paths().ok},
     "protected_path": {"type": "str", "default": Paths().protected},
     "login_path": {"type": "str", "default": Paths().login},
@@ -337,6 +357,7 @@ def judge_answers(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
 def _scope(module: AnsibleModule, http: Http, redactor: Redactor) -> Scope:
     given = module.params
     origins = given["allowed_origins"]
+    cluster = _cluster(module, redactor)
     return Scope(
         paths=Paths(
             given["success_path"],
@@ -353,24 +374,36 @@ def _scope(module: AnsibleModule, http: Http, redactor: Redactor) -> Scope:
         ),
         origins=None if origins is None else tuple(_origin(one) for one in origins),
         accounts=tuple(Account(**one) for one in given["accounts"]),
-        door=_door(module, http, redactor),
+        door=_door(module, http, cluster),
+        hosts=tuple(given["hosts"] or [urlsplit(http.base_url).netloc]),
+        inside=cluster if given["namespace"] else None,
+        namespace=given["namespace"],
         unasked="It needs a probe, and check mode sends none." if module.check_mode else "",
         only=tuple(given["only"]),
     )
 
 
-def _door(module: AnsibleModule, http: Http, redactor: Redactor) -> Door | None:
-    """The cluster is opened only where its Secrets are needed."""
+def _cluster(module: AnsibleModule, redactor: Redactor) -> Cluster | None:
+    """Opened only where something of it is needed."""
     given = module.params
-    if not given["accounts"] or module.check_mode or (given["only"] and LIMIT not in given["only"]):
+    judged = given["only"] or CHECKS.controls
+    signs_in = given["accounts"] and (LIMIT in judged or TESTED_LIMIT in judged)
+    if module.check_mode or not (signs_in or (given["namespace"] and HTTPS in judged)):
+        return None
+    connection = connection_of(given)
+    redactor.learn(connection.api_key)
+    return Cluster(connection, module.tmpdir)
+
+
+def _door(module: AnsibleModule, http: Http, cluster: Cluster | None) -> Door | None:
+    given = module.params
+    if not given["accounts"] or cluster is None:
         return None
     if not given["namespace"]:
         raise InputError("accounts: name the namespace in which their Secrets are (namespace).")
-    connection = connection_of(given)
-    redactor.learn(connection.api_key)
     names = filled(given["login_fields"], FIELDS)
     fields = Fields(given["login_path"], names["username"], names["password"], names["token"])
-    return Door(Cluster(connection, module.tmpdir), given["namespace"], http, fields)
+    return Door(cluster, given["namespace"], http, fields)
 
 
 def _names(given: Mapping[str, Any]) -> Names:

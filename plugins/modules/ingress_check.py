@@ -14,7 +14,8 @@ author:
   - The bytebot.production authors (@bytebot-production)
 description:
   - Reads the Ingresses of a namespace and what they name, and settles V(deployment.execution.ingress),
-    V(infrastructure.ingress.dns) and V(infrastructure.ingress.health_endpoint).
+    V(infrastructure.ingress.load_balancer), V(infrastructure.ingress.certificate), V(infrastructure.ingress.dns) and
+    V(infrastructure.ingress.health_endpoint).
   - Their class exists and is the wanted one; every wanted host has a rule, and a TLS Secret of type
     V(kubernetes.io/tls); every path leads to a Service and port that exist; a controller has published an address;
     and no other Ingress claims the same or a more precise path on the same host.
@@ -22,9 +23,12 @@ description:
     namespace is given, and outside by this machine's or by O(outside_resolver). A view that differs on purpose is
     stated by O(inside_addresses) and O(outside_addresses).
   - The health route answers each time by the public path, no Service publishes backends that are not ready, every
-    container with a port has a readiness probe, and no pod that is not ready stays in rotation. Nothing is disturbed
-    for it; where all backends are well, that one is dropped was not seen, and the control is V(pending).
-  - Certificates themselves are judged by other controls; of a TLS Secret only type and certificate are kept.
+    container with a port has a readiness probe, and no pod that is not ready stays in rotation. Where all backends are
+    well, a pod that never becomes ready shows it, where O(stand_in) permits one; else the control is V(pending).
+  - For each host something answers at the published address, with a certificate that verifies, lasts and has a large
+    enough key, in TLS 1.2 and newer alone. Where the Services of all namespaces may be listed, the one with that
+    address has ready endpoints; where cert-manager is there, its Certificates of these Secrets are ready.
+  - Of a TLS Secret only type and certificate are kept.
   - What is wrong does not fail the task. It stands in RV(results) and RV(failed_controls).
 extends_documentation_fragment:
   - bytebot.production.cluster
@@ -91,9 +95,23 @@ options:
     type: dict
     default: {}
   timeout:
-    description: Seconds that one request to the health route may take.
+    description: Seconds that one request to the health route, or one connection, may take.
     type: float
     default: 5.0
+  expiry_days:
+    description:
+      - Days that the certificate must still be valid, or a third of its life where that is less.
+      - The default is when certificates of 90 days are renewed, see U(https://letsencrypt.org/docs/integration-guide/).
+    type: int
+    default: 30
+  stand_in:
+    description:
+      - Whether the pod that asks for names may bear the labels by which the Service behind the Ingress finds its pods.
+        It never becomes ready, so that a sound cluster sends it nothing; that it does not is what is seen.
+      - Only where the Service's pods are a Deployment's, which leaves such a pod alone, and where O(probe_namespace) is
+        the namespace of the release.
+    type: bool
+    default: true
 attributes:
   check_mode:
     description: Only reads, and makes no pod, so that what is asked inside is V(pending). Where no Ingress is there
@@ -107,7 +125,8 @@ requirements:
   - "requests >= 2.32 (Python package)"
 notes:
   - Needs the verbs list on Ingresses, Services, EndpointSlices and Pods and get on the TLS Secrets in the namespace,
-    and list on IngressClasses and on the Ingresses of all namespaces. What may not be read makes the state V(error),
+    and list on IngressClasses and on the Ingresses of all namespaces; where cert-manager is there, list on its
+    Certificates in the namespace. What may not be read makes the state V(error),
     and the summary names it.
 seealso:
   - module: bytebot.production.health_probe
@@ -178,17 +197,21 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.ingress 
     Wanted,
     published,
 )
+from ansible_collections.bytebot.production.plugins.module_utils.checks.ingress_entry import EntrySeen
 from ansible_collections.bytebot.production.plugins.module_utils.checks.ingress_health import HealthSeen
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
 from ansible_collections.bytebot.production.plugins.module_utils.clients.http import Http
-from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError
+from ansible_collections.bytebot.production.plugins.module_utils.errors import CollectionError, InputError
 from ansible_collections.bytebot.production.plugins.module_utils.judge import known_only, results_of
 from ansible_collections.bytebot.production.plugins.module_utils.module import run_module
 from ansible_collections.bytebot.production.plugins.module_utils.observe_dns import Asking, look_at_names
+from ansible_collections.bytebot.production.plugins.module_utils.observe_entry import EntryAsking, look_at_entry
 from ansible_collections.bytebot.production.plugins.module_utils.observe_ingress import (
     ingress_facts,
     look_at_health,
     settled_facts,
+    stand_in_labels,
+    taken_in,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
 
@@ -211,9 +234,12 @@ ARGUMENTS: dict[str, Any] = {
     "ca_file": {"type": "path"},
     "resolve": {"type": "dict", "default": {}},
     "timeout": {"type": "float", "default": 5.0},
+    "expiry_days": {"type": "int", "default": 30},
+    "stand_in": {"type": "bool", "default": True},
 }
 DNS = "infrastructure.ingress.dns"
 HEALTH = "infrastructure.ingress.health_endpoint"
+ENTRY = ("infrastructure.ingress.load_balancer", "infrastructure.ingress.certificate")
 
 
 def examine(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
@@ -222,7 +248,7 @@ def examine(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
     known_only(given["only"], CHECKS.controls, "ingress_check")
     if not given["hosts"]:
         raise InputError("hosts: name at least one host that must be published.")
-    not_negative(given, "probe_timeout")
+    not_negative(given, "probe_timeout", "expiry_days")
     connection = connection_of(given)
     redactor.learn(connection.api_key)
     wanted = Wanted(tuple(given["hosts"]), given["tls"], given["ingress_class"] or "")
@@ -240,19 +266,74 @@ def _asked(module: AnsibleModule, cluster: Cluster, facts: IngressFacts) -> Ingr
     """With what is asked of others than the cluster, where it is judged."""
     given = module.params
     judged = given["only"] or CHECKS.controls
+    addresses = {host: str(address) for host, address in given["resolve"].items()}
+    if any(one in judged for one in ENTRY):
+        facts = replace(facts, entry=_entry(module, cluster, facts, addresses))
+    health = _Health(module, cluster, facts, addresses) if HEALTH in judged else None
     if DNS in judged:
         probe, no_probe = probe_of(given, check_mode=module.check_mode)
         stated = (tuple(given["inside_addresses"]), tuple(given["outside_addresses"]))
         asking = Asking(probe, no_probe.replace("sign in", "ask inside"), given["outside_resolver"] or "", *stated)
+        asking = health.standing_in(asking) if health else asking
         facts = replace(facts, dns=look_at_names(cluster, asking, given["hosts"], published(facts)))
-    if HEALTH in judged and not given["base_url"]:
-        facts = replace(facts, health=HealthSeen(given["health_path"], unasked="no base_url is given"))
-    elif HEALTH in judged:
-        addresses = {host: str(address) for host, address in given["resolve"].items()}
-        web = {"ca_file": given["ca_file"] or "", "resolve": addresses, "timeout_s": given["timeout"]}
-        http = Http(given["base_url"], given["allowed_hosts"], **web)
-        facts = replace(facts, health=look_at_health(cluster, facts, http, given["health_path"]))
-    return facts
+    return replace(facts, health=health.seen()) if health else facts
+
+
+class _Health:
+    """The look at the health route, while a pod that never becomes ready stands behind it where that is permitted."""
+
+    def __init__(self, module: AnsibleModule, cluster: Cluster, facts: IngressFacts, addresses: dict[str, str]) -> None:
+        given = module.params
+        self._given, self._cluster, self._facts = given, cluster, facts
+        self._seen: HealthSeen | None = None
+        self._trouble: CollectionError | None = None
+        self._http: Http | None = None
+        if given["base_url"]:
+            web = {"ca_file": given["ca_file"] or "", "resolve": addresses, "timeout_s": given["timeout"]}
+            self._http = Http(given["base_url"], given["allowed_hosts"], **web)
+
+    def standing_in(self, asking: Asking) -> Asking:
+        """The same pod that asks for names, as one that the Service takes."""
+        given, probe = self._given, asking.probe
+        if self._http is None or probe is None or not given["stand_in"] or probe.namespace != given["namespace"]:
+            return asking
+        labels = stand_in_labels(self._cluster, self._facts)
+        if not labels:
+            return asking
+        return replace(asking, probe=replace(probe, labels=labels, served=False), meanwhile=self._look_with)
+
+    def _look_with(self, pod: str) -> None:
+        try:
+            taken_in(self._cluster, self._given["namespace"], pod)
+            self._look()
+        except CollectionError as exc:  # what goes wrong here says nothing of names
+            self._trouble = exc
+
+    def _look(self) -> None:
+        if self._http is not None:
+            self._seen = look_at_health(self._cluster, self._facts, self._http, self._given["health_path"])
+
+    def seen(self) -> HealthSeen:
+        if self._trouble is not None:
+            raise self._trouble
+        if self._seen is None:
+            self._look()
+        return self._seen or HealthSeen(self._given["health_path"], unasked="no base_url is given")
+
+
+def _entry(module: AnsibleModule, cluster: Cluster, facts: IngressFacts, addresses: dict[str, str]) -> EntrySeen:
+    given = module.params
+    if module.check_mode or not facts.ours:
+        return EntrySeen(unasked="check mode sends no probe" if module.check_mode else "no Ingress is there yet")
+    asking = EntryAsking(
+        tuple(given["hosts"]),
+        given["allowed_hosts"],
+        given["ca_file"] or "",
+        addresses,
+        given["timeout"],
+        given["expiry_days"],
+    )
+    return look_at_entry(cluster, facts, asking)
 
 
 def main() -> None:

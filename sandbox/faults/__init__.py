@@ -17,12 +17,14 @@ from sandbox.faults import (
     alerting,
     app_flow,
     app_http,
+    app_injection,
     app_rights,
     app_sign_in,
     autoscaling,
     backup,
     cache,
     charts,
+    clear,
     database,
     entry,
     ingress,
@@ -57,6 +59,7 @@ MODULES = (
     app_sign_in,
     app_rights,
     app_http,
+    app_injection,
     app_flow,
     entry,
     workload,
@@ -64,6 +67,7 @@ MODULES = (
     monitoring,
     alerting,
     backup,
+    clear,
 )
 FAULTS: Mapping[str, Fault] = {fault.name: fault for module in MODULES for fault in module.FAULTS}
 ACTIVE, VARIABLES = "active.json", "variables.json"

@@ -8,7 +8,6 @@ import contextlib
 import http.client
 import json
 import secrets
-import time
 import uuid
 from http import HTTPStatus
 
@@ -23,7 +22,7 @@ LIVE, NOWHERE = "/health/live", "/nothing-is-here"
 LEFT, MOST = "X-RateLimit-Remaining", "X-RateLimit-Limit"
 HEADERS = ("Strict-Transport-Security", "Content-Security-Policy", "X-Frame-Options", "X-Content-Type-Options")
 FOREIGN, SUFFIX = "https://elsewhere.example", "https://evil-bytebot.test"
-TURNS, SLEEPS_S = 6, 2
+TURNS = 6
 MINUTE_MS = 60_000
 TRUE_ADDRESS = "198.51.100.7"
 
@@ -162,53 +161,6 @@ def _other_field(visitor: Visitor) -> bool:
     return "userId" not in visitor.ask("GET", ME, token=visitor.token()).json
 
 
-# ---------------------------------------------------------------------------- planted weaknesses
-
-
-def _described(visitor: Visitor, text: str) -> Answer:
-    """The answer to a task of this text; it is removed."""
-    answer = visitor.ask("POST", TASKS, {"description": text}, token=visitor.token())
-    if answer.status == HTTPStatus.CREATED:
-        visitor.ask("DELETE", f"{TASKS}/{answer.json['id']}", token=visitor.token("admin"))
-    return answer
-
-
-def _broken_by_quote(visitor: Visitor) -> bool:
-    return "unterminated" in _described(visitor, "it's").text
-
-
-def _sleeps(text: str) -> Look:
-    """Whether it takes at least as long as the text says, and the same text without it does not."""
-
-    def took(visitor: Visitor, said: str) -> float:
-        token = visitor.token()
-        began = time.monotonic()
-        visitor.ask("GET", f"{TASKS}?status={said}", token=token)
-        return time.monotonic() - began
-
-    def look(visitor: Visitor) -> bool:
-        return took(visitor, text.format(SLEEPS_S)) - took(visitor, text.format(0)) > SLEEPS_S / 2
-
-    return look
-
-
-def _works_out(visitor: Visitor) -> bool:
-    return bool(_described(visitor, "{{1337*7}}").json["description"] == "9359")
-
-
-def _asked(visitor: Visitor, text: str) -> Answer:
-    return visitor.ask("GET", f"{TASKS}?status={text}", token=visitor.token())
-
-
-def _climbs(visitor: Visitor) -> bool:
-    return "root:x:0:0" in _asked(visitor, "../../../etc/passwd").text
-
-
-def _reflects(visitor: Visitor) -> bool:
-    answer = _asked(visitor, "%3Cb%3Elook%3C%2Fb%3E")
-    return "<b>look</b>" in answer.text and answer.headers.get_content_type() == "text/html"
-
-
 NOT_VALID = {"description": 1}
 UNKNOWN_FIELD = {"description": "Take a screenshot", "role": "ADMIN"}
 PLAIN = '{"description": "Take a screenshot"}'
@@ -254,10 +206,4 @@ FAULTS = (
         "documents_in_production", "the API's documents are served in production",
         lambda visitor: visitor.ask("GET", "/api/docs").status == HTTPStatus.OK,
     ),
-    planted("sql_injection_error", "a quote in a text is answered with the database's error", _broken_by_quote),
-    planted("sql_injection_time", "a text can let the database sleep", _sleeps("pg_sleep({})")),
-    planted("command_injection_time", "a text can let a shell sleep", _sleeps("a%3B+sleep+{}")),
-    planted("template_injection", "a product in a text's braces is worked out", _works_out),
-    planted("path_traversal", "a text that climbs to /etc/passwd is answered with the file", _climbs),
-    planted("input_reflected_as_html", "errors repeat the input as HTML", _reflects),
 )  # fmt: skip

@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from sandbox import probe
+from sandbox.api import ApiError
 from sandbox.faults.certificates import issued, self_signed
 from sandbox.faults.fault import API, NAMESPACE, Act, Fault, Hands
 from sandbox.faults.ingress import CONTROLLER, ELSEWHERE, NAMES, RESOLVER
@@ -29,6 +30,7 @@ OF_API = "labelSelector=kubernetes.io%2Fservice-name%3Dbytebot-api"
 KIND = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/certificates.cert-manager.io"
 MANAGED = f"/apis/cert-manager.io/v1/namespaces/{NAMESPACE}/certificates/bytebot"
 HOST, OTHER_HOST = "api.bytebot.test", "www.bytebot.test"
+CERTIFICATE = "infrastructure.ingress.certificate"
 HEALTH, BALANCED = "/health/ready", "infrastructure.ingress.health_endpoint"
 # X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT and X509_V_ERR_HOSTNAME_MISMATCH of OpenSSL.
 SELF_SIGNED, OTHER_NAME = 18, 62
@@ -143,9 +145,19 @@ def _kind() -> Object:
     return {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": meta, "spec": spec}
 
 
+def _served(hands: Hands) -> bool:
+    """Whether the API serves the kind; right after it is known, its store is still made (429)."""
+    try:
+        return hands.cluster.get(MANAGED.rpartition("/")[0]) is not None
+    except ApiError as error:
+        if error.status != HTTPStatus.TOO_MANY_REQUESTS:
+            raise
+        return False
+
+
 def _not_ready(hands: Hands) -> None:
     hands.apply(KIND, _kind())
-    hands.until(lambda: hands.cluster.get(MANAGED.rpartition("/")[0]) is not None, "the API serves the kind")
+    hands.until(lambda: _served(hands), "the API serves the kind")
     condition = {"type": "Ready", "status": "False", "reason": "DoesNotExist", "message": "the issuer refuses"}
     meta = {"name": "bytebot", "namespace": NAMESPACE}
     spec = {"secretName": "bytebot-tls-secret", "dnsNames": [HOST], "issuerRef": {"name": "public"}}
@@ -255,18 +267,22 @@ FAULTS = (
     Fault(
         name="ingress_certificate_wrong_host", says="the certificate that is served is for another host",
         layer="network", put=_for_another_host, heal=_ENTRY_BACK, seen=_refused(OTHER_NAME),
+        turns_red=(CERTIFICATE, "deployment.execution.endpoints", "deployment.secrets.tls"),
     ),
     Fault(
         name="ingress_certificate_self_signed", says="nobody but itself vouches for the certificate that is served",
         layer="network", put=_by_itself, heal=restored(TLS), seen=_refused(SELF_SIGNED),
+        turns_red=(CERTIFICATE, "deployment.execution.endpoints", "deployment.secrets.tls"),
     ),
     Fault(
         name="ingress_tls_1_0", says="the ingress controller takes TLS 1.0", layer="network", put=_entered(_old_tls),
         heal=_ENTRY_BACK, seen=_takes_tls_1_0,
+        turns_red=(CERTIFICATE,),
     ),
     Fault(
         name="certificate_not_ready", says="cert-manager's Certificate of the host is not ready", layer="cluster",
         put=_not_ready, heal=lambda hands: hands.delete(KIND), seen=_is_not_ready,
+        turns_red=(CERTIFICATE,),
     ),
     Fault(
         name="dns_differs_inside", says="the public names lead elsewhere for pods, and aright for all others",

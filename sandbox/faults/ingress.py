@@ -15,7 +15,9 @@ CONTROLLER = "/apis/apps/v1/namespaces/ingress/deployments/traefik"
 SERVICE = "/api/v1/namespaces/ingress/services/traefik"
 NAMES = "/api/v1/namespaces/kube-system/configmaps/coredns"
 RESOLVER = "/apis/apps/v1/namespaces/kube-system/deployments/coredns"
-DNS = "infrastructure.ingress.dns"
+DNS, BALANCER = "infrastructure.ingress.dns", "infrastructure.ingress.load_balancer"
+# What watches is reached by the same way in.
+WATCHES = tuple(f"infrastructure.monitoring.{one}" for one in ("prometheus", "alertmanager", "logs"))
 ELSEWHERE = "192.0.2.1"
 MISSING = "rcode NXDOMAIN"
 # The line of the sandbox's own zone, as it is or as a fault left it.
@@ -78,15 +80,15 @@ def _given_back(hands: Hands) -> None:
 FAULTS = (
     Fault(
         name="ingress_controller_scaled_to_zero", says="the ingress controller does not run", layer="network",
-        put=scaled(CONTROLLER, 0), heal=scaled(CONTROLLER, 1), seen=_silent,
+        put=scaled(CONTROLLER, 0), heal=scaled(CONTROLLER, 1), seen=_silent, turns_red=(BALANCER, *WATCHES),
     ),
     Fault(
         name="ingress_service_no_endpoints", says="the ingress controller's Service selects no pod", layer="network",
-        put=_selects("traefik-renamed"), heal=_selects("traefik"), seen=_silent,
+        put=_selects("traefik-renamed"), heal=_selects("traefik"), seen=_silent, turns_red=(BALANCER, *WATCHES),
     ),
     Fault(
         name="ingress_address_pending", says="the ingress controller's Service has no address", layer="network",
-        put=_take_address, heal=traefik.give_address, seen=_without_address,
+        put=_take_address, heal=traefik.give_address, seen=_without_address, turns_red=(BALANCER, *WATCHES),
     ),
     Fault(
         name="dns_host_missing", says="the public names are not known", layer="network", turns_red=(DNS,),

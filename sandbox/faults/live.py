@@ -194,7 +194,7 @@ FAULTS = (
     ),
     Fault(
         name="ingress_certificate_expired", says="the certificate that is served is over", layer="network",
-        turns_red=(ENDPOINTS, "deployment.secrets.tls"), put=_expire, heal=_renew,
+        turns_red=(ENDPOINTS, "deployment.secrets.tls", "infrastructure.ingress.certificate"), put=_expire, heal=_renew,
     ),
     Fault(
         name="other_application_answers", says="another application answers at the public address", layer="network",

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 NAMESPACE, CLUSTER = "namespace", "cluster"
+CERT_MANAGER = "cert-manager.io"  # its Certificates are read by who looks at the public way in
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -170,8 +171,8 @@ def _all(situation: Situation) -> Iterator[Permission]:
         for verb in (*RELEASE_VERBS, *watch):
             yield Permission(kind.group, kind.resource, verb, scope, "", "helm")
     for maker in situation.makers:
-        yield Permission(maker.group, maker.resource, "list", NAMESPACE, "", "secret_check")
-        yield Permission(maker.group, maker.resource, "list", NAMESPACE, "", "security_check")
+        for reader in ("ingress_check",) if maker.group == CERT_MANAGER else ("secret_check", "security_check"):
+            yield Permission(maker.group, maker.resource, "list", NAMESPACE, "", reader)
 
 
 def _opened(rows: Iterable[Row]) -> Iterator[Permission]:

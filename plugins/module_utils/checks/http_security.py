@@ -15,6 +15,13 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.http_hea
     SUCCESS,
     Page,
 )
+from ansible_collections.bytebot.production.plugins.module_utils.checks.https_only import (
+    Plain,
+    SideDoor,
+    door_flaws,
+    doubts,
+    plain_flaws,
+)
 from ansible_collections.bytebot.production.plugins.module_utils.checks.rate_limit import LimitFacts
 from ansible_collections.bytebot.production.plugins.module_utils.judge import Checks
 from ansible_collections.bytebot.production.plugins.module_utils.model import (
@@ -29,6 +36,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.model import (
 )
 
 HEADERS, CORS, LIMIT = (f"security_configuration.network.{item}" for item in ("security_headers", "cors", "rate_limit"))
+HTTPS, TESTED_HEADERS, TESTED_LIMIT = (f"security_testing.web.{item}" for item in ("https", "headers", "rate_limit"))
 SHOWN = 4  # named in a summary; all stand in the evidence
 _OBSERVATORY = "MDN HTTP Observatory, mdn/mdn-http-observatory src/grader/charts.js"
 
@@ -41,6 +49,19 @@ class Wanted:
     credentials: bool = True
     api_limit: int = rate_limit.DOCUMENT_API
     login_limit: int = rate_limit.DOCUMENT_LOGIN
+
+
+@dataclass(frozen=True, slots=True)
+class InClear:
+    """What was asked without TLS, and beside the Ingress.
+
+    :param secure: a success of each host over TLS; :param unseen: why side doors could not be looked for.
+    """
+
+    plain: tuple[Plain, ...] = ()
+    secure: tuple[Page, ...] = ()
+    doors: tuple[SideDoor, ...] = ()
+    unseen: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +78,7 @@ class HttpFacts:
     origins: tuple[str, ...] | None = ()
     asked: tuple[Asked, ...] = ()
     limits: LimitFacts = field(default_factory=LimitFacts)
+    clear: InClear = field(default_factory=InClear)
     unasked: str = ""
     observed_at: str = field(default_factory=utc_now)
 
@@ -154,6 +176,61 @@ def limits(facts: HttpFacts) -> Verdict:
         )
         return pending(what, seen.burst_remedy, evidence)
     return passed(_limited(seen), evidence, weaker=weaker)
+
+
+@CHECKS.settles(HTTPS)
+def https(facts: HttpFacts) -> Verdict:
+    """In clear each path leads to https on the same host, for good, and no way leads around the Ingress."""
+    if facts.unasked:
+        return pending(facts.unasked, _NOT_ASKED)
+    seen = facts.clear
+    evidence = facts.evidence(
+        {
+            "plain": [asdict(one) for one in seen.plain],
+            "https": [_page(one, facts) for one in seen.secure],
+            "side_doors": "not seen" if seen.unseen else [asdict(one) for one in seen.doors],
+        }
+    )
+    bare = [one for one in seen.secure if one.status and not http_headers.max_age_of(one.headers)]
+    wrong = [*plain_flaws(seen.plain), *door_flaws(seen.doors)]
+    wrong += [f"{one.asked} does not keep browsers to https (Strict-Transport-Security)" for one in bare]
+    if wrong:
+        remedy = (
+            "Redirect plain HTTP to https on the same host by 301 or 308 for every path, send HSTS, and close each way "
+            "around the Ingress."
+        )
+        return failed(f"{_few(wrong)}.", remedy, evidence)
+    if seen.unseen:
+        remedy = "Give namespace, and an account that may list Services and Pods in it."
+        return pending(f"Whether a way leads around the Ingress is not seen: {seen.unseen}.", remedy, evidence)
+    unsure = doubts(seen.plain, seen.doors)
+    unsure += [f"{one.asked} gave no answer ({one.problem.rstrip('.')})" for one in seen.secure if not one.status]
+    if unsure or not seen.plain:
+        remedy = "Let every address be asked (in the inventory: bytebot_allowed_hosts), and judge again."
+        return inconclusive(f"{_few(unsure) or 'Nothing was asked'}.", remedy, evidence)
+    return passed(_closed(seen), evidence)
+
+
+def _closed(seen: InClear) -> str:
+    shut = sum(one.closed for one in seen.plain)
+    how = "are refused" if shut == len(seen.plain) else "lead to https on the same host or are refused"
+    doors = f"{len(seen.doors)} side doors answer nothing in clear" if seen.doors else "no way leads around the Ingress"
+    return f"{len(seen.plain)} requests in clear {how}, HSTS is sent, and {doors}."
+
+
+@CHECKS.settles(TESTED_HEADERS)
+def tested_headers(facts: HttpFacts) -> Verdict:
+    """As the configuration's control: the headers stand on answers of every kind alike."""
+    return security_headers(facts)
+
+
+@CHECKS.settles(TESTED_LIMIT)
+def tested_limits(facts: HttpFacts) -> Verdict:
+    """As the configuration's control, and naming another address in a header does not begin a new count."""
+    if facts.unasked or facts.limits.problem or not (evaded := rate_limit.evasions(facts.limits)):
+        return limits(facts)
+    remedy = "Take a client's address from the last proxy that is your own, and from no header that anybody may send."
+    return failed(f"{_few(evaded)}.", remedy, facts.evidence(asdict(facts.limits)))
 
 
 # ---------------------------------------------------------------------- words

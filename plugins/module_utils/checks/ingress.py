@@ -9,6 +9,11 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ansible_collections.bytebot.production.plugins.module_utils.checks.ingress_dns import DnsSeen, judge_dns
+from ansible_collections.bytebot.production.plugins.module_utils.checks.ingress_entry import (
+    EntrySeen,
+    judge_certificate,
+    judge_load_balancer,
+)
 from ansible_collections.bytebot.production.plugins.module_utils.checks.ingress_health import HealthSeen, judge_health
 from ansible_collections.bytebot.production.plugins.module_utils.clients.tls import Certificate
 from ansible_collections.bytebot.production.plugins.module_utils.judge import Checks
@@ -54,7 +59,8 @@ class IngressFacts:
     :param services: the namespace's Services by name; ``ready`` counts their ready endpoints.
     :param secrets: the named Secrets; None where one does not exist.
     :param unreadable: Secrets that may not be read.
-    :param dns: what the hosts lead to; :param health: what answers at the health route. None where it was not asked.
+    :param dns: what the hosts lead to; :param health: what answers at the health route; :param entry: what answers at
+        the published address. None where it was not asked.
     """
 
     wanted: Wanted
@@ -70,6 +76,7 @@ class IngressFacts:
     unreadable: tuple[str, ...] = ()
     dns: DnsSeen | None = None
     health: HealthSeen | None = None
+    entry: EntrySeen | None = None
     at: str = field(default_factory=utc_now)
 
 
@@ -126,6 +133,18 @@ def ingress(facts: IngressFacts) -> Verdict:
         what = f"Not permitted to read {', '.join(hidden)}; what could be read is right."
         return errored(what, "Grant get and list on them to this account.", evidence)
     return passed(_good(facts), evidence)
+
+
+@CHECKS.settles("infrastructure.ingress.load_balancer")
+def load_balancer(facts: IngressFacts) -> Verdict:
+    """An address is published, and answers for each host."""
+    return judge_load_balancer(facts.entry or EntrySeen(unasked="nobody was asked"), published(facts), facts.at)
+
+
+@CHECKS.settles("infrastructure.ingress.certificate")
+def certificate(facts: IngressFacts) -> Verdict:
+    """Each host shows a certificate that verifies and lasts, with TLS 1.2 and newer alone."""
+    return judge_certificate(facts.entry or EntrySeen(unasked="nobody was asked"), published(facts), facts.at)
 
 
 @CHECKS.settles("infrastructure.ingress.dns")

@@ -16,12 +16,15 @@ from ansible_collections.bytebot.production.plugins.module_utils.model import Ev
 
 Object = Mapping[str, Any]
 GRACE_S = 10.0  # for the word of a pod that is no longer ready to reach its EndpointSlice and the controller
-TRIES = 5
+TRIES = 12
 _ROUTE = "Correct the path that the load balancer asks (health_path), or what answers there, and look at the backends."
 _PUBLISH = "Take publishNotReadyAddresses from the Service: with it, backends that are not ready are kept."
 _PROBE = "Give the container a readiness probe; without one its pod counts as ready as long as it runs."
 _SLICE = "Look at the endpoint slice controller (kube-controller-manager): a pod is not ready, and its endpoint is."
-_DRILL = "Judge while one backend is not ready: let one pod fail its readiness probe on purpose, then heal it."
+_DRILL = (
+    "Permit a pod that the Service would take and that never becomes ready (stand_in, probe_image), or judge while one "
+    "backend is not ready."
+)
 
 
 @dataclass(frozen=True, slots=True)

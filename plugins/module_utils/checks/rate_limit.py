@@ -60,6 +60,7 @@ class LimitFacts:
 
     :param row: one user's requests in a row; :param mixed: then two users' in turn, the first one's first.
     :param nobody: one without a token; :param login: a refused login.
+    :param spoofed: without a token, each by headers that name another address; :param spoofed_logins: likewise.
     :param replicas: how many processes answered on the same public path meanwhile; 0 where they are not told apart.
     :param no_burst: why no burst was sent; :param problem: why nothing could be asked, :param remedy: and what then.
     """
@@ -68,6 +69,8 @@ class LimitFacts:
     mixed: tuple[Counted, ...] = ()
     nobody: Counted = field(default_factory=Counted)
     login: Counted = field(default_factory=Counted)
+    spoofed: tuple[Counted, ...] = ()
+    spoofed_logins: tuple[Counted, ...] = ()
     replicas: int = 0
     burst: Burst | None = None
     no_burst: str = ""
@@ -93,6 +96,20 @@ def flaws(facts: LimitFacts, *, api_limit: int, login_limit: int) -> list[str]:
     if not found:
         found += [*_not_counted(facts.row), *_counted_together(facts)]
     return [*found, *_burst_flaws(facts.burst)]
+
+
+def evasions(facts: LimitFacts) -> list[str]:
+    """How a limit for an address is evaded: by a header that names another one, counting begins anew."""
+    found = []
+    for what, row in (("requests", facts.spoofed), ("logins", facts.spoofed_logins)):
+        left = [one.remaining for one in row if one.remaining is not None]
+        falls = sum(after < before or after == 0 for before, after in pairwise(left))
+        if len(left) > SEVERAL and falls < len(left) - SEVERAL:  # once, a new window may begin
+            shown = ", ".join(str(one) for one in left)
+            found.append(
+                f"{what} that name other addresses in X-Forwarded-For and the like are counted anew (left: {shown})"
+            )
+    return found
 
 
 def doubts(facts: LimitFacts) -> list[str]:

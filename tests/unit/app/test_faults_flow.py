@@ -175,6 +175,48 @@ def test_input_reflected_as_html(made: Made) -> None:
     assert both(made, "input_reflected_as_html", seen) == ((False, "application/json"), (True, "text/html"))
 
 
+def listed(made: Made, fault: str, text: str) -> Any:
+    def asked(client: Callable[..., TestClient]) -> Any:
+        one = client()
+        return one.get(TASKS, params={"status": text}, headers=bearer(one))
+
+    return both(made, fault, asked)
+
+
+@pytest.mark.parametrize(("text", "number"), [("x' OR '7'='7", 1), ("x' AND '7'='8", 0)])
+def test_sql_injection_boolean(made: Made, text: str, number: int) -> None:
+    right, wrong = listed(made, "sql_injection_boolean", text)
+    assert (right.status_code, wrong.status_code, len(wrong.json())) == (400, 200, number)
+
+
+def test_sql_injection_union(made: Made) -> None:
+    right, wrong = listed(made, "sql_injection_union", "x' UNION SELECT 'ab'||'cd' -- ")
+    assert ("abcd" in right.text, "abcd" in wrong.text) == (False, True)
+
+
+def test_xss_stored(made: Made) -> None:
+    def seen(client: Callable[..., TestClient]) -> str:
+        one = client()
+        task = one.post(TASKS, json={"description": "<svg id=x>"}, headers=bearer(one)).json()["id"]
+        answer = one.get(f"{TASKS}/{task}", headers=bearer(one))
+        assert "<svg id=x>" in answer.text
+        return str(answer.headers["content-type"].partition(";")[0])
+
+    assert both(made, "xss_stored", seen) == ("application/json", "text/html")
+
+
+def test_xss_header(made: Made) -> None:
+    right, wrong = listed(made, "xss_header", "x\r\nX-Look: here")
+    assert (right.headers.get("x-look"), wrong.headers.get("x-look")) == (None, "here")
+
+
+def test_server_side_request_forgery(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr("bytebot_app.faults_injection._fetched", asked.append)
+    listed(made, "server_side_request_forgery", "http://192.0.2.1:8080/look")
+    assert asked == ["http://192.0.2.1:8080/look"]
+
+
 # ---------------------------------------------------------------------------- all of them
 
 

@@ -32,6 +32,7 @@ MAKERS = (
     Served("external-secrets.io", "externalsecrets", True),
     Served("bitnami.com", "sealedsecrets", True),
     Served("secrets-store.csi.x-k8s.io", "secretproviderclasses", True),
+    Served("cert-manager.io", "certificates", True),
 )
 ROLES = {CLUSTER: "bytebot-deployer", NAMESPACE: "bytebot-deployer-namespace"}
 

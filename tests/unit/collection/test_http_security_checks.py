@@ -20,10 +20,15 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.http_sec
     CHECKS,
     CORS,
     HEADERS,
+    HTTPS,
     LIMIT,
+    TESTED_HEADERS,
+    TESTED_LIMIT,
     HttpFacts,
+    InClear,
     Wanted,
 )
+from ansible_collections.bytebot.production.plugins.module_utils.checks.https_only import Plain, SideDoor
 from ansible_collections.bytebot.production.plugins.module_utils.checks.rate_limit import Burst, Counted, LimitFacts
 from ansible_collections.bytebot.production.plugins.module_utils.model import Verdict
 
@@ -74,7 +79,9 @@ LIMITS = LimitFacts(
     replicas=2,
     burst=Burst("/tasks", 108, {400: 100, 429: 8}, Counted(429, 100, 0, 1, "57"), Counted(400, 100, 50, 1)),
 )
-GOOD = HttpFacts("https://api.shop.test", Wanted(), tuple(page(kind) for kind in KINDS), (APP,), asked(), LIMITS)
+PLAIN = Plain("http://api.shop.test/x", 308, "https://api.shop.test/x")
+CLEAR = InClear((PLAIN, Plain("http://api.shop.test/y", closed=True, problem="refused")), (page(),))
+GOOD = HttpFacts("https://api.shop.test", Wanted(), tuple(page(kind) for kind in KINDS), (APP,), asked(), LIMITS, CLEAR)
 
 
 def verdict(control: str, facts: HttpFacts) -> Verdict:
@@ -82,9 +89,7 @@ def verdict(control: str, facts: HttpFacts) -> Verdict:
 
 
 def test_a_careful_application_is_green() -> None:
-    assert {one.control: one.verdict.state for one in CHECKS.judge(GOOD)} == dict.fromkeys(
-        (HEADERS, CORS, LIMIT), "pass"
-    )
+    assert {one.control: one.verdict.state for one in CHECKS.judge(GOOD)} == dict.fromkeys(CHECKS.controls, "pass")
 
 
 def test_what_was_not_asked_is_pending() -> None:
@@ -317,3 +322,83 @@ def test_larger_limits_are_weaker() -> None:
 def test_replicas_that_count_for_themselves_are_always_found(replicas: int, requests: int, used: int) -> None:
     left = [100 - used * (number % replicas) // replicas - number // replicas for number in range(requests)]
     assert list(rate_limit.flaws(replace(LIMITS, row=row(*left)), api_limit=100, login_limit=5))
+
+
+# ---------------------------------------------------------------------- https, and what evades a limit
+
+
+def in_clear(**changes: Any) -> Verdict:
+    return verdict(HTTPS, replace(GOOD, clear=replace(CLEAR, **changes)))
+
+
+DOOR = SideDoor("Service api (nodePort 30080)", "http://192.0.2.7:30080/x")
+OPEN = Plain("http://192.0.2.7:30080/x", 200)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"plain": (replace(PLAIN, status=200, location=""),)}, "answers 200 in clear"),
+        ({"plain": (replace(PLAIN, status=404, location=""),)}, "answers 404 in clear"),
+        ({"plain": (replace(PLAIN, status=302),)}, "not for good"),
+        ({"plain": (replace(PLAIN, location="https://www.shop.test/x"),)}, "not to https on the same host"),
+        ({"plain": (replace(PLAIN, location="http://api.shop.test/x"),)}, "not to https on the same host"),
+        ({"plain": (replace(PLAIN, location="https://api.shop.test:8443/x"),)}, "not to https on the same host"),
+        ({"plain": (replace(PLAIN, location="https://[broken/x"),)}, "not to https on the same host"),
+        ({"plain": (replace(PLAIN, location=""),)}, "answers 308 in clear"),
+        ({"doors": (replace(DOOR, answer=OPEN),)}, "nodePort 30080) is a side door"),
+        ({"doors": (replace(DOOR, answer=replace(OPEN, status=401)),)}, "answers 401 in clear"),
+        ({"secure": (page(headers={}),)}, "does not keep browsers to https"),
+        ({"secure": (page(headers={"strict-transport-security": "max-age=0"}),)}, "does not keep browsers"),
+    ],
+)
+def test_what_is_answered_in_clear_is_red(changes: dict[str, Any], said: str) -> None:
+    told = in_clear(**changes)
+    assert (told.state, said in told.summary) == ("fail", True), told.summary
+
+
+@pytest.mark.parametrize(
+    ("changes", "state"),
+    [
+        ({}, "pass"),
+        ({"plain": (replace(PLAIN, location="https://api.shop.test:443/x"),)}, "pass"),
+        ({"plain": (replace(PLAIN, status=301, location="https://API.shop.test/x"),)}, "pass"),
+        ({"doors": (replace(DOOR, answer=Plain(DOOR.url, closed=True)),)}, "pass"),
+        ({"doors": (replace(DOOR, answer=Plain(DOOR.url, 308, "https://192.0.2.7/x")),)}, "pass"),
+        ({"doors": (replace(DOOR, unasked="192.0.2.7 is not in allowed_hosts"),)}, "inconclusive"),
+        ({"plain": (replace(PLAIN, status=0, problem="timeout"),)}, "inconclusive"),
+        ({"plain": ()}, "inconclusive"),
+        ({"secure": (page(status=0, problem="timeout"),)}, "inconclusive"),
+        ({"unseen": "namespace is not given"}, "pending"),
+    ],
+)
+def test_what_is_not_seen_in_clear_is_never_green(changes: dict[str, Any], state: str) -> None:
+    assert in_clear(**changes).state == state
+
+
+def spoofed(*left: int) -> tuple[Counted, ...]:
+    return tuple(Counted(401 if number else 429, 100, number, 1) for number in left)
+
+
+@pytest.mark.parametrize(
+    ("changes", "state"),
+    [
+        ({}, "pass"),
+        ({"spoofed": spoofed(9, 8, 7, 6, 5, 4)}, "pass"),
+        ({"spoofed": spoofed(2, 1, 0, 0, 0, 0)}, "pass"),
+        ({"spoofed": spoofed(2, 1, 99, 98, 97, 96)}, "pass"),
+        ({"spoofed": spoofed(99, 99, 99, 99, 99, 99)}, "fail"),
+        ({"spoofed": spoofed(99, 99, 98, 99, 98, 99)}, "fail"),
+        ({"spoofed_logins": spoofed(4, 4, 4, 4, 4, 4)}, "fail"),
+        ({"spoofed_logins": spoofed(1, 0, 0, 0, 0, 0)}, "pass"),
+        ({"row": row(*(99 for _number in range(12)))}, "fail"),
+        ({"burst": None, "no_burst": "a burst is not permitted."}, "pending"),
+    ],
+)
+def test_another_address_in_a_header_begins_no_new_count(changes: dict[str, Any], state: str) -> None:
+    assert verdict(TESTED_LIMIT, replace(GOOD, limits=replace(LIMITS, **changes))).state == state
+
+
+def test_headers_are_tested_as_they_are_configured() -> None:
+    bare = replace(GOOD, pages=(replace(GOOD.pages[0], headers={}), *GOOD.pages[1:]))
+    assert [verdict(TESTED_HEADERS, facts).state for facts in (GOOD, bare)] == ["pass", "fail"]

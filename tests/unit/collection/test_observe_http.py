@@ -15,9 +15,11 @@ import pytest
 
 from ansible_collections.bytebot.production.plugins.module_utils.checks.http_security import (
     CHECKS,
-    CORS,
     HEADERS,
+    HTTPS,
     LIMIT,
+    TESTED_HEADERS,
+    TESTED_LIMIT,
     Wanted,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.clients.http import Answer, Failure
@@ -42,11 +44,13 @@ class Application:
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self.sent: list[tuple[str, str]] = []
+        self.objects: list[dict[str, Any]] = []
         self.turn = 0
         self.most = {"/api/v1/tasks": 100, "POST /api/v1/tasks": 20, "login": 5}
         self.shared = True
         self.plain_allowed = True
         self.opened = 0
+        self.believes, self.forwarded = False, ""
 
     def url_of(self, path: str) -> str:
         return path if path.startswith("http") else BASE + path
@@ -60,6 +64,7 @@ class Application:
         self.sent.append((method, path))
         self.turn += 1
         given = dict(headers or {})
+        self.forwarded = given.get("X-Forwarded-For", "")
         if path.startswith("http://"):
             if not self.plain_allowed:
                 raise InputError("api.shop.test (port 80) is not in allowed_hosts.")
@@ -92,11 +97,12 @@ class Application:
         if method != "POST" or data is not None:
             return self.answer(path, 400 if method == "POST" else 405, {})
         who = next((name for name, word in WORDS.items() if given == {"username": name, "password": word}), "")
-        headers = self.count("login", "address")
+        headers = self.count("login", str(self.forwarded and self.believes))
         return self.answer(path, 200 if who else 401, headers, json.dumps({"access_token": f"token-of-{who}"}))
 
     def tasks(self, method: str, path: str, given: Mapping[str, str]) -> Answer:
         who = given.get("Authorization", "")
+        who = who or (self.forwarded if self.believes else "")
         name = f"{method} {path}" if method == "POST" else path
         headers = self.count(name, who)
         if int(headers["x-ratelimit-remaining"]) < 0:
@@ -113,7 +119,17 @@ class Application:
 def scope(application: Application, **changes: Any) -> Scope:
     users = [secret(f"user-{name}", username=name, password=word) for name, word in WORDS.items()]
     door = Door(Kubernetes(*users), "shop", application)  # type: ignore[arg-type]
-    made = Scope(Paths(), Wanted(), LimitScope(burst=True), (APP,), ACCOUNTS, door)
+    made = Scope(
+        Paths(),
+        Wanted(),
+        LimitScope(burst=True),
+        (APP,),
+        ACCOUNTS,
+        door,
+        hosts=("api.shop.test",),
+        inside=Kubernetes(*application.objects),  # type: ignore[arg-type]
+        namespace="shop",
+    )
     return replace(made, **changes)
 
 
@@ -131,7 +147,7 @@ def states(application: Application, **changes: Any) -> dict[str, str]:
 
 def test_an_application_that_behaves_is_green() -> None:
     application = Application()
-    assert states(application) == dict.fromkeys((HEADERS, CORS, LIMIT), "pass")
+    assert states(application) == dict.fromkeys(CHECKS.controls, "pass")
     assert {method for method, _path in application.sent} <= {"GET", "POST", "PUT", "OPTIONS"}
 
 
@@ -179,4 +195,66 @@ def test_an_application_that_does_not_answer_is_never_green() -> None:
     application = Application()
     lost = Answer(BASE, failure=Failure("timeout", "api.shop.test did not answer within 5 s."))
     application.request = lambda *_given, **_more: lost  # type: ignore[method-assign]
-    assert states(application) == {HEADERS: "inconclusive", CORS: "inconclusive", LIMIT: "pending"}
+    assert states(application) == {
+        **dict.fromkeys(CHECKS.controls, "inconclusive"),
+        LIMIT: "pending",
+        TESTED_LIMIT: "pending",
+    }
+
+
+NODE = {
+    "apiVersion": "v1",
+    "kind": "Node",
+    "metadata": {"name": "one"},
+    "status": {
+        "addresses": [{"type": "InternalIP", "address": "192.0.2.7"}],
+        "conditions": [{"type": "Ready", "status": "True"}],
+    },
+}
+
+
+def service(**spec: Any) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "api", "namespace": "shop"}, "spec": spec}
+
+
+def host_pod(**spec: Any) -> dict[str, Any]:
+    meta = {"name": "api-1", "namespace": "shop"}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec, "status": {"hostIP": "192.0.2.7"}}
+
+
+@pytest.mark.parametrize(
+    ("opened", "asked"),
+    [
+        (service(type="ClusterIP", ports=[{"port": 80}]), ""),
+        (service(type="NodePort", ports=[{"port": 80, "nodePort": 30080}]), "http://192.0.2.7:30080/health/live"),
+        (service(type="ClusterIP", externalIPs=["192.0.2.9"], ports=[{"port": 80}]), "http://192.0.2.9:80/health/live"),
+        (service(type="NodePort", ports=[{"port": 80, "nodePort": 30080, "protocol": "UDP"}]), ""),
+        (
+            host_pod(containers=[{"ports": [{"containerPort": 80, "hostPort": 8080}]}]),
+            "http://192.0.2.7:8080/health/live",
+        ),
+        (host_pod(containers=[{"ports": [{"containerPort": 80}]}]), ""),
+        (
+            host_pod(hostNetwork=True, containers=[{"ports": [{"containerPort": 81}]}]),
+            "http://192.0.2.7:81/health/live",
+        ),
+    ],
+)
+def test_ways_around_the_ingress_are_asked_in_clear(opened: dict[str, Any], asked: str) -> None:
+    application = Application()
+    application.objects = [NODE, opened]
+    assert states(application, only=(HTTPS,)) == {HTTPS: "pass"}, "the stand-in leads to https wherever it is asked"
+    doors = [path for _method, path in application.sent if "192.0.2." in path]
+    assert doors == ([asked] if asked else [])
+
+
+def test_a_header_that_names_another_address_is_found_believed() -> None:
+    application = Application()
+    application.believes = True
+    assert states(application, only=(TESTED_LIMIT,)) == {TESTED_LIMIT: "fail"}
+
+
+def test_the_tests_ask_no_more_than_they_judge() -> None:
+    application = Application()
+    states(application, only=(TESTED_HEADERS,))
+    assert not any(path == "/metrics" for _method, path in application.sent)
