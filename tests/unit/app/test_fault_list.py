@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from bytebot_app import auth_faults, faults
+from bytebot_app import auth_faults, faults, faults_work
 from bytebot_app.__main__ import main
 from bytebot_app.fault_list import ALL, check_mark, listed
 from bytebot_app.layers import WRONG
@@ -16,8 +16,8 @@ from sandbox.faults import FAULTS as SWITCHES
 
 
 def test_all_that_can_be_switched_on_are_listed() -> None:
-    assert set(ALL) == {*faults.FAULTS, *auth_faults.FAULTS, *WRONG}
-    assert len(ALL) == len(faults.FAULTS) + len(auth_faults.FAULTS) + len(WRONG)
+    assert set(ALL) == {*faults.FAULTS, *auth_faults.FAULTS, *faults_work.FAULTS, *WRONG}
+    assert len(ALL) == sum(map(len, (faults.FAULTS, auth_faults.FAULTS, faults_work.FAULTS, WRONG)))
 
 
 def test_each_has_one_line_of_its_own() -> None:
