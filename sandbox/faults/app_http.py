@@ -27,6 +27,7 @@ HEADERS = ("Strict-Transport-Security", "Content-Security-Policy", "X-Frame-Opti
 FOREIGN, SUFFIX = "https://elsewhere.example", "https://evil-bytebot.test"
 TURNS, SLEEPS_S = 6, 2
 MINUTE_MS = 60_000
+BROKEN = 500
 TRUE_ADDRESS = "198.51.100.7"
 
 # ---------------------------------------------------------------------------- limits
@@ -297,7 +298,7 @@ FAULTS = (
     ),
     planted(
         "endpoint_500", "one route always fails",
-        lambda visitor: visitor.ask("GET", f"{TASKS}/models", token=visitor.token()).status == 500,
+        lambda visitor: visitor.ask("GET", f"{TASKS}/models", token=visitor.token()).status >= BROKEN,
         ENDPOINTS,
     ),
     planted(

@@ -18,7 +18,7 @@ AS_DESCRIBED, MISTAKE, ERROR = "as described", "mistake", "error"
 BAD = 400
 DOCUMENT_LIMIT = 100
 # What only the inside of a program, or a database, says.
-_STACK = r"Traceback \(most recent|\bFile \\?\"[^\"]+\\?\", line \d+|\s+at [\w.<>]+ ?\([^)]*:\d+"
+_STACK = r"Traceback \(most recent|\bFile \\?\"[^\"]+\\?\", line \d+|[\s\"]at [\w.<>]+ ?\([^)]*:\d+"
 _STATEMENT = r"(?i)\bselect\b.{1,200}\bfrom\b|\binsert into\b|\bupdate\b.{1,80}\bset\b"
 _DATABASE = r"(?i)syntax error at or near|sqlstate|psycopg|prismaclient|unterminated quoted"
 _PATH = r"(?:^|[\s\"'(])/(?:app|usr|home|opt|srv|var)/[\w.-]+"
