@@ -39,7 +39,7 @@ def _planted(path: str, name: str, says: str, *turns_red: str) -> Fault:
         turns_red=turns_red,
         put=_marked(path, {"name": MARK, "value": name}),
         heal=_marked(path, {"name": MARK, "$patch": "delete"}),
-        component="desktop_image",
+        component="desktop-image",
     )
 
 
