@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -25,15 +25,16 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.injectio
 from ansible_collections.bytebot.production.plugins.module_utils.clients.canary import Canary
 from ansible_collections.bytebot.production.plugins.module_utils.clients.http import Answer, Http
 from ansible_collections.bytebot.production.plugins.module_utils.clients.identities import Identity, body_of
-from ansible_collections.bytebot.production.plugins.module_utils.openapi import (
+from ansible_collections.bytebot.production.plugins.module_utils.injection_inputs import (
     NOBODY,
     Operation,
     Parameter,
-    operations,
-    sample,
+    inputs,
 )
+from ansible_collections.bytebot.production.plugins.module_utils.openapi import Description
 
 IDS = "id"
+PLAIN = "probe"  # where a text is wanted, and none is tried
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class Injection:
         self,
         http: Http,
         users: Sequence[Identity],
-        document: Mapping[str, Any],
+        description: Description,
         scope: InjectionScope,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -78,14 +79,14 @@ class Injection:
 
         :param users: signed in; the first one that may asks, and any of them may remove what was made.
         """
-        self._http, self._users, self._document, self._scope, self._sleep = http, users, document, scope, sleep
+        self._http, self._users, self._description, self._scope, self._sleep = http, users, description, scope, sleep
         self._kept, self._sent, self._ends = _Kept(), 0, time.monotonic() + scope.seconds
         self._made: dict[str, str] = {}
         self._own, self._who = "", users[0]
 
     def facts(self, canary: Canary | None) -> InjectionFacts:
         """Try every input, and remove what was made."""
-        chosen = [one for one in operations(self._document) if self._may(one)]
+        chosen = [one for one in inputs(self._description) if self._may(one)]
         try:
             self._sweep(chosen)
             self._own = self._task(chosen)
@@ -229,7 +230,7 @@ class Injection:
         headers = dict(self._who.headers) if operation.path != self._scope.login_path else {}
         for one in operation.parameters:
             mine = one.name == parameter.name and one.place == parameter.place
-            value = text if mine else str(sample(self._document, one.schema))
+            value = text if mine else str(self._description.sample(one.schema, PLAIN))
             if one.place == "path":
                 value = value if mine else self._own or NOBODY
                 path = path.replace(f"{{{one.name}}}", quote(value, safe=""))
@@ -239,7 +240,7 @@ class Injection:
                 headers[one.name] = value.replace("\r", "").replace("\n", "")  # what a client cannot send
         body: dict[str, Any] | None = None
         if fields := operation.at("body"):
-            body = {one.name: sample(self._document, one.schema) for one in fields if one.required}
+            body = {one.name: self._description.sample(one.schema, PLAIN) for one in fields if one.required}
             if parameter.place == "body":
                 body[parameter.name] = text
             for one in fields:  # what is made can be told by its mark

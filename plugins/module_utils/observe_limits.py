@@ -85,6 +85,16 @@ def limits_of(http: Http, scope: Wanted, redactor: Redactor, clients: Callable[[
     return _Look(http, scope, users, clients).facts()
 
 
+def burst_by(
+    http: Http, scope: Wanted, users: Sequence[Identity], clients: Callable[[], Http], unsaid: int
+) -> tuple[Burst | None, str, str]:
+    """A burst of the first of two users, or why there is none and what to do.
+
+    :param unsaid: the limit that is taken where answers tell of none.
+    """
+    return _Look(http, scope, users, clients).burst(unsaid)
+
+
 class _Look:
     """One look at the limits, as two users."""
 
@@ -102,7 +112,7 @@ class _Look:
         login = self._told(self._http.request("POST", self._scope.paths.login, json=nobody))
         nobody_signed_in = self._get({})
         spoofed, logins = self._spoofed() if self._scope.spoofs else ((), ())
-        burst, why, remedy = self._burst()
+        burst, why, remedy = self.burst()
         return LimitFacts(row, mixed, nobody_signed_in, login, spoofed, logins, len(self._started), burst, why, remedy)
 
     def _spoofed(self) -> tuple[tuple[Counted, ...], tuple[Counted, ...]]:
@@ -131,20 +141,22 @@ class _Look:
 
     # ------------------------------------------------------------------ the burst
 
-    def _burst(self) -> tuple[Burst | None, str, str]:
+    def burst(self, unsaid: int = 0) -> tuple[Burst | None, str, str]:
+        """More requests than the limit allows, where that is permitted."""
         limits = self._scope.limits
         if not limits.burst:
             opt_in = "Permit it for this environment with burst (in the inventory: bytebot_burst_allowed)."
             return None, "a burst is not permitted.", opt_in
         at_first = self._once(self._http)
-        if at_first.limit is None:
+        limit = at_first.limit or unsaid
+        if not limit:
             return None, f"{limits.path} tells of no limit.", "Name a path that is limited in burst_path."
-        wanted = at_first.limit + AT_ONCE
+        wanted = limit + AT_ONCE
         if wanted > limits.most:
             raise_it = "Raise burst_maximum, or name a path with a lower limit in burst_path."
             return (
                 None,
-                f"the limit of {limits.path} is {at_first.limit}, and {limits.most} requests may be sent.",
+                f"the limit of {limits.path} is {limit}, and {limits.most} requests may be sent.",
                 raise_it,
             )
         return self._sent(wanted), "", ""

@@ -34,10 +34,16 @@ extends_documentation_fragment:
 options:
   openapi:
     description:
-      - The OpenAPI 3 description, as a file on the controller or as an address, in JSON or YAML.
-      - Where it is not set, the control is V(pending).
-    type: str
-    default: ""
+      - The OpenAPI 3 description in JSON. Where it is not given, the control is V(pending).
+    type: dict
+    default: {}
+    suboptions:
+      file:
+        description: A file on the controller.
+        type: path
+      url:
+        description: Where it is served; the host must be in O(allowed_hosts).
+        type: str
   namespace:
     description: Namespace in which the Secrets of O(accounts) are.
     type: str
@@ -104,8 +110,8 @@ options:
   canary_address:
     description:
       - Address of this machine at which the application could ask a listener, where a text has it ask an address. The
-        listener runs while the module does. That nobody asks it says less where the network lets nothing out to it; then
-        it is the network that protects.
+        listener runs while the module does. That nobody asks it says less where the network lets nothing out to it; it
+        is the network that protects then.
       - Where it is not set, the control is V(pending), since texts with addresses could not be tried.
     type: str
     default: ""
@@ -140,7 +146,7 @@ EXAMPLES = r"""
   bytebot.production.injection_check:
     base_url: https://api.bytebot.com
     allowed_hosts: [api.bytebot.com]
-    openapi: docs/openapi.json
+    openapi: {file: docs/openapi.json}
     namespace: bytebot-production
     accounts:
       - {role: operator, secret: bytebot-test-operator}
@@ -214,7 +220,8 @@ from ansible_collections.bytebot.production.plugins.module_utils.errors import I
 from ansible_collections.bytebot.production.plugins.module_utils.judge import known_only, results_of
 from ansible_collections.bytebot.production.plugins.module_utils.module import run_module
 from ansible_collections.bytebot.production.plugins.module_utils.observe_injection import Injection, InjectionScope
-from ansible_collections.bytebot.production.plugins.module_utils.openapi import description_at
+from ansible_collections.bytebot.production.plugins.module_utils.openapi import Description
+from ansible_collections.bytebot.production.plugins.module_utils.openapi_given import OPENAPI_ARG, description_of
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
 
 FIELDS: dict[str, Any] = {
@@ -226,7 +233,7 @@ ARGUMENTS: dict[str, Any] = {
     **CLUSTER_ARGS,
     **ONLY_ARGS,
     **HTTP_ARGS,
-    "openapi": {"type": "str", "default": ""},
+    "openapi": OPENAPI_ARG,
     "namespace": {"type": "str", "default": ""},
     "accounts": {
         "type": "list",
@@ -260,8 +267,16 @@ def judge_texts(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
         except re.error as exc:
             raise InputError(f"skip: {pattern!r} is no regular expression ({exc}).") from exc
     http = http_of(given)
-    facts = _unable(module, http) or _tried(module, http, redactor)
+    facts = _unable(module, http)
+    if facts is None:
+        description = description_of(given["openapi"], http)
+        facts = _nothing_named(http) if description is None else _tried(module, http, description, redactor)
     return {"changed": False, **results_of(CHECKS.judge(facts, given["only"]), redactor)}
+
+
+def _nothing_named(http: Http) -> InjectionFacts:
+    what = "No description names the inputs: openapi is not given."
+    return InjectionFacts(http.base_url, problem=what, remedy="Set openapi (in the inventory: bytebot_openapi).")
 
 
 def _unable(module: AnsibleModule, http: Http) -> InjectionFacts | None:
@@ -272,7 +287,6 @@ def _unable(module: AnsibleModule, http: Http) -> InjectionFacts | None:
             http.base_url, problem="It needs a probe, and check mode sends none.", remedy="Run without --check."
         )
     missing = {
-        "openapi": ("No description names the inputs: openapi is not given.", "bytebot_openapi"),
         "accounts": ("Nobody can sign in: accounts is not given.", "bytebot_test_accounts"),
         "writes": ("Things may not be made here, and most inputs make one.", "bytebot_tests_allowed: [writes]"),
         "canary_address": (
@@ -286,9 +300,8 @@ def _unable(module: AnsibleModule, http: Http) -> InjectionFacts | None:
     return None
 
 
-def _tried(module: AnsibleModule, http: Http, redactor: Redactor) -> InjectionFacts:
+def _tried(module: AnsibleModule, http: Http, description: Description, redactor: Redactor) -> InjectionFacts:
     given = module.params
-    document = description_at(given["openapi"], http)
     connection = connection_of(given)
     redactor.learn(connection.api_key)
     names = filled(given["login_fields"], FIELDS)
@@ -307,7 +320,7 @@ def _tried(module: AnsibleModule, http: Http, redactor: Redactor) -> InjectionFa
         given["requests"],
     )
     with listening(given["canary_address"]) as canary:
-        return Injection(http, users, document, scope).facts(canary)
+        return Injection(http, users, description, scope).facts(canary)
 
 
 def main() -> None:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import http.client
 import json
 import secrets
@@ -14,7 +15,8 @@ from http import HTTPStatus
 import redis
 
 from sandbox.errors import SandboxError
-from sandbox.faults.app_visit import AUTH, ME, PATIENCE_S, TASKS, Answer, Look, Visitor, planted, wrong
+from sandbox.faults.app_visit import AUTH, ME, PATIENCE_S, TASKS, Answer, Look, Visitor, planted, unmarked, wrong
+from sandbox.faults.fault import Hands
 from sandbox.handover import password
 from sandbox.host.netns import call_inside
 
@@ -24,6 +26,7 @@ HEADERS = ("Strict-Transport-Security", "Content-Security-Policy", "X-Frame-Opti
 FOREIGN, SUFFIX = "https://elsewhere.example", "https://evil-bytebot.test"
 TURNS = 6
 MINUTE_MS = 60_000
+BROKEN = 500
 TRUE_ADDRESS = "198.51.100.7"
 
 # ---------------------------------------------------------------------------- limits
@@ -70,6 +73,20 @@ def _count_lasts(visitor: Visitor) -> bool:
         if rest <= 0:
             raise SandboxError("fault", "Redis has no count of a request that was just made")
         return rest > MINUTE_MS
+
+
+def _forgotten(hands: Hands) -> None:
+    """Heal, and forget the counts that would last for an hour."""
+    unmarked(hands)
+    s = hands.settings
+    address = hands.cluster.service_address("cache", "redis")
+
+    def forget() -> None:
+        with redis.Redis(address, 6379, username=s.redis_user, password=password(s, "redis-password")) as client:
+            for key in client.scan_iter("*limit:*"):
+                client.delete(key)
+
+    call_inside(s, forget)
 
 
 def _spoofed(visitor: Visitor) -> bool:
@@ -164,16 +181,25 @@ def _other_field(visitor: Visitor) -> bool:
 NOT_VALID = {"description": 1}
 UNKNOWN_FIELD = {"description": "Take a screenshot", "role": "ADMIN"}
 PLAIN = '{"description": "Take a screenshot"}'
+ENDPOINTS, VALIDATION, ERRORS, API_LIMIT, API_ORIGINS = (
+    f"functional_testing.api.{item}" for item in ("endpoints", "validation", "errors", "rate_limit", "cors")
+)
 PROTECTED, ORIGINS, LIMITS = (
     f"security_configuration.network.{item}" for item in ("security_headers", "cors", "rate_limit")
 )
 FAULTS = (
-    planted("rate_limiter_off", "requests are not limited", _not_limited, LIMITS),
-    planted("rate_limit_per_replica", "each replica counts requests for itself", _counts_repeat, LIMITS),
-    planted("rate_limit_for_all", "all callers share one count", _begins_below, LIMITS),
-    planted("rate_limit_does_not_recover", "who was limited once stays limited", _count_lasts),
+    planted("rate_limiter_off", "requests are not limited", _not_limited, LIMITS, API_LIMIT),
+    planted("rate_limit_per_replica", "each replica counts requests for itself", _counts_repeat, LIMITS, API_LIMIT),
+    planted("rate_limit_for_all", "all callers share one count", _begins_below, LIMITS, API_LIMIT),
+    dataclasses.replace(
+        planted("rate_limit_does_not_recover", "who was limited once stays limited", _count_lasts, API_LIMIT),
+        heal=_forgotten,
+    ),
     planted("rate_limit_spoofable", "any X-Forwarded-For is believed, so a new address is a new count", _spoofed),
-    planted("rate_limit_headers_missing", "answers do not say how many requests are left", _not_limited, LIMITS),
+    planted(
+        "rate_limit_headers_missing", "answers do not say how many requests are left",
+        _not_limited, LIMITS, API_LIMIT,
+    ),
     planted("security_headers_missing", "answers have no security headers", _lacks(LIVE, *HEADERS), PROTECTED),
     planted("security_headers_missing_on_errors", "errors have no security headers", _only_on_errors, PROTECTED),
     planted(
@@ -184,23 +210,48 @@ FAULTS = (
         "hsts_zero", "browsers are told to forget HTTPS", _says("Strict-Transport-Security", "max-age=0"), PROTECTED
     ),
     planted("server_banner", "answers name the server and its version", _says("Server", "1.0.0"), PROTECTED),
-    planted("cors_any_origin", "every origin is let in, by a star", _lets_in(FOREIGN, "null", by="*"), ORIGINS),
-    planted("cors_reflects_origin", "every origin is let in, by name", _lets_in(FOREIGN, SUFFIX), ORIGINS),
-    planted("cors_null_origin", "the origin null is let in", _lets_in("null"), ORIGINS),
-    planted("cors_suffix_match", "every origin that ends like an allowed one is let in", _by_its_end, ORIGINS),
-    planted("stack_in_errors", "errors show a stack trace", lambda visitor: "Traceback" in _error(visitor).text),
-    planted("sql_in_errors", "errors show the database's statement", lambda visitor: "SELECT" in _error(visitor).text),
-    planted("errors_as_html", "errors are web pages", lambda visitor: "<html>" in _error(visitor).text),
-    planted("invalid_input_500", "a request that is not valid is a 500", _status(NOT_VALID, 500)),
-    planted("unknown_fields_accepted", "fields that nobody knows are let pass", _status(UNKNOWN_FIELD, 201)),
     planted(
-        "content_type_ignored", "any content type is taken for JSON", _status(PLAIN, 201, Content_Type="text/plain")
+        "cors_any_origin", "every origin is let in, by a star",
+        _lets_in(FOREIGN, "null", by="*"), ORIGINS, API_ORIGINS,
     ),
-    planted("correlation_id_replaced", "the answer has another correlation id than the request", _other_id),
-    planted("answer_differs_from_document", "an answer has another field than its document", _other_field),
+    planted("cors_reflects_origin", "every origin is let in, by name", _lets_in(FOREIGN, SUFFIX), ORIGINS, API_ORIGINS),
+    planted("cors_null_origin", "the origin null is let in", _lets_in("null"), ORIGINS, API_ORIGINS),
+    planted(
+        "cors_suffix_match", "every origin that ends like an allowed one is let in",
+        _by_its_end, ORIGINS, API_ORIGINS,
+    ),
+    planted(
+        "stack_in_errors", "errors show a stack trace",
+        lambda visitor: "Traceback" in _error(visitor).text, ERRORS,
+    ),
+    planted(
+        "sql_in_errors", "errors show the database's statement",
+        lambda visitor: "SELECT" in _error(visitor).text, ERRORS,
+    ),
+    planted("errors_as_html", "errors are web pages", lambda visitor: "<html>" in _error(visitor).text, ERRORS),
+    planted(
+        "invalid_input_500", "a request that is not valid is a 500",
+        _status(NOT_VALID, 500), VALIDATION, ENDPOINTS,
+    ),
+    planted(
+        "unknown_fields_accepted", "fields that nobody knows are let pass",
+        _status(UNKNOWN_FIELD, 201), VALIDATION, ENDPOINTS,
+    ),
+    planted(
+        "content_type_ignored", "any content type is taken for JSON", _status(PLAIN, 201, Content_Type="text/plain"),
+        VALIDATION,
+    ),
+    planted("correlation_id_replaced", "the answer has another correlation id than the request", _other_id, ERRORS),
+    planted("answer_differs_from_document", "an answer has another field than its document", _other_field, ENDPOINTS),
     planted(
         "undocumented_status", "an answer has a status that its document lacks",
         lambda visitor: visitor.ask("GET", TASKS, token=visitor.token()).status == HTTPStatus.PARTIAL_CONTENT,
+        ENDPOINTS,
+    ),
+    planted(
+        "endpoint_500", "one route always fails",
+        lambda visitor: visitor.ask("GET", f"{TASKS}/models", token=visitor.token()).status >= BROKEN,
+        ENDPOINTS,
     ),
     planted(
         "documents_in_production", "the API's documents are served in production",

@@ -261,3 +261,8 @@ def _set(name: str, says: str, look: Look, layer: str, env: Mapping[str, str]) -
     given = [{"name": key, "value": value} for key, value in env.items()]
     gone = [{"name": key, "$patch": "delete"} for key in env]
     return Fault(name=name, says=says, layer=layer, put=_rolled(given), heal=_rolled(gone), seen=seen_by(look))
+
+
+def unmarked(hands: Hands) -> None:
+    """Take the mark out, as healing of a planted fault does."""
+    _rolled([{"name": MARK, "$patch": "delete"}])(hands)

@@ -95,7 +95,7 @@ def flaws(facts: LimitFacts, *, api_limit: int, login_limit: int) -> list[str]:
     found = [*_untold(facts), *_too_wide(facts, api_limit, login_limit)]
     if not found:
         found += [*_not_counted(facts.row), *_counted_together(facts)]
-    return [*found, *_burst_flaws(facts.burst)]
+    return [*found, *burst_flaws(facts.burst)]
 
 
 def evasions(facts: LimitFacts) -> list[str]:
@@ -170,7 +170,8 @@ def _counted_together(facts: LimitFacts) -> Iterator[str]:
         yield "one user's requests are taken from another's count"
 
 
-def _burst_flaws(burst: Burst | None) -> Iterator[str]:
+def burst_flaws(burst: Burst | None) -> Iterator[str]:
+    """What is wrong with what a burst met."""
     if burst is None:
         return
     if burst.first is None:

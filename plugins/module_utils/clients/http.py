@@ -9,7 +9,7 @@ import http.client
 import socket
 import ssl
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import SplitResult, urljoin, urlsplit
@@ -154,7 +154,7 @@ class Http:
         *,
         headers: Mapping[str, str] | None = None,
         json: Any = None,
-        data: bytes | None = None,
+        data: bytes | Iterable[bytes] | None = None,
         follow: int = 0,
     ) -> Answer:
         """Send one request. A failure to get an answer is an :class:`Answer` too, not an exception.
@@ -170,7 +170,7 @@ class Http:
             answer, follow = self._once(method, target, sent, None, None), follow - 1
         return answer
 
-    def _once(self, method: str, url: str, headers: Mapping[str, str], json: Any, data: bytes | None) -> Answer:
+    def _once(self, method: str, url: str, headers: Mapping[str, str], json: Any, data: Any) -> Answer:
         import requests
 
         self.permit(url)

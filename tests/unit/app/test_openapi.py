@@ -68,3 +68,12 @@ def test_the_command_prints_the_document_without_any_configuration(app: FastAPI)
     command = [sys.executable, "-m", "bytebot_app", "openapi"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout)["paths"] == app.openapi()["paths"]
+
+
+def test_the_document_that_is_kept_is_the_one_that_the_command_prints() -> None:
+    """Checks are given the file: `python -m bytebot_app openapi > sandbox/app/openapi.json` renews it."""
+    root = Path(__file__).parents[3]
+    environment = {**os.environ, "PYTHONPATH": str(root / "sandbox/app/src")}
+    command = [sys.executable, "-m", "bytebot_app", "openapi"]
+    done = subprocess.run(command, env=environment, text=True, capture_output=True, check=True)
+    assert json.loads(done.stdout) == json.loads((root / "sandbox/app/openapi.json").read_text())

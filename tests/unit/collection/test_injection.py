@@ -28,14 +28,11 @@ from ansible_collections.bytebot.production.plugins.module_utils.clients.canary 
 from ansible_collections.bytebot.production.plugins.module_utils.clients.http import Answer, Failure
 from ansible_collections.bytebot.production.plugins.module_utils.clients.identities import Identity
 from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError
+from ansible_collections.bytebot.production.plugins.module_utils.injection_inputs import inputs
 from ansible_collections.bytebot.production.plugins.module_utils.model import Verdict
 from ansible_collections.bytebot.production.plugins.module_utils.observe_injection import Injection, InjectionScope
-from ansible_collections.bytebot.production.plugins.module_utils.openapi import (
-    description_at,
-    operations,
-    resolved,
-    sample,
-)
+from ansible_collections.bytebot.production.plugins.module_utils.openapi import Description
+from ansible_collections.bytebot.production.plugins.module_utils.openapi_given import description_of
 
 BASE, TASKS = "https://api.shop.test", "/api/v1/tasks"
 NEW = {
@@ -119,7 +116,9 @@ class Application:
 def facts(application: Application, **changes: Any) -> InjectionFacts:
     scope = replace(SCOPE, **changes)
     with listening("127.0.0.1") as canary:
-        return Injection(application, [Identity("admin", "t")], DOCUMENT, scope, lambda _s: None).facts(canary)  # type: ignore[arg-type]
+        return Injection(application, [Identity("admin", "t")], Description(DOCUMENT), scope, lambda _s: None).facts(
+            canary
+        )  # type: ignore[arg-type]
 
 
 def judged(found: InjectionFacts) -> Verdict:
@@ -269,7 +268,7 @@ def test_a_limit_is_waited_for() -> None:
         return replace(answer, status=429, headers={"retry-after": "7"}) if calls[0] % 50 == 0 else answer
 
     application = Application(limited)
-    round_ = Injection(application, [Identity("admin", "t")], DOCUMENT, SCOPE, pauses.append)  # type: ignore[arg-type]
+    round_ = Injection(application, [Identity("admin", "t")], Description(DOCUMENT), SCOPE, pauses.append)  # type: ignore[arg-type]
     assert judged(round_.facts(None)).state == "pass"
     assert set(pauses) == {7.0}
 
@@ -338,52 +337,28 @@ def test_a_condition_must_decide_both_times() -> None:
     assert not decides([full, empty, full, full])
 
 
-# ---------------------------------------------------------------------- the description
+# ---------------------------------------------------------------------- the inputs
 
 
 def test_what_a_description_names() -> None:
-    names = {(one.method, one.path): [(p.place, p.name) for p in one.parameters] for one in operations(DOCUMENT)}
+    names = {
+        (one.method, one.path): [(p.place, p.name) for p in one.parameters] for one in inputs(Description(DOCUMENT))
+    }
     assert names["POST", TASKS] == [("body", "description")]
     assert names["DELETE", f"{TASKS}/{{id}}"] == [("path", "id")]
 
 
-@pytest.mark.parametrize(
-    ("schema", "value"),
-    [
-        ({"type": "string", "minLength": 8}, "probexxx"),
-        ({"type": ["string", "null"], "format": "date"}, "2030-01-01"),
-        ({"anyOf": [{"type": "integer", "minimum": 3}, {"type": "null"}]}, 3),
-        ({"$ref": "#/components/schemas/New"}, {"description": "probe"}),
-        ({"$ref": "#/components/schemas/Ring"}, "probe"),
-        ({"$ref": "#/nowhere"}, "probe"),
-        ({"const": "x"}, "x"),
-        ({"type": "boolean"}, False),
-        ({"type": "array"}, []),
-    ],
-)
-def test_a_value_that_fits(schema: dict[str, Any], value: Any) -> None:
-    assert sample(DOCUMENT, schema) == value
-
-
-def test_a_reference_in_circles_ends() -> None:
-    assert resolved(DOCUMENT, {"$ref": "#/components/schemas/Ring"}) == {}
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [(None, "cannot be read"), ("[1]", "no JSON or YAML object"), ("{]", "no JSON or YAML object")],
-)
+@pytest.mark.parametrize(("text", "said"), [(None, "cannot be read"), ("{]", "is no JSON")])
 def test_a_description_that_is_none_is_told(tmp_path: Any, text: str | None, said: str) -> None:
-    path = tmp_path / "openapi.yaml"
+    path = tmp_path / "openapi.json"
     if text is not None:
         path.write_text(text)
     with pytest.raises(InputError, match=said):
-        description_at(str(path), None)  # type: ignore[arg-type]
+        description_of({"file": str(path)}, None)  # type: ignore[arg-type]
 
 
-def test_a_description_of_another_kind_is_told() -> None:
-    with pytest.raises(InputError, match="no OpenAPI 3 description"):
-        operations({"swagger": "2.0", "paths": {}})
+def test_no_description_is_none() -> None:
+    assert description_of({"file": None, "url": None}, None) is None  # type: ignore[arg-type]
 
 
 def test_a_listener_that_cannot_listen_is_told() -> None:

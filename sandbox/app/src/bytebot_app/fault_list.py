@@ -15,6 +15,7 @@ from bytebot_app import (
     faults_http,
     faults_injection,
     faults_operation,
+    faults_work,
     token_faults,
 )
 from bytebot_app.settings import ConfigurationError
@@ -40,6 +41,7 @@ ALL = listed(
     faults_flow.FAULTS,
     faults_injection.FAULTS,
     faults_operation.FAULTS,
+    faults_work.FAULTS,
 )
 
 

@@ -115,8 +115,7 @@ def _page(_scope: Scope, answer: Answer) -> None:
 
 def _broken_by_input(_scope: Scope, answer: Answer) -> None:
     if answer.status == _BAD:
-        answer.status = 500
-        answer.body = b'{"error":{"code":"INTERNAL_ERROR","message":"Something went wrong","details":{}}}'
+        _broken(answer)
 
 
 def _other_id(_scope: Scope, answer: Answer) -> None:
@@ -166,6 +165,17 @@ def _undocumented(scope: Scope, answer: Answer) -> None:
         answer.status = 206
 
 
+def _fails(scope: Scope, answer: Answer) -> None:
+    if scope["path"] == "/api/v1/tasks/models":
+        _broken(answer)
+
+
+def _broken(answer: Answer) -> None:
+    answer.status = 500
+    answer.headers["content-type"] = "application/json"
+    answer.body = b'{"error":{"code":"INTERNAL_ERROR","message":"Something went wrong","details":{}}}'
+
+
 _CSP = "default-src * 'unsafe-inline' 'unsafe-eval'"
 FAULTS: dict[str, tuple[str, Callable[[], Fault]]] = {
     "rate_limiter_off": ("requests are not limited", lambda: Fault(settings={"enable_rate_limiting": False})),
@@ -205,6 +215,7 @@ FAULTS: dict[str, tuple[str, Callable[[], Fault]]] = {
     "correlation_id_not_logged": ("lines have no correlation id", _lost_id),
     "answer_differs_from_document": ("an answer has another field than its document", _answers(_drift)),
     "undocumented_status": ("an answer has a status that its document lacks", _answers(_undocumented)),
+    "endpoint_500": ("one route always fails", _answers(_fails)),
     "documents_in_production": (
         "the API's documents are served in production",
         lambda: Fault(settings={"enable_swagger": True}),

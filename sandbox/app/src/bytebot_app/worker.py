@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 
 from bytebot_app.computer import Computer
 from bytebot_app.counting import count
+from bytebot_app.faults_work import worked
 from bytebot_app.logs import correlation_id, logger
 from bytebot_app.metrics import Metrics
 from bytebot_app.queue import Jobs, Turns
@@ -181,7 +182,7 @@ class Worker:
                 async def tell(blocks: list[Row]) -> None:
                     await self._work.add_message(task["id"], "ASSISTANT", blocks)
 
-                return await Runner(self._computer, tell, files).run(text)
+                return await worked(lambda: Runner(self._computer, tell, files).run(text))
         except TimeoutError:
             return End("FAILED", error="The task took too long")
         except OUTAGES:

@@ -16,7 +16,7 @@ import uvicorn
 
 from bytebot_desktop.access import Access
 from bytebot_desktop.api import Parts, computer_app, vision_app
-from bytebot_desktop.desk import Desk
+from bytebot_desktop.faults import FaultyDesk, named
 from bytebot_desktop.ocr import Tesseract
 from bytebot_desktop.problems import Problem, Refused
 from bytebot_desktop.session import Session
@@ -32,6 +32,7 @@ def main() -> int:
     """0 where it was asked to end, 1 where something ended by itself, 2 where the configuration is wrong."""
     try:
         settings = load()
+        named()
     except ValueError as exc:
         print(f"The configuration is not valid: {exc}.", file=sys.stderr)
         return 2
@@ -66,7 +67,7 @@ async def _serve(settings: Settings, session: Session, leave: asyncio.Event) -> 
     if surface:
         surface.start()
     tracking = Tracking(settings.display, tell)
-    parts = Parts(Desk(settings, tools, reader), reader, access, tracking, tools.ready, surface)
+    parts = Parts(FaultyDesk(settings, tools, reader, named()), reader, access, tracking, tools.ready, surface)
     servers = [
         _server(socketio.ASGIApp(sockets, computer_app(parts)), settings.port),
         _server(vision_app(parts), settings.vision_port),
