@@ -170,7 +170,7 @@ def _objection(entry: Entry, kind: str, now: datetime) -> str:
         return _line(entry, "the catalogue does not permit not_applicable here")
     if state not in {"pass", "attested", "not_applicable"}:
         return _line(entry)
-    if entry.get("weaker") and kind != SANDBOX:
+    if entry.get("weaker") and kind != SANDBOX and not _weaker_waived(entry, now):
         return _line(entry, f"weaker than the document ({'; '.join(entry['weaker'])}), which needs a signed waiver")
     return ""
 
@@ -191,6 +191,13 @@ def _left(reason: str, keys: Counter[str]) -> str:
     """What the policy lets be pending for one reason, as one line."""
     named = ", ".join(f"{key} ({number})" if number > 1 else key for key, number in keys.items())
     return f"left out by the policy, {keys.total()} pending, {reason}: {named}"
+
+
+def _weaker_waived(entry: Entry, now: datetime) -> bool:
+    """Whether a waiver covers every threshold that is weaker than the document's."""
+    waiver = entry.get("waiver") or {}
+    covered = waiver.get("covers") == "weaker" and set(entry["weaker"]) <= set(waiver.get("weaker") or ())
+    return covered and _unexpired(waiver, now)
 
 
 def _unexpired(entry: Entry, now: datetime) -> bool:
