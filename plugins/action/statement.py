@@ -23,8 +23,8 @@ from ansible_collections.bytebot.production.plugins.plugin_utils.statements impo
 from ansible_collections.bytebot.production.plugins.plugin_utils.statements.desk import Desk, Waived, refused
 
 STATES = ("requested", "present", "absent", "listed")
-MINE = ("state", "kind", "controls", "run", "requester", "dest", "src", "statement", "reason", "owner", "until", "scope")
-OPTIONS = (*MINE, "environment", "reports_dir", *opening.OPTIONS)
+ASKING = ("kind", "controls", "run", "requester", "dest", "reason", "owner", "until", "scope")
+OPTIONS = ("state", *ASKING, "src", "statement", "environment", "reports_dir", *opening.OPTIONS)
 SIGNATURE = ".sig"
 
 

@@ -345,7 +345,9 @@ class _Reader:
 
     def _signed_by(self, file: str, id_: str, entry: Mapping[str, Any]) -> None:
         role = entry.get("signed_by")
-        if role is not None and self._names(file, id_, "signed_by", [role], _NAME) and "attested" not in entry["methods"]:
+        if role is None or not self._names(file, id_, "signed_by", [role], _NAME):
+            return
+        if "attested" not in entry["methods"]:
             self._defect(file, id_, "signed_by is given and attested is no method", "name the method, or take it out")
 
     def _statements(self, file: str, control: str, given: Sequence[Any]) -> Iterator[Statement]:

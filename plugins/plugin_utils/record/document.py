@@ -77,7 +77,7 @@ def build(
             "catalogue_digest": header.binding.catalogue,
             "defects": [*known.defects.values(), *known.statements.defects.values()],
             "approval": None,
-            "demo": any(entry["demo"] for entry in whole),
+            "demo": any(entry.get("demo") for entry in whole),
         },
         "environment": {**asdict(header.environment), "release_digest": header.binding.release},
         "gate": {"stage": None, "policy": gate.Policy().to_dict(), **header.gate},
@@ -172,8 +172,9 @@ class _Entries:
             "binds_to": control.binds_to,
             "may_not_apply": control.not_applicable,
             "weaker": there.get("weaker", []),
-            "demo": bool((answer and answer.demo) or (waiver and waiver["demo"])),
         }
+        if (answer and answer.demo) or (waiver and waiver["demo"]):
+            entry["demo"] = True
         if state == WAIVED and not waiver:
             entry["expires"] = there.get("expires")
         if waiver:
@@ -261,11 +262,11 @@ class _Entries:
             return f"needs input {', '.join(missing)}", f"Set {', '.join(missing)} in the inventory."
         return "not judged yet: its check has not run in this run", control.remedy
 
-
     def _why_not_signed(self, control: Control) -> tuple[str, str]:
         """Who must sign what."""
         if self.known.statements.rules is None:
-            return "needs input bytebot_allowed_signers", "Set bytebot_allowed_signers and bytebot_signers in the inventory."
+            names = "bytebot_allowed_signers"
+            return f"needs input {names}", f"Set {names} and bytebot_signers in the inventory."
         return self.known.statements.missing(control)
 
 
@@ -274,11 +275,12 @@ def _approval(document: Mapping[str, Any], statements: Statements) -> dict[str, 
     answer = statements.approval()
     if answer is None:
         return None
-    decision = gate.decide(document, "sign_off", gate.Policy.of(document["gate"]["policy"]))
     if answer.state != ATTESTED:
         return {"given": False, "said": answer.summary, "demo": answer.demo}
+    decision = gate.decide(document, "sign_off", gate.Policy.of(document["gate"]["policy"]))
     if decision.decision != gate.OPEN:
-        return {"given": False, "said": f"{answer.summary}; it does not hold: the gate sign_off is not open.", "demo": answer.demo}
+        said = f"{answer.summary}; it does not hold while the gate sign_off is not open."
+        return {"given": False, "said": said, "demo": answer.demo}
     signed = statements.signed[APPROVAL, APPROVED]
     return {
         "given": True,

@@ -38,7 +38,15 @@ def render(document: Mapping[str, Any], catalogue: Catalogue, text: str) -> str:
         lines.append(_ticked(box, next(ahead, None), results) if box else line)
     if (left := next(ahead, None)) is not None:
         raise InputError(f"The checklist's document has no box for {left.id}; give the document of this catalogue.")
-    return "\n".join(lines)
+    return "\n".join([*_head(document["run"]), *lines])
+
+
+def _head(run: Mapping[str, Any]) -> list[str]:
+    """What stands before the document: that signatures are for trying out, and the approval."""
+    demo = ["> **DEMO**: signers for trying out signed here; none of it counts outside a sandbox.", ""]
+    approval = run.get("approval")
+    given = [f"> {escape(_short(str(approval['said'])))}", ""] if approval else []
+    return [*(demo if run.get("demo") else []), *given]
 
 
 def _boxes(catalogue: Catalogue) -> Iterator[Control | Group]:

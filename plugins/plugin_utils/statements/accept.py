@@ -115,18 +115,15 @@ def _accepted(item: Item, content: Content, scene: Scene) -> Signed:
     if contents.facts_digest(content["facts"]) != content["facts_digest"]:
         raise NotCounted("its facts are not those of its digest")
     if item.revoked is not None:
-        raise NotCounted(
-            f"{item.revoked.get('by')} revoked it at {item.revoked.get('at')}: {item.revoked.get('reason')}", lapsed=True
-        )
+        by, at, reason = (item.revoked.get(key, "") for key in ("by", "at", "reason"))
+        raise NotCounted(f"{by} revoked it at {at}: {reason}", lapsed=True)
     if content["binding"]["catalogue"] != scene.binding.catalogue:
         raise NotCounted("the catalogue has changed since it was signed", lapsed=True)
     role, binds_to, longest = _wanted(content, scene)
-    if content["role"] not in role or content["role"] not in signer.roles:
-        raise NotCounted(
-            f"{signer.name} signed it as {content['role'] or 'nobody'}, and it needs {' or '.join(role)}"
-            if content["role"] not in role
-            else f"{signer.name} has not the role {content['role']}"
-        )
+    if content["role"] not in role:
+        raise NotCounted(f"it was signed as {content['role'] or 'nobody'}, and it needs {' or '.join(role)}")
+    if content["role"] not in signer.roles:
+        raise NotCounted(f"{signer.name} has not the role {content['role']}")
     _answered(content)
     _holds(content, scene, binds_to, longest)
     return Signed(item.digest, content, signer, key)

@@ -49,7 +49,7 @@ _KEYS: Mapping[str, type] = {
 _STATEMENT: Mapping[str, type] = {"id": str, "text": str, "answer": str, "comment": str}
 _FACT: Mapping[str, type] = {"control": str, "title": str, "state": str, "summary": str, "sha256": str}
 _WAIVER: Mapping[str, type] = {"owner": str, "reason": str, "covers": str, "weaker": list}
-_BINDING = ("release", "environment", "organization", "catalogue")
+BINDING = ("release", "environment", "organization", "catalogue")
 _ENVIRONMENT = ("name", "kind", "organization", "namespace", "release")
 
 Content = dict[str, Any]
@@ -77,7 +77,7 @@ def parsed(text: bytes) -> Content:
     if len(text) > LARGEST:
         raise Malformed(f"it is larger than {LARGEST} bytes")
     try:
-        content = json.loads(text.decode("utf-8"), object_pairs_hook=_once, parse_constant=_no_number)
+        content: Any = json.loads(text.decode("utf-8"), object_pairs_hook=_once, parse_constant=_no_number)
     except RecursionError as exc:
         raise Malformed("it is nested too deeply") from exc
     except ValueError as exc:
@@ -94,14 +94,14 @@ def parsed(text: bytes) -> Content:
         _shaped("waiver", content["waiver"], _WAIVER)
     elif content["waiver"]:
         raise Malformed(f"it is {_a(content['kind'])} and holds a waiver")
-    _shaped("binding", content["binding"], dict.fromkeys(_BINDING, str))
+    _shaped("binding", content["binding"], dict.fromkeys(BINDING, str))
     _shaped("environment", content["environment"], dict.fromkeys(_ENVIRONMENT, str))
     for key in ("requested_at", "valid_until"):
         try:
             moment(content[key])
         except ValueError as exc:
             raise Malformed(f"{key} is {content[key]!r}, which is no time") from exc
-    return content
+    return dict(content)
 
 
 def facts_digest(facts: Sequence[Mapping[str, Any]]) -> str:

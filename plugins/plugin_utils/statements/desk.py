@@ -133,7 +133,8 @@ class Desk:
         entry = next(entry for entry in document["controls"] if entry["id"] == control.id)
         state = "weaker" if entry["state"] == "pass" and entry["weaker"] else str(entry["state"])
         if state not in COVERS or str(entry["summary"]).startswith(BLOCKED):
-            raise InputError(f"controls: {control.id} is {entry['state']} ({entry['summary']}), which no waiver covers.")
+            told_state = f"{entry['state']} ({entry['summary']})"
+            raise InputError(f"controls: {control.id} is {told_state}, which no waiver covers.")
         if waived.scope not in contents.SCOPES or not waived.owner.strip() or not waived.reason.strip():
             raise InputError("A waiver needs owner, reason, until, and a scope that is release or environment.")
         content: Content = {
@@ -187,7 +188,7 @@ class Desk:
             "signer_title": one.title if one else "",
             "role": next(role for role in roles if any(role in person.roles for person in people)),
             "environment": asdict(self.store.environment),
-            "binding": {part: getattr(binding, part) for part in ("release", "environment", "organization", "catalogue")},
+            "binding": {part: getattr(binding, part) for part in contents.BINDING},
             "requester": requester.strip(),
             "requested_at": rfc3339(self.store.clock()),
             "run": run.header.id,
@@ -273,7 +274,8 @@ class Desk:
         joined = join(items.values(), scene, {})
         why = {one.digest: one.why for uncounted in joined.uncounted.values() for one in uncounted}
         counting = {one.digest for one in joined.signed.values()}
-        found = [{"statement": "", "control": "", "signer": "", "counts": False, "why": one} for one in defects.values()]
+        nothing = {"statement": "", "control": "", "signer": "", "counts": False}
+        found: list[dict[str, Any]] = [{**nothing, "why": one} for one in defects.values()]
         for item in items.values():
             try:
                 content: Mapping[str, Any] = contents.parsed(item.text)
@@ -337,7 +339,8 @@ class Desk:
             raise InputError(f"until: {given!r} is neither a duration (P30D) nor a time (RFC 3339).") from exc
         longest: timedelta = self.rules.policy.waiver_longest
         if not now < end <= now + longest:
-            raise InputError(f"until: {rfc3339(end)} is not within the {longest.days} days for which the policy waives.")
+            days = longest.days
+            raise InputError(f"until: {rfc3339(end)} is not within the {days} days for which the policy waives.")
         return rfc3339(end)
 
 

@@ -78,10 +78,9 @@ class Shelf:
             raise files.Unusable(f"{where} belongs to another environment ({content.get('environment')!r}).")
         revoked = content.get("revoked")
         try:
+            revoked = {key: str(revoked[key]) for key in _REVOKED} if revoked is not None else None
             item = Item(content["statement"].encode(), str(content["signature"]), content["presented_at"], revoked)
             moment(item.presented_at)
-            if revoked is not None and not all(isinstance(revoked[key], str) for key in _REVOKED):
-                raise ValueError(revoked)
         except (KeyError, TypeError, ValueError, AttributeError) as exc:
             raise files.Unusable(f"{where} holds no signed statement; present it anew.") from exc
         if name != name_of(item):
