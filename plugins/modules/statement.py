@@ -15,9 +15,9 @@ author:
 description:
   - Writes small files to sign, each with what a person states and the facts that a run collected beside it; takes them
     in again once they are signed (C(ssh-keygen -Y sign), hardware keys and agents too); revokes and lists them.
-  - What is kept is joined with the results by M(bytebot.production.checklist_record), where a control that only a person
-    can settle becomes V(attested), and what a waiver covers V(waived). An attestation never covers what a check found
-    red.
+  - What is kept is joined with the results by M(bytebot.production.checklist_record), where a control that only a
+    person can settle becomes V(attested), and what a waiver covers V(waived). An attestation never covers what a check
+    found red.
   - A statement that was changed, is signed by a wrong key or role or by whoever requested it, is of another environment
     or release, is too old, dated in the future, revoked or not answered, is refused in one sentence and counts for
     nothing.

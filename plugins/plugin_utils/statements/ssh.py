@@ -53,12 +53,11 @@ def verify(text: bytes, signature: str, keys: Keys, person: str, *, namespace: s
         file.write_text(signature if signature.endswith("\n") else f"{signature}\n", encoding="utf-8")
         asked = ["-Y", "verify", "-f", str(keys.allowed), "-I", person, "-n", namespace, "-s", str(file)]
         asked += ["-O", f"verify-time={when.astimezone(UTC):%Y%m%d%H%M%S}"]
-        asked += ["-r", str(keys.revoked)] if keys.revoked else []
-        done = _run(asked, text)
+        done = _run([*asked, "-r", str(keys.revoked)] if keys.revoked else asked, text)
         if done.returncode == 0 and (found := _KEY.search(done.stdout)):
             return found["key"]
-        if "revoked" in done.stderr.lower():
-            raise NotSigned(f"the key that signed it is revoked ({keys.revoked})")
+        if keys.revoked and _run(asked, text).returncode == 0:  # it would count but for the list
+            raise NotSigned(f"the key that signed it is revoked ({keys.revoked.name}), or that list cannot be used")
         fits = _run(["-Y", "check-novalidate", "-n", namespace, "-s", str(file)], text)
     if fits.returncode != 0:
         raise NotSigned(f"the signature does not fit the text: changed after signing, or not signed for {namespace}")

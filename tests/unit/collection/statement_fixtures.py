@@ -6,13 +6,17 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from ansible_collections.bytebot.production.plugins.action import checklist_record, statement
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.binding import Environment
+from ansible_collections.bytebot.production.plugins.plugin_utils.record.store import Store
 from tests.unit.collection.record_fixtures import ENVIRONMENT, FACTS, act, result
 
 NAMESPACE = "bytebot.production/statement"
@@ -21,6 +25,7 @@ HEADERS = "security_configuration.network.security_headers"
 SIGN_OFF = "sign_off.technical.development"
 REVIEW = "go_live.review.security"
 TRAINING = "team.training.operations"
+DEMO = "demo-ann@bytebot.test"
 PEOPLE: Mapping[str, tuple[str, ...]] = {
     "ada@acme.test": ("infrastructure",),
     "ben@acme.test": ("development",),
@@ -38,6 +43,14 @@ def make_key(path: Path) -> str:
     """A new key without a passphrase; the public half."""
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(path)], check=True)
     return path.with_name(f"{path.name}.pub").read_text(encoding="utf-8").strip()
+
+
+def make_keys(folder: Path) -> Path:
+    """Everybody's keys, those of a stranger, and the file of allowed signers."""
+    lines = [f"{one} {make_key(folder / one)}" for one in (*PEOPLE, DEMO)]
+    make_key(folder / "stranger")
+    (folder / "allowed_signers").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder
 
 
 class Office:
@@ -97,7 +110,21 @@ class Office:
         """Hand signed files in."""
         return self.act(state="present", src=[str(one) for one in paths])
 
-    def act(self, check_mode: bool = False, **args: Any) -> dict[str, Any]:
+    def again(self, *given: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        """Another run, with the results of the first one where no others are given."""
+        return self.judge(*(given or (seen(PODS), seen(HEADERS))))
+
+    def waiver(self, control: str, **more: Any) -> Path:
+        """A waiver to sign."""
+        given = {"owner": "R. Okafor", "reason": "The proxy is replaced next week", "until": "P30D", **more}
+        return self.ask(control, kind="waiver", **given)[0]
+
+    def stored(self) -> list[Path]:
+        """What is kept."""
+        return sorted((self.reports / self.environment.name / "statements").glob("*.json"))
+
+    def act(self, *, check_mode: bool = False, **args: Any) -> dict[str, Any]:
+        """Call the module."""
         return act(statement.ActionModule, {**self.common(), **args}, check_mode)
 
     def common(self) -> dict[str, Any]:
@@ -110,6 +137,25 @@ class Office:
 
 def _name(signer: str) -> str:
     return signer.partition("@")[0].capitalize()
+
+
+def later(monkeypatch: pytest.MonkeyPatch, span: timedelta) -> None:
+    """Let the clock of the record go ahead, or back."""
+    init = Store.__init__
+
+    def moved(self: Store, keeper: Any, environment: Environment) -> None:
+        init(self, keeper, environment, lambda: datetime.now(UTC) + span)
+
+    monkeypatch.setattr(Store, "__init__", moved)
+
+
+def rewritten(office: Office, path: Path, change: Callable[[dict[str, Any]], None], *, seal: bool = True) -> None:
+    """Another text; sealed anew by the signer where somebody had them sign it."""
+    told = json.loads(path.read_text(encoding="utf-8"))
+    change(told)
+    path.write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    if seal:
+        office.seal(path, office.keys / told["signer"])
 
 
 def seen(control: str, state: str = "pass", **fields: Any) -> dict[str, Any]:
