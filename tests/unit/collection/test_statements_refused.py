@@ -326,3 +326,22 @@ def test_one_key_under_two_names_is_one_person(office: Office, keys: Path, tmp_p
     first, second = office.ask(SIGN_OFF, TRAINING)
     assert office.take(office.sign(first))["refused"] == []
     assert "signed for the team" in office.take(office.sign(second, key="ben@acme.test"))["refused"][0]
+
+
+# ---------------------------------------------------------------------- every fault that the catalogue names has its case
+
+BITES = {
+    "signature_wrong_key": ("another's key", "a colleague's key"),
+    "signature_wrong_role": ("another role", "somebody of another team"),
+    "signature_expired": ("expired",),
+    "signature_stale": ("of another release", "of another catalogue"),
+    "statement_unanswered": ("not answered",),
+    "results_tampered": ("prettier facts", "facts of another digest"),
+    "changed_after_signing": ("of another release",),
+}
+
+
+def test_every_fault_that_the_catalogue_names_for_what_is_signed_has_its_case() -> None:
+    signed = [one for one in KNOWN.controls.values() if one.signed_by and one.methods[0] == "attested"]
+    assert {fault for one in signed for fault in one.faults} == BITES.keys()
+    assert {case for cases in BITES.values() for case in cases} <= REFUSED.keys()
