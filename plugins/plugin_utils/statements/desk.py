@@ -267,8 +267,12 @@ class Desk:
         return revoked, True
 
     def listed(self) -> list[dict[str, Any]]:
-        """Every statement that is kept, and whether it counts."""
-        header = self._run("").header
+        """Every statement that is kept, and whether it counts in the run that goes on, else in the newest one."""
+        runs = self.store.runs()[0]
+        here = self.store.mine() or (runs[-1] if runs else None)
+        if here is None:
+            return []
+        header = here.header
         scene = Scene(header.environment, header.binding, self.known, self.rules, self.store.clock())
         items, defects = self.shelf.items()
         joined = join(items.values(), scene, {})

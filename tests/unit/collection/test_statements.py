@@ -257,3 +257,9 @@ def test_without_ssh_keygen_it_says_so(office: Office, monkeypatch: pytest.Monke
     path = office.sign(office.ask(TRAINING)[0])
     monkeypatch.setattr(ssh, "PROGRAM", "no-such-program")
     assert "no-such-program is not on this machine" in office.take(path)["refused"][0]
+
+
+def test_where_nothing_was_judged_nothing_is_listed(tmp_path: Path, keys: Path) -> None:
+    office = Office(tmp_path, keys)
+    assert office.act(state="listed")["statements"] == []
+    assert "There is no closed run" in office.act(state="requested", requester="bot")["msg"]

@@ -328,7 +328,7 @@ def test_one_key_under_two_names_is_one_person(office: Office, keys: Path, tmp_p
     assert "signed for the team" in office.take(office.sign(second, key="ben@acme.test"))["refused"][0]
 
 
-# ---------------------------------------------------------------------- every fault that the catalogue names has its case
+# ---------------------------------------------------------------------- what the catalogue names
 
 BITES = {
     "signature_wrong_key": ("another's key", "a colleague's key"),
