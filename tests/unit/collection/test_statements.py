@@ -12,12 +12,14 @@ from typing import Any
 import jsonschema
 import pytest
 
+from ansible_collections.bytebot.production.plugins.action import checklist_record
 from ansible_collections.bytebot.production.plugins.module_utils.model import sha256_of
 from ansible_collections.bytebot.production.plugins.plugin_utils import catalogue
-from ansible_collections.bytebot.production.plugins.plugin_utils.record import document
+from ansible_collections.bytebot.production.plugins.plugin_utils.record import document, opening
 from ansible_collections.bytebot.production.plugins.plugin_utils.render import html, markdown
 from ansible_collections.bytebot.production.plugins.plugin_utils.statements import content, ssh
-from tests.unit.collection.record_fixtures import ENVIRONMENT, KNOWN
+from tests.unit.collection.record_cluster import RecordCluster
+from tests.unit.collection.record_fixtures import ENVIRONMENT, KNOWN, act
 from tests.unit.collection.statement_fixtures import (
     DEMO,
     HEADERS,
@@ -263,3 +265,34 @@ def test_where_nothing_was_judged_nothing_is_listed(tmp_path: Path, keys: Path) 
     office = Office(tmp_path, keys)
     assert office.act(state="listed")["statements"] == []
     assert "There is no closed run" in office.act(state="requested", requester="bot")["msg"]
+
+
+# ---------------------------------------------------------------------- in the cluster
+
+
+def test_what_is_signed_is_kept_in_the_cluster_and_counts_on_any_machine(
+    tmp_path: Path, keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = RecordCluster()
+    monkeypatch.setattr(opening, "Cluster", lambda connection, cache: cluster)
+    place: dict[str, Any] = {"record": {"store": "cluster", "namespace": "record"}}
+    office = Office(tmp_path / "first", keys)
+    office.judge(seen(PODS), **place)
+    path = office.sign(office.ask(TRAINING, **place)[0])
+    assert office.act(state="present", src=[str(path)], **place)["refused"] == []
+    assert office.stored() == []
+    elsewhere = Office(tmp_path / "second", keys)
+    assert elsewhere.judge(seen(PODS), **place)[TRAINING]["state"] == "attested"
+    digest = elsewhere.act(state="listed", **place)["statements"][0]["statement"]
+    assert elsewhere.act(state="absent", statement=digest, requester="Dora", reason="Wrong", **place)["changed"]
+    assert office.judge(seen(PODS), **place)[TRAINING]["state"] == "stale"
+
+
+def test_the_lock_of_a_run_that_is_open_stays(office: Office) -> None:
+    path = office.sign(office.ask(TRAINING)[0])
+    given = {**office.common(), "binding": office.facts}
+    opened = act(checklist_record.ActionModule, {**given, "results": [seen(PODS)], "open": True})
+    assert office.take(path)["refused"] == []
+    again = act(checklist_record.ActionModule, {**given, "results": [seen(HEADERS)], "close": True})
+    assert again["run"] == opened["run"]
+    assert again["counts"]["attested"] == 1
