@@ -76,4 +76,11 @@ options:
             description: For how long something is waived at most (ISO 8601).
             type: str
             default: P1Y
+          revoked:
+            description:
+              - Statements that count no more, each by the beginning of its SHA-256, of 12 letters at least. Unlike
+                V(absent) of O(bytebot.production.statement#module:state), this is out of reach for whoever may write to
+                the record.
+            type: list
+            elements: str
 """

@@ -81,6 +81,7 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Office:
     assert said[SIGN_OFF] == "pending"
     asked = made.attest()
     assert asked.code == 0, asked.output
+    assert "duplicate" not in asked.output
     return made
 
 

@@ -117,6 +117,8 @@ def _accepted(item: Item, content: Content, scene: Scene) -> Signed:
     if item.revoked is not None:
         by, at, reason = (item.revoked.get(key, "") for key in ("by", "at", "reason"))
         raise NotCounted(f"{by} revoked it at {at}: {reason}", lapsed=True)
+    if any(item.digest.startswith(one) for one in scene.rules.policy.revoked):
+        raise NotCounted("the policy names it as revoked", lapsed=True)
     if content["binding"]["catalogue"] != scene.binding.catalogue:
         raise NotCounted("the catalogue has changed since it was signed", lapsed=True)
     role, binds_to, longest = _wanted(content, scene)

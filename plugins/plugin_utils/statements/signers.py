@@ -65,12 +65,14 @@ class Policy:
     :param unwaivable: controls, groups and sections that no waiver covers.
     :param waiver_roles: who signs waivers. :param approval_roles: who gives the approval.
     :param waiver_longest: the longest time for which something is waived.
+    :param revoked: statements that count no more, each by the beginning of its SHA-256.
     """
 
     unwaivable: tuple[str, ...] = ()
     waiver_roles: tuple[str, ...] = WAIVER_ROLES
     approval_roles: tuple[str, ...] = APPROVAL_ROLES
     waiver_longest: timedelta = field(default_factory=lambda: duration(LONGEST))
+    revoked: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, given: Any) -> Policy:
@@ -93,6 +95,7 @@ class Policy:
             _texts("waiver_roles", given.get("waiver_roles"), _ROLE) or WAIVER_ROLES,
             _texts("approval_roles", given.get("approval_roles"), _ROLE) or APPROVAL_ROLES,
             longest,
+            _texts("revoked", given.get("revoked"), re.compile(r"[0-9a-f]{12,64}")),
         )
 
     def why_unwaivable(self, control: str) -> str:

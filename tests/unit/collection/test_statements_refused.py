@@ -266,6 +266,13 @@ def test_what_is_revoked_counts_no_more_and_cannot_come_back(signed: Office) -> 
     assert "Dora revoked it at" in signed.take(path)["refused"][0]
 
 
+def test_what_the_policy_revokes_counts_no_more(signed: Office) -> None:
+    digest = next(one["statement"] for one in signed.act(state="listed")["statements"] if one["control"] == TRAINING)
+    signed.statements["policy"] = {"revoked": [digest[:12]]}
+    said = signed.again()
+    assert (said[TRAINING]["state"], said[SIGN_OFF]["state"]) == ("stale", "attested")
+
+
 def test_a_revoked_key_counts_no_more(signed: Office, keys: Path, tmp_path: Path) -> None:
     shutil.copy(keys / "cleo@acme.test.pub", tmp_path / "revoked")
     signed.statements = {**signed.statements, "revoked_keys": str(tmp_path / "revoked")}
