@@ -295,7 +295,8 @@ class Desk:
                     "why": "" if counts else why.get(item.digest, "a newer one counts"),
                 }
             )
-        return found
+        order = {id_: number for number, id_ in enumerate(self.known.controls)}
+        return sorted(found, key=lambda one: (order.get(one["control"], len(order)), one["statement"]))
 
     # ------------------------------------------------------------------ inside
 

@@ -13,7 +13,8 @@ import jsonschema
 import pytest
 
 from ansible_collections.bytebot.production.plugins.action import checklist_gate
-from ansible_collections.bytebot.production.plugins.plugin_utils.render import html
+from ansible_collections.bytebot.production.plugins.plugin_utils import catalogue
+from ansible_collections.bytebot.production.plugins.plugin_utils.render import html, markdown
 from tests.unit.collection.record_fixtures import KNOWN, act
 from tests.unit.collection.statement_fixtures import (
     HEADERS,
@@ -172,6 +173,11 @@ def test_the_approval_is_given_only_while_the_gate_is_open(office: Office) -> No
     assert (given["given"], given["name"], given["title"]) == (True, "Ivo", "Head of IT")
     valid(office.document)
     assert "Approved by Ivo (Head of IT, approver)" in html.render(office.document)
+    text = (catalogue.FOLDER / catalogue.DOCUMENT).read_text(encoding="utf-8")
+    line = next(
+        line for line in markdown.render(office.document, KNOWN, text).splitlines() if "Deployment Approved" in line
+    )
+    assert "Approved by Ivo (Head of IT, approver), key SHA256:" in line
     office.again(*every()[1:])
     taken_back = approval(office)
     assert (taken_back["given"], "is not open" in taken_back["said"]) == (False, True)
