@@ -87,7 +87,7 @@ class Decision:
 
     :param reasons: why it is not open.
     :param notes: what does not shut it and should be known: red controls of level ``should``, weaker thresholds in a
-        sandbox.
+        sandbox, and what is waived.
     """
 
     decision: str
@@ -134,6 +134,8 @@ def decide(document: Mapping[str, Any], stage: str, policy: Policy) -> Decision:
                 shutting.append((_rank(entry), objection))
         elif entry.get("weaker"):
             notes.append(_line(entry, f"weaker than the document: {'; '.join(entry['weaker'])}"))
+        elif entry["state"] == "waived":
+            notes.append(_line(entry))
     notes += [_left(reason, keys) for reason, keys in left.items()]
     if not judged:
         broken = [line for rank, line in sorted(shutting, key=lambda item: item[0]) if rank < _ORDER.index("stale")]

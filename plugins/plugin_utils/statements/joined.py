@@ -209,13 +209,19 @@ def _answer(state: str, summary: str, signed: Signed, remedy: str = "") -> Answe
 
 
 def _by(signed: Signed) -> str:
-    title = signed.content["signer_title"].strip() or signed.signer.title
+    title = _plain(signed.content["signer_title"]) or signed.signer.title
     role = str(signed.content["role"]).replace("_", " ")
     return f"{signed.signer.name} ({title}, {role})" if title else f"{signed.signer.name} ({role})"
 
 
 def _comment(statement: Mapping[str, Any]) -> str:
-    return f" ({statement['comment'].strip()})" if statement["comment"].strip() else ""
+    comment = _plain(statement["comment"])
+    return f" ({comment})" if comment else ""
+
+
+def _plain(text: str) -> str:
+    """One line of what a person wrote, without letters that a terminal would obey."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
 
 
 def _evidence(signed: Signed) -> dict[str, Any]:

@@ -134,11 +134,15 @@ def test_a_file_says_itself_how_it_is_signed(office: Office) -> None:
 
 
 def test_a_no_is_red_and_tells_the_comment(office: Office) -> None:
-    office.take(office.sign(office.ask(REVIEW)[0], answer="no"))
+    path = office.ask(REVIEW)[0]
+    told = json.loads(path.read_text(encoding="utf-8"))
+    told["statements"][0]["comment"] = "Two ports\n are \x1b[31mopen"
+    path.write_text(json.dumps(told), encoding="utf-8")
+    office.take(office.sign(path, answer="no"))
     said = office.again()[REVIEW]
     assert (said["state"], said["summary"]) == (
         "fail",
-        "Dora (security) answers no: Production configuration reviewed by security team.",
+        "Dora (security) answers no: Production configuration reviewed by security team (Two ports are [31mopen).",
     )
 
 

@@ -67,6 +67,16 @@ def test_a_waiver_covers_what_is_red_while_it_is_as_it_was_and_is_shown(office: 
     assert office.again(seen(HEADERS))[HEADERS]["state"] == "pass"
 
 
+def test_a_gate_that_a_waiver_lets_open_tells_of_it(office: Office) -> None:
+    office.again(seen(PODS), seen(HEADERS, "fail"))
+    office.take(office.sign(office.waiver(HEADERS)))
+    office.again(seen(PODS), seen(HEADERS, "fail"))
+    asked = {**office.common(), "stage": "validate", "run": office.run.name, "environment": "shop", "fail": False}
+    told = act(checklist_gate.ActionModule, asked)
+    assert not [line for line in told["reasons"] if line.startswith(HEADERS)]
+    assert [line for line in told["notes"] if line.startswith(f"{HEADERS} waived: waived until")]
+
+
 def test_a_waiver_ends(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     office.again(seen(HEADERS, "fail"))
     office.take(office.sign(office.waiver(HEADERS)))
