@@ -13,9 +13,10 @@ import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
-from sandbox import preflight, probe, status
+from sandbox import preflight, probe, signers, status
 from sandbox.cluster import Cluster
 from sandbox.components import kwok
 from sandbox.errors import PreflightError, SandboxError, Stopped
@@ -71,6 +72,9 @@ def parser() -> argparse.ArgumentParser:
     fault.add_argument("name", metavar="NAME")
     commands.add_parser("faults", help="list the faults")
     commands.add_parser("heal", help="take the fault out")
+    commands.add_parser("signers", help="make demo signers, whose signatures count in a sandbox only")
+    sign = commands.add_parser("sign", help="answer statements with yes and sign them as demo signers")
+    sign.add_argument("files", nargs="+", type=Path, metavar="FILE")
     scale = commands.add_parser(
         "scale", help="fill the cluster with nodes and pods that only the API knows, or remove them"
     )
@@ -90,6 +94,9 @@ def dispatch(words: argparse.Namespace, settings: Settings) -> int:
         return 0
     if words.command == "faults":
         print("\n".join(f"{fault.name:<30} {fault.says}" for fault in FAULTS.values()))
+        return 0
+    if words.command in {"signers", "sign"}:
+        print("\n".join(map(str, _signed(settings, words))))
         return 0
     if os.geteuid() != 0 and words.command not in {"up", "build"}:
         raise PreflightError([preflight.NOT_ROOT])
@@ -122,6 +129,10 @@ def _fault(faults: Faults, words: argparse.Namespace) -> int:
     print(f"{fault.name}: {fault.says}. {red}")
     print(f"See it with: make {'demo' if fault.playbook == 'deploy' else 'verify'}; take it out with: make heal")
     return 0
+
+
+def _signed(settings: Settings, words: argparse.Namespace) -> list[Path]:
+    return signers.sign(settings, words.files) if words.command == "sign" else [signers.make(settings)]
 
 
 def _scale(settings: Settings, words: argparse.Namespace) -> int:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from ansible_collections.bytebot.production.plugins.plugin_utils.record.document
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.lock import Owner
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.run import read_header
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.store import Store
+from ansible_collections.bytebot.production.plugins.plugin_utils.statements.signers import Rules
 
 OPTIONS = ("stage", "policy", "path", "run", "environment", "reports_dir", "fail", *opening.OPTIONS)
 
@@ -65,7 +66,8 @@ def _decision(args: Mapping[str, Any], check: bool, variables: Mapping[str, Any]
         if path.parent.name != header.environment.name:
             raise InputError(f"{path} belongs to environment {header.environment.name}; move it back below its folder.")
         store = Store(keeper, header.environment)
-        document, path = _rebuilt(store, run, (stage, policy), check, variables)
+        asked = _Asked(stage, policy, check, opening.rules(args, variables))
+        document, path = _rebuilt(store, run, asked, variables)
     return gate.replay(document), path
 
 
@@ -84,16 +86,24 @@ def _path(args: Mapping[str, Any]) -> Path:
     return Path(str(args.get("reports_dir") or "reports")).expanduser().absolute() / str(args["environment"]) / str(run)
 
 
-def _rebuilt(
-    store: Store, id_: str, asked: tuple[str, gate.Policy], check: bool, variables: Mapping[str, Any]
-) -> tuple[Document, Path]:
-    """The document of a run with this gate (stage and policy); it is written, except in check mode."""
-    stage, policy = asked[0], asked[1].to_dict()
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Which gate is asked, and whose signatures count before it."""
+
+    stage: str
+    policy: gate.Policy
+    check: bool
+    rules: Rules | None
+
+
+def _rebuilt(store: Store, id_: str, asked: _Asked, variables: Mapping[str, Any]) -> tuple[Document, Path]:
+    """The document of a run with this gate; it is written, except in check mode."""
+    stage, policy = asked.stage, asked.policy.to_dict()
     run = store.run(id_)
-    if not check:
+    if not asked.check:
         run = store.note_gate(run, stage, policy)
     header = replace(run.header, gate={"stage": stage, "policy": policy})
-    document = assess.of_run(store, run, header, catalogue.load(), variables)
-    if not check:
+    document = assess.of_run(store, run, header, catalogue.load(), variables, rules=asked.rules)
+    if not asked.check:
         store.write_document(run, document)
     return document, run.document

@@ -26,6 +26,7 @@ from ansible_collections.bytebot.production.plugins.plugin_utils.record.lock imp
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.results import ATTESTED
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.run import Header, Run
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.store import Store
+from ansible_collections.bytebot.production.plugins.plugin_utils.statements.signers import Rules
 
 OPENING = ("pass", "not_applicable", ATTESTED)  # what need not be judged again while it holds
 OPTIONS = ("results", "environment", "binding", "reports_dir", "open", "close", "fresh", *opening.OPTIONS)
@@ -42,7 +43,7 @@ class ActionModule(ActionBase):
         outcome: dict[str, Any] = super().run(tmp, task_vars)
         try:
             known, variables = catalogue.load(), task_vars or {}
-            wanted = _wanted(self._task.args, known)
+            wanted = _wanted(self._task.args, known, variables)
             place = opening.Place.of(self._task.args, variables)
             folder = wanted.reports_dir / wanted.environment.name
             act = _imagined if self._task.check_mode else _recorded
@@ -65,9 +66,10 @@ class _Wanted:
     open: bool
     close: bool
     fresh: bool
+    rules: Rules | None
 
 
-def _wanted(args: Mapping[str, Any], known: catalogue.Catalogue) -> _Wanted:
+def _wanted(args: Mapping[str, Any], known: catalogue.Catalogue, variables: Mapping[str, Any]) -> _Wanted:
     reports_dir = args.get("reports_dir", "reports")
     if not isinstance(reports_dir, str) or not reports_dir.strip():
         raise InputError("reports_dir: give the folder that takes the reports.")
@@ -81,6 +83,7 @@ def _wanted(args: Mapping[str, Any], known: catalogue.Catalogue) -> _Wanted:
         open=results.flag("open", args.get("open", False)),
         close=results.flag("close", args.get("close", False)),
         fresh=results.flag("fresh", args.get("fresh", False)),
+        rules=opening.rules(args, variables),
     )
 
 
@@ -93,7 +96,7 @@ def _recorded(
     run = store.add(run, wanted.results, wanted.binding)
     if wanted.close:
         run = store.close(run)
-    document = assess.of_run(store, run, run.header, known, variables)
+    document = assess.of_run(store, run, run.header, known, variables, rules=wanted.rules)
     store.write_document(run, document)
     return _said(run, document, len(wanted.results), True)
 
@@ -111,7 +114,7 @@ def _imagined(
     else:
         shown = run
     added = [results.recorded(result, wanted.binding, store.clock()) for result in wanted.results]
-    document = assess.of_run(store, run, shown.header, known, variables, added=added)
+    document = assess.of_run(store, run, shown.header, known, variables, rules=wanted.rules, added=added)
     return _said(shown, document, len(wanted.results), False)
 
 

@@ -65,7 +65,8 @@ def _brought(folder: Path, args: Mapping[str, Any], variables: Mapping[str, Any]
             return
         store = Store(keeper, header.environment)
         run = store.run(header.id)
-        store.write_document(run, assess.of_run(store, run, run.header, catalogue.load(), variables))
+        rules = opening.rules(args, variables)
+        store.write_document(run, assess.of_run(store, run, run.header, catalogue.load(), variables, rules=rules))
 
 
 def _written(folder: Path) -> tuple[Document, dict[str, str]]:

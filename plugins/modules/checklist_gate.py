@@ -21,6 +21,7 @@ description:
   - The decision is written to C(results.json) of the run, from which C(scripts/gate) gives it again.
 extends_documentation_fragment:
   - bytebot.production.cluster
+  - bytebot.production.statements
 options:
   stage:
     description: The stage whose gate is asked.

@@ -18,8 +18,11 @@ description:
   - A run that was not closed goes on in the next play, unless O(fresh). Two plays cannot write to one environment at a
     time; a play that was killed does not stand in the way of the next one on the same machine.
   - A file that is damaged or was edited is never used and never deleted; a warning says so.
+  - Statements that M(bytebot.production.statement) took in are verified anew each time and joined with the results;
+    what does not count is a warning.
 extends_documentation_fragment:
   - bytebot.production.cluster
+  - bytebot.production.statements
 options:
   results:
     description: Results of examining modules. The newest result of a control counts.

@@ -18,6 +18,7 @@ description:
   - Runs on the controller. It shows and decides nothing; use RV(failed_controls) to stop a play.
 extends_documentation_fragment:
   - bytebot.production.cluster
+  - bytebot.production.statements
 options:
   results:
     description:

@@ -78,6 +78,8 @@ class Control:
     :param remedy: what generally helps, where the result does not say better.
     :param by_hand: how a person looks at it.
     :param statements: what a signer answers (sign-off only).
+    :param signed_by: the role that settles it by a signature; empty where none does.
+    :param about: what bears on what is signed, where the statements do not say it themselves.
     """
 
     id: str
@@ -100,6 +102,8 @@ class Control:
     remedy: str = ""
     by_hand: str = ""
     statements: tuple[Statement, ...] = ()
+    signed_by: str = ""
+    about: tuple[str, ...] = ()
 
     @property
     def age_limit(self) -> timedelta:
@@ -209,6 +213,8 @@ _CONTROL_KEYS: _Keys = {
     "remedy": (str, False),
     "by_hand": (str, False),
     "statements": (list, False),
+    "signed_by": (str, False),
+    "about": (list, False),
 }
 _TYPES = {str: "a text", list: "a list", bool: "true or false"}
 _CHOICES = {"level": LEVELS, "stage": STAGES, "touch": TOUCHES, "binds_to": BINDINGS}
@@ -307,6 +313,8 @@ class _Reader:
         inputs = self._names(file, id_, "inputs", entry.get("inputs", []), _INPUT)
         faults = self._names(file, id_, "faults", entry.get("faults", []), _NAME)
         statements = tuple(self._statements(file, id_, entry.get("statements", [])))
+        about = self._texts(file, id_, "about", entry.get("about", []))
+        self._signed_by(file, id_, entry)
         if len(self.defects) > before:
             return None
         section, group, item = id_.split(".")
@@ -331,7 +339,16 @@ class _Reader:
             remedy=entry.get("remedy", ""),
             by_hand=entry.get("by_hand", ""),
             statements=statements,
+            signed_by=entry.get("signed_by", ""),
+            about=tuple(about),
         )
+
+    def _signed_by(self, file: str, id_: str, entry: Mapping[str, Any]) -> None:
+        role = entry.get("signed_by")
+        if role is None or not self._names(file, id_, "signed_by", [role], _NAME):
+            return
+        if "attested" not in entry["methods"]:
+            self._defect(file, id_, "signed_by is given and attested is no method", "name the method, or take it out")
 
     def _statements(self, file: str, control: str, given: Sequence[Any]) -> Iterator[Statement]:
         for entry in self._entries(file, control, "statement", given, _STATEMENT_KEYS):
@@ -406,12 +423,13 @@ class _Reader:
                         f"it needs {need}, which is judged at a later stage ({self.controls[need].stage})",
                         f"remove the need, or judge {control.id} later",
                     )
-            for statement in control.statements:
-                for name in statement.about:
+            asked = [(control.id, control.about), *((one.id, one.about) for one in control.statements)]
+            for id_, about in asked:
+                for name in about:
                     if name not in nameable:
                         self._defect(
                             file,
-                            statement.id,
+                            id_,
                             f"it is about {name}, which is no section, group or control",
                             "correct or remove the name",
                         )

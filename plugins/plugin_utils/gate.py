@@ -87,7 +87,7 @@ class Decision:
 
     :param reasons: why it is not open.
     :param notes: what does not shut it and should be known: red controls of level ``should``, weaker thresholds in a
-        sandbox.
+        sandbox, and what is waived.
     """
 
     decision: str
@@ -134,6 +134,8 @@ def decide(document: Mapping[str, Any], stage: str, policy: Policy) -> Decision:
                 shutting.append((_rank(entry), objection))
         elif entry.get("weaker"):
             notes.append(_line(entry, f"weaker than the document: {'; '.join(entry['weaker'])}"))
+        elif entry["state"] == "waived":
+            notes.append(_line(entry))
     notes += [_left(reason, keys) for reason, keys in left.items()]
     if not judged:
         broken = [line for rank, line in sorted(shutting, key=lambda item: item[0]) if rank < _ORDER.index("stale")]
@@ -170,7 +172,7 @@ def _objection(entry: Entry, kind: str, now: datetime) -> str:
         return _line(entry, "the catalogue does not permit not_applicable here")
     if state not in {"pass", "attested", "not_applicable"}:
         return _line(entry)
-    if entry.get("weaker") and kind != SANDBOX:
+    if entry.get("weaker") and kind != SANDBOX and not _weaker_waived(entry, now):
         return _line(entry, f"weaker than the document ({'; '.join(entry['weaker'])}), which needs a signed waiver")
     return ""
 
@@ -191,6 +193,13 @@ def _left(reason: str, keys: Counter[str]) -> str:
     """What the policy lets be pending for one reason, as one line."""
     named = ", ".join(f"{key} ({number})" if number > 1 else key for key, number in keys.items())
     return f"left out by the policy, {keys.total()} pending, {reason}: {named}"
+
+
+def _weaker_waived(entry: Entry, now: datetime) -> bool:
+    """Whether a waiver covers every threshold that is weaker than the document's."""
+    waiver = entry.get("waiver") or {}
+    covered = waiver.get("covers") == "weaker" and set(entry["weaker"]) <= set(waiver.get("weaker") or ())
+    return covered and _unexpired(waiver, now)
 
 
 def _unexpired(entry: Entry, now: datetime) -> bool:

@@ -17,6 +17,10 @@ from ansible_collections.bytebot.production.plugins.plugin_utils.record import d
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.results import Result
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.run import Header, Run
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.store import Store
+from ansible_collections.bytebot.production.plugins.plugin_utils.statements.accept import Scene
+from ansible_collections.bytebot.production.plugins.plugin_utils.statements.joined import Statements, join
+from ansible_collections.bytebot.production.plugins.plugin_utils.statements.shelf import Shelf
+from ansible_collections.bytebot.production.plugins.plugin_utils.statements.signers import Rules
 
 
 @cache
@@ -43,10 +47,12 @@ def of_run(
     catalogue: Catalogue,
     variables: Mapping[str, Any],
     *,
+    rules: Rules | None = None,
     added: Iterable[Result] = (),
 ) -> document.Document:
     """The document of a run (or of one that check mode only imagines) as it is now.
 
+    :param rules: whose signatures count; none where no signers are allowed.
     :param added: recorded results that are not on disk, since check mode writes nothing.
     """
     results: dict[str, Result] = {}
@@ -57,8 +63,18 @@ def of_run(
     results |= {result["control"]: result for result in added}
     before, unusable = _before(store, header.id)
     defects |= {f"run {number}": sentence for number, sentence in enumerate(unusable)}
-    known = document.Known(settled(), missing_inputs(catalogue, variables), defects)
+    known = document.Known(
+        settled(), missing_inputs(catalogue, variables), defects, signed(store, header, catalogue, rules)
+    )
     return document.build(header, results, catalogue, store.clock(), known=known, previous=before)
+
+
+def signed(store: Store, header: Header, catalogue: Catalogue, rules: Rules | None) -> Statements:
+    """The statements of the environment, verified for what a run judges."""
+    items, defects = Shelf(store.keeper).items()
+    if rules is None:
+        return Statements(defects=defects)
+    return join(items.values(), Scene(header.environment, header.binding, catalogue, rules, store.clock()), defects)
 
 
 def _before(store: Store, id_: str) -> tuple[Mapping[str, Any] | None, list[str]]:

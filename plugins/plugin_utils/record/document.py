@@ -26,6 +26,8 @@ from ansible_collections.bytebot.production.plugins.plugin_utils.record.results 
     unproven,
 )
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.run import Header
+from ansible_collections.bytebot.production.plugins.plugin_utils.statements.content import APPROVAL, APPROVED, WAIVER
+from ansible_collections.bytebot.production.plugins.plugin_utils.statements.joined import Answer, Statements
 
 Document = dict[str, Any]
 BLOCKED = "blocked by "  # how the summary of a control begins whose cause is another one
@@ -38,11 +40,13 @@ class Known:
     :param settled: the controls that a check of this version settles; ``None`` where that is not known.
     :param missing: the inputs that are not set.
     :param defects: why the results of a section cannot be used.
+    :param statements: what was signed.
     """
 
     settled: Collection[str] | None = None
     missing: Collection[str] = ()
     defects: Mapping[str, str] = field(default_factory=dict)
+    statements: Statements = field(default_factory=Statements)
 
 
 def build(
@@ -71,7 +75,9 @@ def build(
             "closed": header.closed,
             "resumed": header.resumed,
             "catalogue_digest": header.binding.catalogue,
-            "defects": list(known.defects.values()),
+            "defects": [*known.defects.values(), *known.statements.defects.values()],
+            "approval": None,
+            "demo": any(entry.get("demo") for entry in whole),
         },
         "environment": {**asdict(header.environment), "release_digest": header.binding.release},
         "gate": {"stage": None, "policy": gate.Policy().to_dict(), **header.gate},
@@ -81,6 +87,8 @@ def build(
         "own_controls": [{**entry, "own": True} for entry in whole if own.is_own(entry["id"])],
     }
     document["gate"] = {**gate.replay(document).to_dict(), "policy": document["gate"]["policy"]}
+    document["run"]["approval"] = _approval(document, known.statements)
+    document["run"]["demo"] = document["run"]["demo"] or bool((document["run"]["approval"] or {}).get("demo"))
     return document
 
 
@@ -124,19 +132,26 @@ class _Entries:
             for id_, result in results.items()
             if id_ in catalogue.controls and result["state"] != "pending"
         }
+        self.waived = {
+            id_: waiver
+            for id_, result in results.items()
+            if id_ in catalogue.controls and not self.stale.get(id_) and (waiver := self._covering(id_, result))
+        }
         self.red = {
             id_
             for id_, result in results.items()
             if id_ in catalogue.controls and result["state"] in RED and not self.stale.get(id_) and not _advice(result)
-        }
+        } - self.waived.keys()
 
     def all(self) -> list[dict[str, Any]]:
         return [self._entry(control) for control in self.catalogue.controls.values()]
 
     def _entry(self, control: Control) -> dict[str, Any]:
         result = self.results.get(control.id)
-        state, summary, remedy = self._said(control, result)
+        answer = self._signed(control, result)
+        state, summary, remedy = self._said(control, result, answer)
         there: Mapping[str, Any] = result or {}
+        waiver = self._waiver(control, state, summary)
         entry = {
             "id": control.id,
             "section": control.section,
@@ -148,29 +163,81 @@ class _Entries:
             "level": SHOULD if state in RED and _advice(there) else control.level,
             "stage": control.stage,
             "state": state,
-            "method": "attested" if state == ATTESTED else control.methods[0],
+            "method": ATTESTED if state == ATTESTED or answer else control.methods[0],
             "summary": summary,
             "remedy": remedy,
-            "evidence": there.get("evidence", []),
-            "started": there.get("started"),
+            "evidence": [*there.get("evidence", []), *(answer.evidence if answer else ())],
+            "started": answer.started if answer else there.get("started"),
             "duration_s": there.get("duration_s", 0.0),
             "binds_to": control.binds_to,
             "may_not_apply": control.not_applicable,
             "weaker": there.get("weaker", []),
         }
-        return {**entry, "expires": there.get("expires")} if state == WAIVED else entry
+        if (answer and answer.demo) or (waiver and waiver["demo"]):
+            entry["demo"] = True
+        if state == WAIVED and not waiver:
+            entry["expires"] = there.get("expires")
+        if waiver:
+            return {**entry, **self._under(waiver, entry)}
+        lapsed = self.known.statements.lapsed_waiver(control.id) if state in {*RED, "inconclusive"} else ""
+        return {**entry, "summary": f"{summary} {lapsed}"} if lapsed else entry
 
-    def _said(self, control: Control, result: Result | None) -> tuple[str, str, str]:
+    def _signed(self, control: Control, result: Result | None) -> Answer | None:
+        """What was signed, where a signature may say it: it never covers what was judged."""
+        if not control.signed_by or (result is not None and result["state"] != "pending"):
+            return None
+        return self.known.statements.attestation(control)
+
+    def _covering(self, id_: str, result: Mapping[str, Any]) -> dict[str, Any] | None:
+        state = str(result["state"])
+        return self.known.statements.waiver(id_, state) if state in {*RED, "inconclusive"} else None
+
+    def _waiver(self, control: Control, state: str, summary: str) -> dict[str, Any] | None:
+        """The waiver that acts on a control as it is."""
+        if waiver := self.waived.get(control.id):
+            return waiver if state == waiver["covers"] else None
+        if state == "pending" and not summary.startswith(BLOCKED):
+            return self.known.statements.waiver(control.id, state)
+        weaker = (self.results.get(control.id) or {}).get("weaker")
+        return self.known.statements.waiver(control.id, "weaker", weaker) if state == "pass" and weaker else None
+
+    def _under(self, waiver: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
+        """What a waiver changes of an entry, which it never hides."""
+        proof = self.known.statements.proof(WAIVER, entry["id"])
+        changed = {"waiver": dict(waiver), "evidence": [*entry["evidence"], proof], "expires": waiver["expires"]}
+        words = f"waived until {waiver['expires']} by {waiver['signed_by']}, {waiver['owner']} answers for it: "
+        words = f"{'DEMO: ' if waiver['demo'] else ''}{words}{waiver['reason']}"
+        if waiver["covers"] == "weaker":
+            return {**changed, "summary": f"{entry['summary']} Weaker than the document: {words}."}
+        return {**changed, "state": WAIVED, "summary": f"{words}; it is {entry['state']}: {entry['summary']}"}
+
+    def _said(self, control: Control, result: Result | None, answer: Answer | None) -> tuple[str, str, str]:
         """State, summary and remedy."""
         if cause := self._cause(control):
             own = f"; judged by itself it was {result['state']}: {result['summary']}" if result else ""
             return "pending", f"{BLOCKED}{cause}{own}", f"Put {cause} right first."
+        if answer:
+            if answer.state == ATTESTED and (red := self._red_beside(control)):
+                told = f"{BLOCKED}{red}, which bears on what was signed and is red; {answer.summary}"
+                return "pending", told, f"Put {red} right first, or have it waived."
+            return answer.state, answer.summary, answer.remedy
         if result is None:
             return ("pending", *self._why_pending(control))
         if reason := self.stale.get(control.id):
             return STALE, f"stale: {reason}; it was {result['state']}: {result['summary']}", "Judge it again."
         wanting = result["state"] in {*RED, "inconclusive", "pending"}
         return result["state"], result["summary"], result["remedy"] or (control.remedy if wanting else "")
+
+    def _red_beside(self, control: Control) -> str:
+        """The first red control that bears on a statement of a sign-off; what is waived or advice is not red."""
+        about = {one.id for statement in control.statements for one in self.catalogue.bearing_on(statement)}
+        found = [id_ for id_ in about if id_ in self.red or self._denied(self.catalogue.controls[id_])]
+        return min(found, key=self.order.__getitem__, default="")
+
+    def _denied(self, control: Control) -> bool:
+        """Whether what stands there as signed is red."""
+        answer = self._signed(control, self.results.get(control.id))
+        return bool(answer and answer.state in RED)
 
     def _cause(self, control: Control) -> str:
         """The first red control on which this one rests, directly or through others."""
@@ -187,11 +254,45 @@ class _Entries:
         if gated in stages and stages.index(control.stage) > stages.index(gated):
             return f"not due before stage {control.stage}", ""
         settled = self.known.settled
+        if control.signed_by and (settled is None or control.id not in settled):
+            return self._why_not_signed(control)
         if settled is None or control.id not in settled:
             return "not judged yet: no check settles it in this version", control.by_hand or control.remedy
         if missing := [name for name in control.inputs if name in self.known.missing]:
             return f"needs input {', '.join(missing)}", f"Set {', '.join(missing)} in the inventory."
         return "not judged yet: its check has not run in this run", control.remedy
+
+    def _why_not_signed(self, control: Control) -> tuple[str, str]:
+        """Who must sign what."""
+        if self.known.statements.rules is None:
+            names = "bytebot_allowed_signers"
+            return f"needs input {names}", f"Set {names} and bytebot_signers in the inventory."
+        return self.known.statements.missing(control)
+
+
+def _approval(document: Mapping[str, Any], statements: Statements) -> dict[str, Any] | None:
+    """The approval, which is one only while the gate of sign-off is open; none where nobody gave it."""
+    answer = statements.approval()
+    if answer is None:
+        return None
+    if answer.state != ATTESTED:
+        return {"given": False, "said": answer.summary, "demo": answer.demo}
+    decision = gate.decide(document, "sign_off", gate.Policy.of(document["gate"]["policy"]))
+    if decision.decision != gate.OPEN:
+        said = f"{answer.summary}; it does not hold while the gate sign_off is not open."
+        return {"given": False, "said": said, "demo": answer.demo}
+    signed = statements.signed[APPROVAL, APPROVED]
+    return {
+        "given": True,
+        "said": f"{answer.summary}, key {signed.key}, verified.",
+        "name": signed.signer.name,
+        "title": signed.content["signer_title"],
+        "key": signed.key,
+        "requested_at": signed.content["requested_at"],
+        "valid_until": signed.content["valid_until"],
+        "statement": signed.digest,
+        "demo": answer.demo,
+    }
 
 
 def _advice(result: Mapping[str, Any]) -> bool:

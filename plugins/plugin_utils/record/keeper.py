@@ -13,6 +13,7 @@ from ansible_collections.bytebot.production.plugins.plugin_utils.record.files im
 
 HEADER = "run"  # the part that tells of the run as a whole; every other part is a section's
 DOCUMENT, LATEST = "results.json", "latest"
+STATEMENTS = "statements"  # stands where a run does, and its parts are the signed statements of the environment
 
 Part = dict[str, Any]
 

@@ -14,6 +14,7 @@ from ansible_collections.bytebot.production.plugins.plugin_utils.record.keeper i
     DOCUMENT,
     HEADER,
     LATEST,
+    STATEMENTS,
     Guard,
     Part,
 )
@@ -51,12 +52,12 @@ class OnFiles:
 
     def sections(self, run: str) -> dict[str, Part | files.Unusable]:
         """All sections of a run."""
-        paths = sorted((self.folder / run / RESULTS).glob("[a-z]*.json"))
+        paths = sorted(self._parts(run).glob("[a-z]*.json"))
         return {path.stem: _tried(path) for path in paths}
 
     def aside(self, run: str) -> dict[str, str]:
         """The files that were put aside."""
-        paths = sorted((self.folder / run / RESULTS).glob("*.unusable-*"))
+        paths = sorted(self._parts(run).glob("*.unusable-*"))
         return {path.name: str(path) for path in paths}
 
     def read(self, run: str, part: str) -> Part | None:
@@ -68,7 +69,7 @@ class OnFiles:
     def write(self, run: str, part: str, content: Mapping[str, Any]) -> None:
         """Put a part in place; the run becomes the newest."""
         path = self._path(run, part)
-        files.make_folder(self.folder / run / RESULTS)
+        files.make_folder(self._parts(run))
         files.write_json(path, files.sealed(content))
         if part == HEADER:
             files.link(self.folder / LATEST, run)
@@ -93,7 +94,10 @@ class OnFiles:
         """What a disk takes shows only when it is written."""
 
     def _path(self, run: str, part: str) -> Path:
-        return self.folder / run / (f"{HEADER}.json" if part == HEADER else f"{RESULTS}/{part}.json")
+        return self.folder / run / f"{HEADER}.json" if part == HEADER else self._parts(run) / f"{part}.json"
+
+    def _parts(self, run: str) -> Path:
+        return self.folder / run if run == STATEMENTS else self.folder / run / RESULTS
 
 
 def _tried(path: Path) -> Part | files.Unusable:

@@ -23,9 +23,11 @@ from ansible_collections.bytebot.production.plugins.plugin_utils.record.objects 
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.on_cluster import KEEP, LEASE_S, OnCluster
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.on_files import OnFiles
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.results import plain
+from ansible_collections.bytebot.production.plugins.plugin_utils.statements.signers import Rules
 
 FILES, CLUSTER = "files", "cluster"
-OPTIONS = ("record", *CLUSTER_ARGS)  # the arguments of a task that say where the record is
+# The arguments of a task that say where the record is, and whose signatures count in it.
+OPTIONS = ("record", "statements", *CLUSTER_ARGS)
 _NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")  # RFC 1123 label
 LONGEST_LEASE_S = 7 * 24 * 3600
 
@@ -68,6 +70,16 @@ class Place:
         if place.store == CLUSTER and not _NAMESPACE.fullmatch(place.namespace):
             raise InputError(f"record: namespace is {place.namespace!r}; name the namespace that keeps the record.")
         return place
+
+
+def rules(args: Mapping[str, Any], variables: Mapping[str, Any]) -> Rules | None:
+    """Whose signatures count: what a task names, else what the role ``run`` was told; none where neither is.
+
+    :raises InputError: something in it is wrong.
+    """
+    opened = variables.get("run_record")
+    known = opened.get("statements") if isinstance(opened, Mapping) else None
+    return Rules.of(plain(args.get("statements") or known or {}))
 
 
 @contextmanager

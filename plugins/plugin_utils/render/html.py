@@ -91,9 +91,12 @@ def render(document: Mapping[str, Any]) -> str:
 def _complete(document: dict[str, Any]) -> dict[str, Any]:
     """The document with what may be left out, so that the template can be strict."""
     document["run"] = {"requester": "not recorded", "collection_version": "", "defects": [], **document["run"]}
+    document["run"] = {"demo": False, "approval": None, **document["run"]}
     document["gate"] = {"notes": [], **document["gate"]}
     for name in ("controls", "own_controls"):
-        document[name] = [{"weaker": [], "expires": None, **control} for control in document.get(name, ())]
+        document[name] = [
+            {"weaker": [], "expires": None, "waiver": None, **control} for control in document.get(name, ())
+        ]
     return document
 
 

@@ -14,6 +14,8 @@ from ansible_collections.bytebot.production.plugins.plugin_utils.render.html imp
 
 LONGEST = 200  # letters of a summary
 REPORT = "report.html"  # in the same folder
+APPROVED = "**Production Deployment Approved**"  # how the line of the approval begins
+DEMO = ("> **DEMO**: signers for trying out signed here; none of it counts outside a sandbox.", "")
 
 _BOX = re.compile(r"(?P<before>\s*- \[) (?P<text>\] .*?)(?P<after>\s*)")
 _FENCE = re.compile(r"\s*```")
@@ -35,10 +37,16 @@ def render(document: Mapping[str, Any], catalogue: Catalogue, text: str) -> str:
     for line in text.split("\n"):
         fenced ^= bool(_FENCE.match(line))
         box = None if fenced else _BOX.fullmatch(line)
-        lines.append(_ticked(box, next(ahead, None), results) if box else line)
+        lines.append(_ticked(box, next(ahead, None), results) if box else _approved(line, document["run"]))
     if (left := next(ahead, None)) is not None:
         raise InputError(f"The checklist's document has no box for {left.id}; give the document of this catalogue.")
-    return "\n".join(lines)
+    return "\n".join([*(DEMO if document["run"].get("demo") else ()), *lines])
+
+
+def _approved(line: str, run: Mapping[str, Any]) -> str:
+    """The line of the approval, with what was signed, also where it does not hold."""
+    approval = run.get("approval")
+    return f"{line} — {escape(_short(str(approval['said'])))}" if approval and line.startswith(APPROVED) else line
 
 
 def _boxes(catalogue: Catalogue) -> Iterator[Control | Group]:

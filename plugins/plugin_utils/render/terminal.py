@@ -20,6 +20,8 @@ SIGNS = {
     "inconclusive": "unsure",
     "pending": "-",
     "not_applicable": "n/a",
+    "attested": "signed",
+    "waived": "waived",
 }
 NARROWEST, WIDEST = 60, 160
 

@@ -46,11 +46,11 @@ def write(document: Mapping[str, Any], folder: Path, *, recorded: bool = False) 
     :raises InputError: a file cannot be written; one sentence says which and why.
     """
     files = render(document, recorded=recorded)
-    written = {name: _whole(folder / name, text) for name, text in files.items()}
+    written = {name: whole(folder / name, text) for name, text in files.items()}
     latest = folder.parent / LATEST
     if folder.name != LATEST and not latest.is_symlink():
         for name, text in files.items():
-            _whole(latest / name, text)
+            whole(latest / name, text)
     return written
 
 
@@ -59,7 +59,7 @@ def canonical(document: Mapping[str, Any]) -> str:
     return json.dumps(document, sort_keys=True, indent=2, ensure_ascii=False, default=str) + "\n"
 
 
-def _whole(path: Path, text: str) -> Path:
+def whole(path: Path, text: str) -> Path:
     """Replace a file at once: who reads it sees the old text or the new one."""
     content = text.encode("utf-8", "backslashreplace")  # half a surrogate pair is no letter; in JSON this is its escape
     _wording(path.parent, lambda: path.parent.mkdir(FOLDER_MODE, parents=True, exist_ok=True))
