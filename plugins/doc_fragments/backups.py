@@ -31,7 +31,7 @@ options:
         type: path
         required: true
       key_file:
-        description: The key, in PEM form and without a passphrase. Only a restore reads it, and it stays on the controller.
+        description: The key, in PEM form and without a passphrase. Only a restore reads it.
         type: path
   tools:
     description: The image with PostgreSQL's server and tools, of the database's major version or a newer one.
@@ -54,7 +54,7 @@ options:
         type: str
         default: 2Gi
   exclude_schemas:
-    description: Schemas that are no part of the application's data, such as one of a pooler. They are told in the manifest.
+    description: Schemas that are no part of the application's data. The manifest names them.
     type: list
     elements: str
     default: []

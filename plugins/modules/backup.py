@@ -15,8 +15,8 @@ author:
 description:
   - Dumps the database of a release with C(pg_dump) in its custom format, by a short-lived pod in the namespace of the
     release, which takes the credentials from their Secret. The dump is streamed to the controller, encrypted on its way
-    and hashed while it is written. Numbers and checksums of the rows of each table are taken from the very snapshot that
-    is dumped, and stand in the manifest, so that a restore can be held against them.
+    and hashed while it is written. Numbers and checksums of the rows of each table are taken from the very snapshot
+    that is dumped, and stand in the manifest, so that a restore can be held against them.
   - Exports every object of every kind that the cluster serves in the namespace, Secrets, roles, claims and custom
     resources among them, but what a controller makes of others (pods, replica sets, endpoints). Helm's record of the
     release has its values.
@@ -54,7 +54,7 @@ requirements:
   - openssl >= 3.0
   - kubernetes >= 31
 notes:
-  - Needs create, get, list and delete on pods and create on C(pods/exec) in the namespace, and list on every kind there;
+  - Needs create, get, list and delete on pods and create on C(pods/exec) in the namespace, and list on every kind;
     C(roles/backup/files/drill-rbac.yaml) has them.
   - Objects are taken from their API one kind after another, not from one moment.
 seealso:

@@ -18,14 +18,14 @@ description:
     and schema are held against the snapshot that was dumped, and C(pg_amcheck) looks at every table and index.
   - Makes the objects of the configuration's backup again in a scratch namespace with a quota and a policy that lets
     nothing in or out, and compares each with the one that is there. Secrets, ConfigMaps, service accounts, disruption
-    budgets and roles are really made. Of workloads, claims, Ingresses, Services, network policies, role bindings, bounds
-    and custom resources the API server only says what it would store, since they would start programs, take host names,
-    addresses or disk, or open the namespace.
+    budgets and roles are really made. Of workloads, claims, Ingresses, Services, network policies, role bindings,
+    bounds and custom resources the API server only says what it would store, since they would start programs, take
+    host names, addresses or disk, or open the namespace.
   - Settles C(backup.drills.database), C(backup.drills.configuration), C(backup.drills.recovery),
     C(backup.drills.rto_rpo), C(backup.drills.disaster) and C(infrastructure.database.backup).
   - Never touches production. A namespace that is there and does not bear the label
-    C(bytebot.production/scratch=restore-drill) is refused. What a drill makes bears it and is removed at the end; what a
-    killed one left is removed by the next one.
+    C(bytebot.production/scratch=restore-drill) is refused. What a drill makes bears it and is removed at the end; what
+    a killed one left is removed by the next one.
   - What each drill came to is kept in the ConfigMap C(bytebot-restore-drills) in the namespace of the release, by which
     later runs know when one was last passed.
 extends_documentation_fragment:
@@ -64,8 +64,8 @@ options:
         type: str
       claim:
         description:
-          - Claim that the CronJob writes its artifacts to, which are dumps in PostgreSQL's custom format, encrypted as CMS
-            for the certificate of O(store). A SHA-256 in a file of the same name and C(.sha256) is checked.
+          - Claim that the CronJob writes its artifacts to, which are dumps in PostgreSQL's custom format, encrypted as
+            CMS for the certificate of O(store). A SHA-256 in a file of the same name and C(.sha256) is checked.
         type: str
       files:
         description: Pattern of their names.
@@ -105,8 +105,8 @@ requirements:
   - openssl >= 3.0
   - kubernetes >= 31
 notes:
-  - C(roles/backup/files/drill-rbac.yaml) has the verbs that are needed, for the namespace of the release, of the regular
-    backups, and of the drill.
+  - C(roles/backup/files/drill-rbac.yaml) has the verbs that are needed, for the namespace of the release, of the
+    regular backups, and of the drill.
   - A control that does not hold is a result, not a failure of the module.
   - The restored database is in clear on the node's disk while the pod is there, as the database itself is.
 seealso:

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from sandbox.components.backup import CRON, NAME, OURS, ended, run
 from sandbox.components.drill import QUOTA
 from sandbox.errors import SandboxError
 from sandbox.faults.certificates import self_signed
-from sandbox.faults.fault import NAMESPACE, Act, Fault, Hands, nothing, scaled
+from sandbox.faults.fault import NAMESPACE, Act, Fault, Hands, scaled
 from sandbox.faults.keeping import Object, changed, placed, restored, steps
 from sandbox.files import put
 from sandbox.shell import environment
@@ -294,65 +295,74 @@ def _store_is_down(hands: Hands) -> bool:
     return object_store.send(hands, object_store.keys(hands), "GET", f"/{object_store.BUCKET}") == object_store.NOTHING
 
 
-def _fault(
-    name: str, says: str, put: Act, heal: Act, seen: Callable[[Hands], bool], turns_red: tuple[str, ...]
-) -> Fault:
-    return Fault(
-        name=name, says=says, layer="cluster", component="backup", put=put, heal=heal, seen=seen, turns_red=turns_red,
-        shuts=False,
-    )  # fmt: skip
+@dataclass(frozen=True)
+class _Of:
+    """Faults that turn the same controls red."""
 
+    turns_red: tuple[str, ...]
 
-def _input(
-    name: str, says: str, turns_red: tuple[str, ...], variables: Callable[[Hands], Mapping[str, Any]], put: Act = nothing,
-    heal: Act = nothing,
-) -> Fault:  # fmt: skip
-    return Fault(
-        name=name, says=says, layer="inputs", component="drill", turns_red=turns_red, shuts=False, variables=variables,
-        put=put, heal=heal,
-    )  # fmt: skip
+    def backup(self, name: str, says: str, put: Act, heal: Act, seen: Callable[[Hands], bool]) -> Fault:
+        """Something is wrong with the CronJob or what it makes."""
+        return Fault(
+            name=name, says=says, layer="cluster", component="backup", put=put, heal=heal, seen=seen,
+            turns_red=self.turns_red, shuts=False,
+        )  # fmt: skip
+
+    def said(self, name: str, says: str, variables: Callable[[Hands], Mapping[str, Any]]) -> Fault:
+        """The environment says so."""
+        return Fault(
+            name=name, says=says, layer="inputs", component="drill", turns_red=self.turns_red, shuts=False,
+            variables=variables,
+        )  # fmt: skip
+
+    def recorded(self, name: str, says: str, records: Callable[[], str]) -> Fault:
+        """The record says so, and no drill may run."""
+        return Fault(
+            name=name, says=says, layer="inputs", component="drill", turns_red=self.turns_red, shuts=False,
+            variables=lambda _: NO_DRILLS, put=_recorded(records), heal=restored(RECORD),
+        )  # fmt: skip
 
 
 FAULTS = (
-    _fault(
+    _Of((REGULAR,)).backup(
         "backup_suspended", "the CronJob of the backups is suspended",
-        changed(CRON, lambda cron: cron["spec"].update(suspend=True)), restored(CRON), _suspended, (REGULAR,),
+        changed(CRON, lambda cron: cron["spec"].update(suspend=True)), restored(CRON), _suspended,
     ),
-    _fault(
+    _Of((DATABASE, REGULAR)).backup(
         "backup_job_failed", "the last backup's Job has failed: it does not find the database",
-        steps(changed(CRON, _pod(_to_nowhere)), _run), _CRON_BACK, _last_failed_for("could not translate host name"), (DATABASE, REGULAR),
+        steps(changed(CRON, _pod(_to_nowhere)), _run), _CRON_BACK, _last_failed_for("could not translate host name"),
     ),
-    _fault(
+    _Of((DATABASE, REGULAR)).backup(
         "backup_no_space", "the last backup's Job has failed: there is no room for what it makes",
-        steps(changed(CRON, _pod(_on_a_full_disk)), _run), _CRON_BACK, _last_failed_for("No space left on device"), (DATABASE, REGULAR),
+        steps(changed(CRON, _pod(_on_a_full_disk)), _run), _CRON_BACK, _last_failed_for("No space left on device"),
     ),
-    _fault(
-        "backup_too_old", "the newest backup is years old", _tampered(_age), _all_back, _of_the_newest(_is_old), (REGULAR, TARGETS),
+    _Of((REGULAR, TARGETS)).backup(
+        "backup_too_old", "the newest backup is years old", _tampered(_age), _all_back, _of_the_newest(_is_old),
     ),
-    _fault(
+    _Of((DATABASE, REGULAR)).backup(
         "backup_empty", "the newest backup is an empty file", _tampered(_cut_to(0)), _all_back,
-        _of_the_newest(lambda artifact, _: artifact.stat().st_size == 0), (DATABASE, REGULAR),
+        _of_the_newest(lambda artifact, _: artifact.stat().st_size == 0),
     ),
-    _fault(
+    _Of((DATABASE, REGULAR)).backup(
         "backup_truncated", "the newest backup is cut in the middle, and its sum is that of the rest",
-        _tampered(_cut_to(0.5)), _all_back, _of_the_newest(_is_cut), (DATABASE, REGULAR),
+        _tampered(_cut_to(0.5)), _all_back, _of_the_newest(_is_cut),
     ),
-    _fault(
+    _Of((DATABASE, REGULAR)).backup(
         "backup_bit_flipped", "one bit of the newest backup is another than when it was made", _tampered(_flip_a_bit),
-        _all_back, _of_the_newest(lambda artifact, _: not _summed_up(artifact)), (DATABASE, REGULAR),
+        _all_back, _of_the_newest(lambda artifact, _: not _summed_up(artifact)),
     ),
-    _fault(
+    _Of((DATABASE, REGULAR)).backup(
         "backup_table_excluded", "the newest backup lacks a table of the application",
         steps(_keep_all, changed(CRON, _pod(_without_a_table)), _run), steps(_CRON_BACK, _all_back),
-        _of_the_newest(_lacks_a_table), (DATABASE, REGULAR),
+        _of_the_newest(_lacks_a_table),
     ),
-    _fault(
+    _Of((DATABASE, REGULAR)).backup(
         "backup_wrong_key", "the newest backup is encrypted for a key that nobody here has",
         steps(_keep_all, _for_another, _run), steps(restored(FILES), _no_jobs, _all_back),
-        _of_the_newest(_is_for_another), (DATABASE, REGULAR),
+        _of_the_newest(_is_for_another),
     ),
-    _input(
-        "backup_kind_omitted", "the backup of the configuration leaves ConfigMaps out", (CONFIGURATION,),
+    _Of((CONFIGURATION,)).said(
+        "backup_kind_omitted", "the backup of the configuration leaves ConfigMaps out",
         lambda _: {"backup_leave_out_kinds": ["ConfigMap"]},
     ),
     Fault(
@@ -366,25 +376,23 @@ FAULTS = (
         put=changed(QUOTA, _no_room_for_all), heal=restored(QUOTA),
         seen=lambda hands: (hands.cluster.get(QUOTA) or {})["spec"]["hard"]["count/configmaps"] == "1",
     ),
-    _input(
-        "restore_drill_missing", "no restore drill was ever recorded, and none may run now", (RECOVERY,),
-        lambda _: NO_DRILLS, _recorded(lambda: "[]"), restored(RECORD),
+    _Of((RECOVERY,)).recorded(
+        "restore_drill_missing", "no restore drill was ever recorded, and none may run now", lambda: "[]",
     ),
-    _input(
-        "restore_drill_old", "the newest restore drills are years old, and none may run now", (RECOVERY, REGULAR),
-        lambda _: NO_DRILLS, _recorded(lambda: _drills(1000, passed=True)), restored(RECORD),
+    _Of((RECOVERY, REGULAR)).recorded(
+        "restore_drill_old", "the newest restore drills are years old, and none may run now",
+        lambda: _drills(1000, passed=True),
     ),
-    _input(
-        "restore_drill_failed", "the newest restore drills failed, and none may run now", (RECOVERY, REGULAR),
-        lambda _: NO_DRILLS, _recorded(lambda: _drills(1, passed=False)), restored(RECORD),
+    _Of((RECOVERY, REGULAR)).recorded(
+        "restore_drill_failed", "the newest restore drills failed, and none may run now",
+        lambda: _drills(1, passed=False),
     ),
-    _input(
-        "restore_slow", "a restore takes longer than is wanted", (TARGETS,),
+    _Of((TARGETS,)).said(
+        "restore_slow", "a restore takes longer than is wanted",
         lambda _: {"bytebot_recovery_targets": {"rpo": "25h", "rto": "1s"}},
     ),
-    _input(
-        "disaster_plan_missing", "the register of recovery has no plan for disasters", (DISASTER,),
-        _plan_without_disaster,
+    _Of((DISASTER,)).said(
+        "disaster_plan_missing", "the register of recovery has no plan for disasters", _plan_without_disaster,
     ),
     Fault(
         name="backup_copy_unreachable", says="the store of the second copies does not answer", layer="cluster",

@@ -85,7 +85,8 @@ def _emptied(cluster: Cluster, name: str) -> None:
         except (NotThere, NotPermitted):
             continue
         for one in found:
-            cluster.delete(version, kind, one["metadata"]["name"], name)
+            if MARK.items() <= (one["metadata"].get("labels") or {}).items():
+                cluster.delete(version, kind, one["metadata"]["name"], name)
 
 
 def _namespace(name: str) -> Object:

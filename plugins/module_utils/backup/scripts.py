@@ -11,7 +11,11 @@ from ansible_collections.bytebot.production.plugins.module_utils.errors import I
 
 _SCHEMA = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,62}")
 # Debian keeps the server's programs apart, by major version; the newest one wins.
-PATHS = 'for d in /usr/lib/postgresql/*/bin /usr/pgsql-*/bin; do if [ -d "$d" ]; then PATH="$d:$PATH"; fi; done; export PATH\n'
+PATHS = """for d in /usr/lib/postgresql/*/bin /usr/pgsql-*/bin; do
+  if [ -d "$d" ]; then PATH="$d:$PATH"; fi
+done
+export PATH
+"""
 # The text of a row depends on these.
 _SETTINGS = """
 SET timezone = 'UTC'; SET datestyle = 'ISO'; SET intervalstyle = 'postgres'; SET extra_float_digits = 3;
@@ -24,7 +28,8 @@ SELECT format('SELECT ''T'', %L, count(*), coalesce(sum(hashtextextended(bytebot
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
   AND NOT n.nspname = ANY (string_to_array(:'left_out', ','))
-  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+  AND NOT EXISTS (
+    SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
 ORDER BY 1 \\gexec
 """
 # What tells a schema from another: its text, without what is chance (tokens, comments) or the place's own (owners).
@@ -73,17 +78,17 @@ BYTEBOT
 psql --no-psqlrc --quiet --no-align --tuples-only --field-separator='|' --file=/work/dump.sql
 test ! -e /work/failed
 echo "S|$(cat /work/schema.sum)" >> /work/facts
-"""
+"""  # noqa: S608 - names of schemas are checked
 
 
 FACTS = "cat /work/facts"
 START = f"""set -eu
 {PATHS}mkdir -p /work/run
-initdb --pgdata=/work/data --username=postgres --auth=trust --encoding=UTF8 --no-locale --no-sync > /work/initdb.log 2>&1 ||
-  {{ tail -n 3 /work/initdb.log >&2; exit 1; }}
-pg_ctl --pgdata=/work/data --log=/work/server.log --wait --silent \
-  --options="-c listen_addresses= -c unix_socket_directories=/work/run -c autovacuum=off -c jit=off -c shared_buffers=32MB" start ||
-  {{ tail -n 3 /work/server.log >&2; exit 1; }}
+initdb --pgdata=/work/data --username=postgres --auth=trust --encoding=UTF8 --no-locale --no-sync \\
+  > /work/initdb.log 2>&1 || {{ tail -n 3 /work/initdb.log >&2; exit 1; }}
+OPTIONS="-c listen_addresses= -c unix_socket_directories=/work/run -c autovacuum=off -c jit=off -c shared_buffers=32MB"
+pg_ctl --pgdata=/work/data --log=/work/server.log --wait --silent --options="$OPTIONS" start || {{
+  tail -n 3 /work/server.log >&2; exit 1; }}
 """
 LIST = f"{PATHS}pg_restore --list /work/dump"
 _HERE = f"{PATHS}export PGHOST=/work/run PGUSER=postgres PGCLIENTENCODING=UTF8\n"
@@ -111,7 +116,7 @@ SELECT 'M', extract(epoch FROM now()), pg_database_size(current_database()), cur
 BYTEBOT
 psql --no-psqlrc --quiet --no-align --tuples-only --field-separator='|' --file=/work/facts.sql
 echo "S|$(cat /work/schema.sum)"
-"""
+"""  # noqa: S608
 
 
 TAKEN = "/work/dump"

@@ -1,4 +1,4 @@
-# Short-lived pods with PostgreSQL's tools: one that dumps, one that reads a claim, one with a scratch server of its own.
+# Short-lived pods: one that dumps, one that reads a claim, one with a scratch server of its own.
 # SPDX-FileCopyrightText: The bytebot.production authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 

@@ -1,4 +1,4 @@
-# Judges whether the database is backed up: by what made the newest backup, how old that is, and whether it was restored.
+# Judges whether the database is backed up: by what makes backups, how old the newest is, and whether it was restored.
 # SPDX-FileCopyrightText: The bytebot.production authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
@@ -62,9 +62,9 @@ class BackupFacts:
     """One observation, and how old a backup may be (the recovery point objective, in seconds)."""
 
     seen: BackupSeen | None = None
-    drilled: Drilled | None = None
     rpo_s: float = 86_400.0
     now: float = 0.0
+    drilled: Drilled | None = None
     at: str = field(default_factory=utc_now)
 
 

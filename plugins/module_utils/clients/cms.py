@@ -1,4 +1,4 @@
-# Encrypts for a certificate and opens again, as CMS (RFC 5652, RFC 5083) by the program openssl; nothing in clear on disk.
+# Encrypts for a certificate and opens again: CMS (RFC 5652, RFC 5083) by the program openssl, nothing in clear on disk.
 # SPDX-FileCopyrightText: The bytebot.production authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
@@ -92,7 +92,7 @@ def _feed(child: Any, source: Iterable[bytes], troubles: list[Exception]) -> Non
             child.stdin.write(data)
     except BrokenPipeError:
         pass  # the program has ended by itself, and says why
-    except Exception as exc:
+    except Exception as exc:  # noqa: BLE001 - raised again where the output is read
         troubles.append(exc)
         child.kill()
     finally:

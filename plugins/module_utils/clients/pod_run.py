@@ -1,4 +1,4 @@
-# Runs a program in a pod by the API server's exec stream: bytes go in and come out as they are, and it ends with a status.
+# Runs a program in a pod by the API server's exec stream: bytes go in and come out, and it ends with a status.
 # SPDX-FileCopyrightText: The bytebot.production authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 

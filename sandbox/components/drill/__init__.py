@@ -1,4 +1,4 @@
-# Where restore drills take place: a namespace that is marked for them, and what the account that deploys may do for them.
+# Where restore drills take place: a namespace that is marked for them, and what the deploying account may do there.
 # SPDX-FileCopyrightText: The bytebot.production authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
