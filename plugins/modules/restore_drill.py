@@ -234,6 +234,8 @@ ARGUMENTS: dict[str, Any] = {
     "failure": {"type": "str", "default": ""},
 }
 
+_GRANT = "Let the account do what roles/backup/files/drill-rbac.yaml lists."
+
 
 def examine(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
     """Restore where that is permitted, and judge."""
@@ -261,12 +263,14 @@ def examine(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
             databases=outcome.databases,
             configuration=outcome.configuration,
             trouble=outcome.trouble,
+            waits=outcome.denied,
+            waits_for=_GRANT if outcome.denied else "",
             now=cluster.now().timestamp(),
         )
         new = records_of(facts)
         changed = bool(new)
         facts = replace(facts, records=records.add(cluster, given["namespace"], new) if new else facts.records)
-    copy = None if module.check_mode else _copy(given, cluster, redactor)
+    copy = _copy(given, cluster, redactor, check_mode=module.check_mode)
     now = cluster.now().timestamp()
     facts = replace(facts, copy=copy, now=now, backup=replace(facts.backup, now=now))
     return {"changed": changed, **results_of(CHECKS.judge(facts, given["only"]), redactor)}
@@ -345,10 +349,12 @@ def _plan(path: str | None) -> Plan | None:
     return Plan(path.rpartition("/")[2], content)
 
 
-def _copy(given: dict[str, Any], cluster: Cluster, redactor: Redactor) -> Copy | None:
+def _copy(given: dict[str, Any], cluster: Cluster, redactor: Redactor, *, check_mode: bool) -> Copy | None:
     if not given["copy"]:
         return None
     where = f"s3://{given['copy']['bucket']}/{given['copy']['prefix']}"
+    if check_mode and given["copy"]["through_pod"]:
+        return Copy(where, waits="to look needs a probe, and check mode sends none")
     try:
         with copies(given, cluster, redactor) as store:
             newest = store.newest()

@@ -88,7 +88,11 @@ def test_artifacts_are_private_and_show_no_secret(healthy: Played, kubectl: Call
 
 def test_a_namespace_that_is_no_drills_is_refused(healthy: Played, reports: Path, kubectl: Callable[..., str]) -> None:
     before = kubectl("get", "all,secrets,configmaps", "-n", "cache", "-o", "name")
-    given = {"bytebot_reports_dir": str(reports), "backup_scratch_namespace": "cache", "backup_kubeconfig": f"{SANDBOX}/admin.kubeconfig"}
+    given = {
+        "bytebot_reports_dir": str(reports),
+        "backup_scratch_namespace": "cache",
+        "backup_kubeconfig": f"{SANDBOX}/admin.kubeconfig",
+    }
     played = Player()("playbooks/verify.yml", "--tags", "backup", variables=given)
     assert "does not bear the label" in " ".join(played.output.split())
     assert kubectl("get", "all,secrets,configmaps", "-n", "cache", "-o", "name") == before

@@ -46,7 +46,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.drill im
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cms import opened
 from ansible_collections.bytebot.production.plugins.module_utils.clients.pod_run import PodShell
-from ansible_collections.bytebot.production.plugins.module_utils.errors import CollectionError, InputError
+from ansible_collections.bytebot.production.plugins.module_utils.errors import CollectionError, InputError, NotPermitted
 from ansible_collections.bytebot.production.plugins.module_utils.manifest import Identity, identity
 
 OWN = "backup"  # what made an artifact in the folder
@@ -82,12 +82,13 @@ class Drill:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a drill came to; ``trouble`` is why it broke off."""
+    """What a drill came to; ``trouble`` is why it broke off, ``denied`` what this account may not do."""
 
     live: DatabaseFacts | None = None
     databases: tuple[DatabaseDrill, ...] = ()
     configuration: ConfigurationDrill | None = None
     trouble: str = ""
+    denied: str = ""
 
 
 def drilled(drill: Drill, regular: Regular | None) -> Outcome:
@@ -106,6 +107,8 @@ def drilled(drill: Drill, regular: Regular | None) -> Outcome:
                 databases = _databases(drill, own, regular)
     except InputError:
         raise
+    except NotPermitted as exc:
+        return Outcome(live, tuple(databases), configuration, denied=exc.sentence)
     except CollectionError as exc:
         return Outcome(live, tuple(databases), configuration, exc.sentence.rstrip("."))
     return Outcome(live, tuple(databases), configuration)

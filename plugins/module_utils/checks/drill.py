@@ -121,13 +121,17 @@ class Targets:
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """The newest object at the place of the second copy; ``trouble`` where it could not be looked at."""
+    """The newest object at the place of the second copy.
+
+    :param trouble: why it could not be looked at; :param waits: why nobody has looked.
+    """
 
     where: str
     name: str = ""
     made: float = 0.0
     size: int = 0
     trouble: str = ""
+    waits: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,7 +307,9 @@ def disaster(facts: DrillFacts) -> Verdict:
     else:
         evidence.append(Evidence(copy.where, {"name": copy.name, "made": copy.made, "bytes": copy.size}, facts.at))
         limit = facts.targets.rpo_s if facts.targets else 86_400.0
-        if copy.trouble:
+        if copy.waits:
+            found.unknown(f"the second copy in {copy.where}: {copy.waits}", "Run without check mode.")
+        elif copy.trouble:
             found.wrong(f"the second copy in {copy.where}: {copy.trouble}", "Copy the backups outside, and look there.")
         elif not copy.size:
             found.wrong(f"there is no second copy in {copy.where}", "Copy the backups outside the failure domain.")

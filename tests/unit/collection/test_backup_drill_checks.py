@@ -245,7 +245,8 @@ def test_a_plan_with_a_hole_is_red(part: str, key: str, value: Any, text: str) -
 
 
 def test_a_missing_part_is_red_and_a_missing_plan_pending() -> None:
-    said(drill.disaster(replace(GREEN, plan=Plan("plan.yml", {"recovery": PLAN["recovery"]}))), "fail", "no part disaster")
+    half = Plan("plan.yml", {"recovery": PLAN["recovery"]})
+    said(drill.disaster(replace(GREEN, plan=half)), "fail", "no part disaster")
     said(drill.disaster(replace(GREEN, plan=None)), "pending", "recovery_plan")
     said(drill.recovery(replace(GREEN, plan=None)), "pending", "recovery_plan")
 
@@ -257,6 +258,7 @@ def test_a_missing_part_is_red_and_a_missing_plan_pending() -> None:
         (Copy("s3://b"), "fail", "there is no second copy in s3://b"),
         (Copy("s3://b", "x", NOW - 30 * HOUR, 10), "fail", "is 30h old, 24h is the most"),
         (Copy("s3://b", trouble="it refuses the key"), "fail", "it refuses the key"),
+        (Copy("s3://b", waits="to look needs a probe"), "pending", "needs a probe"),
     ],
 )
 def test_a_second_copy_is_seen_or_not(found: Copy | None, state: str, text: str) -> None:

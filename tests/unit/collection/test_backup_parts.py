@@ -226,8 +226,8 @@ def test_only_the_newest_stay(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_room_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
     with pytest.raises(Refused, match="cannot be written"):
-        Folder(str(tmp_path / "file")).write("database", iter(()), dict) if (tmp_path / "file").write_text("") else None
         Folder(str(tmp_path / "file")).write("database", iter(()), dict)
 
 
@@ -262,7 +262,8 @@ SETTINGS: dict[str, Any] = {
 
 def test_an_object_is_kept_without_what_each_gets_anew() -> None:
     assert normal(SETTINGS)["metadata"] == {"name": "settings", "annotations": {"owner": "me"}}
-    service = {"kind": "Service", "metadata": {}, "spec": {"clusterIP": "1.2.3.4", "ports": [{"nodePort": 3, "port": 1}]}}
+    ports = [{"nodePort": 3, "port": 1}]
+    service = {"kind": "Service", "metadata": {}, "spec": {"clusterIP": "1.2.3.4", "ports": ports}}
     assert normal(service)["spec"] == {"ports": [{"port": 1}]}
     headless = {"kind": "Service", "metadata": {}, "spec": {"clusterIP": "None"}}
     assert normal(headless)["spec"] == {"clusterIP": "None"}
@@ -284,7 +285,8 @@ def test_what_others_make_is_no_part(one: dict[str, Any], derived: bool) -> None
 
 
 def test_an_archive_comes_back_or_is_refused() -> None:
-    data = configuration.packed(Exported((SETTINGS, {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}})), [])
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}}
+    data = configuration.packed(Exported((SETTINGS, secret)), [])
     found = configuration.unpacked([data[:9], data[9:]])
     assert {(name.kind, one.version) for name, one in found.items()} == {("ConfigMap", "7"), ("Secret", "")}
     left = configuration.unpacked([configuration.packed(Exported((SETTINGS,)), ["ConfigMap"])])
@@ -321,7 +323,8 @@ def _fence() -> list[dict[str, Any]]:
 
 def test_a_namespace_that_is_no_drills_is_refused_and_untouched() -> None:
     cluster = FakeCluster(_namespace(team="shop"), namespaces=())
-    with pytest.raises(InputError, match="does not bear the label"), scratch.scratch_namespace(cluster, "drill", "shop"):
+    place = scratch.scratch_namespace(cluster, "drill", "shop")
+    with pytest.raises(InputError, match="does not bear the label"), place:
         pytest.fail("it went in")
     assert cluster.writes == 0
 
@@ -333,7 +336,8 @@ def test_the_releases_own_namespace_is_refused() -> None:
 
 
 def test_what_a_killed_drill_left_is_removed_and_nothing_else() -> None:
-    left = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "old", "namespace": "drill", "labels": scratch.LABELS}}
+    meta = {"name": "old", "namespace": "drill", "labels": scratch.LABELS}
+    left = {"apiVersion": "v1", "kind": "Secret", "metadata": meta}
     other = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "kept", "namespace": "drill"}}
     cluster = FakeCluster(_namespace(**scratch.MARK), *_fence(), left, other, namespaces=())
     with scratch.scratch_namespace(cluster, "drill", "shop") as made:
