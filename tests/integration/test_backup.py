@@ -5,6 +5,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import time
 from base64 import b64decode
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.conftest import SANDBOX, Played, Player
+from tests.integration.conftest import BIN, ROOT, SANDBOX, Played, Player, kill_all
 
 SECTION = (
     "infrastructure.database.backup",
@@ -84,6 +87,26 @@ def test_artifacts_are_private_and_show_no_secret(healthy: Played, kubectl: Call
     assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
     assert not [path.name for path in files if password in path.read_bytes() or b"PGDMP" in path.read_bytes()]
     assert password.decode() not in healthy.output
+
+
+def test_what_a_killed_drill_left_the_next_one_removes(
+    healthy: Played, reports: Path, kubectl: Callable[..., str]
+) -> None:
+    given = {"bytebot_reports_dir": str(reports), "run_fresh": True}
+    command = [str(BIN / "ansible-playbook"), "playbooks/verify.yml", "--tags", "backup", "-e", json.dumps(given)]
+    command += ["-i", str(ROOT / "inventories" / "sandbox")]
+    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections")}
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "stdin": subprocess.DEVNULL}
+    with subprocess.Popen(command, cwd=ROOT, env=environment, **quiet) as running:  # type: ignore[call-overload]
+        until = time.monotonic() + 2 * WITHIN_S
+        while not kubectl("get", "pods", "-n", SCRATCH, "-o", "name").strip() and time.monotonic() < until:
+            assert running.poll() is None
+            time.sleep(0.3)
+        kill_all(running.pid)
+    assert left(kubectl), "the kill came while the drill's pod was there"
+    Player()("playbooks/verify.yml", "--tags", "backup", variables=given)
+    assert judged(reports)["backup.drills.database"]["state"] == "pass"
+    assert left(kubectl) == []
 
 
 def test_a_namespace_that_is_no_drills_is_refused(healthy: Played, reports: Path, kubectl: Callable[..., str]) -> None:

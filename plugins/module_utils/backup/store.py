@@ -71,8 +71,9 @@ class Folder:
         except OSError as exc:
             raise Refused(f"The backup cannot be written to {self.path}: {exc.strerror or exc}.") from exc
         finally:
-            with contextlib.suppress(OSError):
-                partly.unlink()
+            for rest in () if path.exists() else (partly, path.with_suffix(".json")):
+                with contextlib.suppress(OSError):
+                    rest.unlink()
         return _read(path)
 
     def newest(self, kind: str) -> Artifact | None:

@@ -28,9 +28,11 @@ from ansible_collections.bytebot.production.plugins.module_utils.model import (
     Verdict,
     errored,
     pending,
+    sha256_of,
     utc_now,
 )
 
+_TABLES_SHOWN = 200
 _AGAIN = "Make a backup anew and restore it; until that passes, there is no backup to rely on."
 _WHOLE = "Look at what makes this artifact: is it whole, encrypted for the key that is at hand, and of all tables?"
 _KINDS = "Leave no kind out of the backup (leave_out_kinds), and let its account list all of them."
@@ -406,13 +408,25 @@ def _database_evidence(facts: DrillFacts) -> Evidence:
             "tables": len(one.restored.catalogue.tables),
             "same_snapshot": one.exact,
             "seconds": {name: round(value, 2) for name, value in one.seconds.items()},
-            "restored": None if one.restored.facts is None else one.restored.facts.to_dict(),
+            "restored": _shown(one.restored.facts),
             **({"trouble": one.restored.trouble} if one.restored.trouble else {}),
         }
         for one in facts.databases
     ]
-    live = facts.live.to_dict() if facts.live else None
-    return Evidence("restores into a scratch server", {"snapshot": live, "restored": told}, facts.at)
+    observed = {"snapshot": _shown(facts.live), "restored": told}
+    return Evidence("restores into a scratch server", observed, facts.at)
+
+
+def _shown(facts: DatabaseFacts | None) -> dict[str, Any] | None:
+    """What a report keeps: of very many tables the first ones, and a digest of all."""
+    if facts is None:
+        return None
+    told = facts.to_dict()
+    tables = told["tables"]
+    if len(tables) <= _TABLES_SHOWN:
+        return told
+    first = dict(list(tables.items())[:_TABLES_SHOWN])
+    return {**told, "tables": first, "number_of_tables": len(tables), "sha256_of_tables": sha256_of(tables)}
 
 
 def _configuration_evidence(one: ConfigurationDrill, at: str) -> Evidence:

@@ -296,6 +296,15 @@ def test_regular_backups_need_a_drill_of_their_own(changes: dict[str, Any], stat
     said(drill.regular(replace(GREEN, **changes)), state, text)
 
 
+def test_the_evidence_of_very_many_tables_is_bounded() -> None:
+    many = replace(LIVE, tables={f"public.t{number:04}": (1, "1") for number in range(1000)})
+    catalogue = Catalogue(NOW, frozenset(many.tables), frozenset(many.tables))
+    one = replace(OWN, restored=restored(facts=many, catalogue=catalogue))
+    verdict = drill.database(replace(GREEN, live=many, databases=(one,)))
+    shown = verdict.evidence[0].observed["snapshot"]
+    assert (verdict.state, len(shown["tables"]), shown["number_of_tables"]) == ("pass", 200, 1000)
+
+
 def test_the_data_is_as_old_as_the_older_of_file_and_archive() -> None:
     assert REGULAR.began == NOW - 8 * HOUR
     assert replace(REGULAR, made=NOW).began == CATALOGUE.created

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -229,6 +230,16 @@ def test_a_folder_without_room_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(Refused, match="cannot be written"):
         Folder(str(tmp_path / "file")).write("database", iter(()), dict)
+
+
+def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
+    def full() -> Iterator[bytes]:
+        yield b"half"
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(Refused, match="No space left on device"):
+        Folder(str(tmp_path)).write("database", full(), dict)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_secret_in_clear_is_found_in_both_forms(tmp_path: Path) -> None:
