@@ -188,13 +188,8 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.backup i
     VELERO,
     BackupFacts,
 )
-from ansible_collections.bytebot.production.plugins.module_utils.checks.drill import (
-    CHECKS,
-    Copy,
-    DrillFacts,
-    Targets,
-    records_of,
-)
+from ansible_collections.bytebot.production.plugins.module_utils.checks.drill import CHECKS, records_of
+from ansible_collections.bytebot.production.plugins.module_utils.checks.drill_facts import Copy, DrillFacts, Targets
 from ansible_collections.bytebot.production.plugins.module_utils.checks.recovery_plan import Plan
 from ansible_collections.bytebot.production.plugins.module_utils.checks.spans import span
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster

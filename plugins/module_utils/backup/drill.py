@@ -42,7 +42,10 @@ from ansible_collections.bytebot.production.plugins.module_utils.backup.tools_po
     reading,
     scratch_server,
 )
-from ansible_collections.bytebot.production.plugins.module_utils.checks.drill import ConfigurationDrill, DatabaseDrill
+from ansible_collections.bytebot.production.plugins.module_utils.checks.drill_facts import (
+    ConfigurationDrill,
+    DatabaseDrill,
+)
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cms import opened
 from ansible_collections.bytebot.production.plugins.module_utils.clients.pod_run import PodShell

@@ -4,21 +4,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from ansible_collections.bytebot.production.plugins.module_utils.backup.configuration import Compared
-from ansible_collections.bytebot.production.plugins.module_utils.backup.database import DatabaseFacts, Restored
+from ansible_collections.bytebot.production.plugins.module_utils.backup.database import DatabaseFacts
 from ansible_collections.bytebot.production.plugins.module_utils.backup.records import Record
 from ansible_collections.bytebot.production.plugins.module_utils.backup.store import CONFIGURATION, DATABASE
 from ansible_collections.bytebot.production.plugins.module_utils.checks.backup import (
-    BackupFacts,
     Drilled,
     backup,
     last_failure,
 )
-from ansible_collections.bytebot.production.plugins.module_utils.checks.recovery_plan import Plan, judged_part
+from ansible_collections.bytebot.production.plugins.module_utils.checks.drill_facts import (
+    ConfigurationDrill,
+    DrillFacts,
+    Targets,
+    some,
+)
+from ansible_collections.bytebot.production.plugins.module_utils.checks.recovery_plan import judged_part
 from ansible_collections.bytebot.production.plugins.module_utils.checks.spans import words
 from ansible_collections.bytebot.production.plugins.module_utils.checks.watch import Found
 from ansible_collections.bytebot.production.plugins.module_utils.judge import Checks
@@ -29,7 +33,6 @@ from ansible_collections.bytebot.production.plugins.module_utils.model import (
     errored,
     pending,
     sha256_of,
-    utc_now,
 )
 
 _TABLES_SHOWN = 200
@@ -38,126 +41,6 @@ _WHOLE = "Look at what makes this artifact: is it whole, encrypted for the key t
 _KINDS = "Leave no kind out of the backup (leave_out_kinds), and let its account list all of them."
 _RUN = "Run playbooks/restore_drill.yml, with drills in bytebot_tests_allowed."
 _TARGETS = "Set recovery_targets with rpo and rto (in the inventory: bytebot_recovery_targets)."
-
-
-@dataclass(frozen=True, slots=True)
-class DatabaseDrill:
-    """One artifact of the database that was restored.
-
-    :param source: what made it, in words; :param made: when, by its place; :param exact: whether the facts of the very
-        snapshot are known, so that rows must be the same.
-    """
-
-    source: str
-    artifact: str
-    made: float
-    size: int
-    restored: Restored
-    exact: bool = False
-    seconds: Mapping[str, float] = field(default_factory=dict)
-
-    @property
-    def began(self) -> float:
-        """When the data is of: the older one of what the place says and what the archive itself says."""
-        told = [one for one in (self.made, self.restored.catalogue.created) if one]
-        return min(told, default=0.0)
-
-    def flaws(self, live: DatabaseFacts | None) -> list[str]:
-        """What is wrong with it, held against the database as it is, or was in the snapshot."""
-        restored, facts = self.restored, self.restored.facts
-        if not self.size:
-            return ["it is empty"]
-        if restored.trouble:
-            return [f"it cannot be restored ({_PHASE.get(restored.phase, restored.phase)}): {restored.trouble}"]
-        if facts is None or live is None:
-            return ["what it holds could not be compared"]
-        flaws = []
-        if missing := sorted(live.tables.keys() - facts.tables.keys()):
-            flaws.append(f"it lacks {_some(missing, 'table')}")
-        elif bare := sorted(live.tables.keys() - restored.catalogue.data):
-            flaws.append(f"it has no rows of {_some(bare, 'table')}")
-        if self.exact:
-            other = sorted(name for name, told in live.tables.items() if facts.tables.get(name, told) != told)
-            if other:
-                flaws.append(f"rows are not those of the snapshot in {_some(other, 'table')}")
-            if facts.schema != live.schema:
-                flaws.append("its schema is not that of the snapshot")
-        return flaws
-
-
-_PHASE = {"fetch": "while reading it", "take": "while opening it", "restore": "while restoring", "check": "pg_amcheck"}
-
-
-@dataclass(frozen=True, slots=True)
-class ConfigurationDrill:
-    """The archive of the application's state, restored and compared.
-
-    :param live: objects by kind that are there; :param kept: objects by kind in the archive.
-    :param gone: live objects, unchanged since, that the archive lacks; :param changed: others than the live ones.
-    :param clear: what shows a secret in the folder of the backups.
-    """
-
-    artifact: str
-    made: float
-    seconds: float = 0.0
-    live: Mapping[str, int] = field(default_factory=dict)
-    kept: Mapping[str, int] = field(default_factory=dict)
-    gone: tuple[str, ...] = ()
-    changed: tuple[str, ...] = ()
-    denied: tuple[str, ...] = ()
-    unserved: tuple[str, ...] = ()
-    clear: tuple[str, ...] = ()
-    release: tuple[str, ...] = ()
-    compared: Compared = field(default_factory=Compared)
-    trouble: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Targets:
-    """Recovery point and recovery time objectives, and how old a drill may be, in seconds."""
-
-    rpo_s: float
-    rto_s: float
-    interval_s: float = 30 * 86_400.0
-
-
-@dataclass(frozen=True, slots=True)
-class Copy:
-    """The newest object at the place of the second copy.
-
-    :param trouble: why it could not be looked at; :param waits: why nobody has looked.
-    """
-
-    where: str
-    name: str = ""
-    made: float = 0.0
-    size: int = 0
-    trouble: str = ""
-    waits: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class DrillFacts:
-    """One observation.
-
-    :param waits: why no drill ran, and :param waits_for: what to do; :param trouble: why it broke off.
-    :param live: the database as it is in the newest backup's own snapshot.
-    """
-
-    waits: str = ""
-    waits_for: str = ""
-    failure: str = ""
-    trouble: str = ""
-    live: DatabaseFacts | None = None
-    databases: tuple[DatabaseDrill, ...] = ()
-    configuration: ConfigurationDrill | None = None
-    records: tuple[Record, ...] = ()
-    backup: BackupFacts = field(default_factory=BackupFacts)
-    targets: Targets | None = None
-    plan: Plan | None = None
-    copy: Copy | None = None
-    now: float = 0.0
-    at: str = field(default_factory=utc_now)
 
 
 CHECKS: Checks[DrillFacts] = Checks()
@@ -222,13 +105,13 @@ def _compare(one: ConfigurationDrill, found: Found) -> None:
     if omitted := sorted(one.live.keys() - one.kept.keys()):
         found.wrong(f"it has no {', '.join(omitted)}", _KINDS)
     if gone := [name for name in one.gone if name.partition(" ")[0] in one.kept]:
-        found.wrong(f"it lacks {_some(gone, 'object')}", _AGAIN)
+        found.wrong(f"it lacks {some(gone, 'object')}", _AGAIN)
     if one.changed:
-        found.wrong(f"it holds {_some(one.changed, 'object')} otherwise than the cluster", _AGAIN)
+        found.wrong(f"it holds {some(one.changed, 'object')} otherwise than the cluster", _AGAIN)
     if one.compared.lost:
-        found.wrong(f"lost in the restore: {_some(one.compared.lost, 'object')}", "Look why it cannot be made again.")
+        found.wrong(f"lost in the restore: {some(one.compared.lost, 'object')}", "Look why it cannot be made again.")
     if one.compared.other:
-        found.wrong(f"restored as another: {_some(one.compared.other, 'object')}", "Look what changes it (admission?).")
+        found.wrong(f"restored as another: {some(one.compared.other, 'object')}", "Look what changes it (admission?).")
     if not one.release:
         found.wrong("it lacks Helm's record of the release with its values", _KINDS)
     if one.denied:
@@ -376,11 +259,6 @@ def _newest(records: Sequence[Record], kind: str) -> Record | None:
 
 def _slowest(facts: DrillFacts) -> float:
     return max((sum(one.seconds.values()) for one in facts.databases), default=0.0)
-
-
-def _some(names: Sequence[str], word: str) -> str:
-    shown = ", ".join(names[:3])
-    return f"{word} {shown}" if len(names) == 1 else f"{len(names)} {word}s ({shown}{', …' if len(names) > 3 else ''})"  # noqa: PLR2004
 
 
 def _told(record: Record | None) -> dict[str, Any] | None:

@@ -20,7 +20,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.backup.database
 from ansible_collections.bytebot.production.plugins.module_utils.backup.records import Record
 from ansible_collections.bytebot.production.plugins.module_utils.checks import drill
 from ansible_collections.bytebot.production.plugins.module_utils.checks.backup import BackupFacts, BackupSeen
-from ansible_collections.bytebot.production.plugins.module_utils.checks.drill import (
+from ansible_collections.bytebot.production.plugins.module_utils.checks.drill_facts import (
     ConfigurationDrill,
     Copy,
     DatabaseDrill,
