@@ -14,6 +14,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.argspec import 
 from ansible_collections.bytebot.production.plugins.module_utils.backup.tools_pod import Login, Tools
 from ansible_collections.bytebot.production.plugins.module_utils.checks.secrets_facts import Keys
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
+from ansible_collections.bytebot.production.plugins.module_utils.clients.http import check_ca_file
 from ansible_collections.bytebot.production.plugins.module_utils.clients.object_store import (
     ObjectStore,
     Place,
@@ -94,26 +95,33 @@ def login_of(cluster: Cluster, namespace: str, keys: Keys) -> Login:
     return Login(keys.secret, {**parts, **{part: key if key in there else "" for part, key in more.items()}})
 
 
-@contextlib.contextmanager
-def copies(given: Mapping[str, Any], cluster: Cluster, redactor: Redactor) -> Iterator[ObjectStore]:
-    """The object store of the second copy, from here or as a pod reaches it.
+def place_of(given: Mapping[str, Any], redactor: Redactor) -> Place | None:
+    """Where second copies are; None where nothing says so.
 
-    :raises InputError: its host is not allowed, or a key cannot be read.
+    :raises InputError: its host is not allowed, a key cannot be read, or the image of the pod is missing.
     """
     one = given["copy"]
+    if not one:
+        return None
     host, port = host_of(one["endpoint"])
     if host not in given["allowed_hosts"]:
         raise InputError(f"copy.endpoint: {host} is not in allowed_hosts.")
     access, secret = (_word(one[name]) for name in ("access_key_file", "secret_key_file"))
     redactor.learn(secret)
-    place = Place(host, port, one["bucket"], one["prefix"], one["region"], access, secret, one["ca_file"] or "")
-    if not one["through_pod"]:
+    if one["through_pod"] and not given["probe_image"]:
+        raise InputError("copy.through_pod needs probe_image, the image of the pod.")
+    check_ca_file(one["ca_file"] or "")
+    return Place(host, port, one["bucket"], one["prefix"], one["region"], access, secret, one["ca_file"] or "")
+
+
+@contextlib.contextmanager
+def copies(given: Mapping[str, Any], cluster: Cluster, place: Place) -> Iterator[ObjectStore]:
+    """The object store of the second copies, from here or as a pod reaches it."""
+    if not given["copy"]["through_pod"]:
         yield ObjectStore(place)
         return
-    if not given["probe_image"]:
-        raise InputError("copy.through_pod needs probe_image, the image of the pod.")
     probe = replace(Probe(given["namespace"], given["probe_image"], 60.0), purpose=COPY)
-    with scratch_pod(cluster, probe) as opens, tunnel(opens, host, port) as way:
+    with scratch_pod(cluster, probe) as opens, tunnel(opens, place.host, place.port) as way:
         yield ObjectStore(place, lambda _host, _port: straight("127.0.0.1", way.port))
 
 

@@ -117,6 +117,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.argspec_backup 
     BACKUP_ARGS,
     copies,
     login_of,
+    place_of,
     tools_of,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.argspec_data import DATABASE_ARGS, database_keys
@@ -156,6 +157,7 @@ def take(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
         raise InputError("store: name the folder of the backups, and the certificate that they are encrypted for.")
     if given["keep"] < 1:
         raise InputError("keep: at least one artifact must stay.")
+    place = place_of(given, redactor)
     if module.check_mode:
         return {"changed": True}
     connection = connection_of(given)
@@ -174,10 +176,10 @@ def take(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
         "removed": removed,
         "copied": False,
     }
-    if given["copy"]:
+    if place:
         began = time.monotonic()
         try:
-            with copies(given, cluster, redactor) as store:
+            with copies(given, cluster, place) as store:
                 for one in made.values():
                     store.put(one.path.name, one.path, one.sha256)
         except CollectionError as exc:

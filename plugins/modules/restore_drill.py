@@ -177,7 +177,12 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.bytebot.production.plugins.module_utils import yaml_text
 from ansible_collections.bytebot.production.plugins.module_utils.argspec import CLUSTER_ARGS, ONLY_ARGS, connection_of
-from ansible_collections.bytebot.production.plugins.module_utils.argspec_backup import BACKUP_ARGS, copies, tools_of
+from ansible_collections.bytebot.production.plugins.module_utils.argspec_backup import (
+    BACKUP_ARGS,
+    copies,
+    place_of,
+    tools_of,
+)
 from ansible_collections.bytebot.production.plugins.module_utils.backup import records, scripts
 from ansible_collections.bytebot.production.plugins.module_utils.backup.claim import checked_pattern
 from ansible_collections.bytebot.production.plugins.module_utils.backup.drill import Drill, Regular, drilled
@@ -193,6 +198,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.drill_fa
 from ansible_collections.bytebot.production.plugins.module_utils.checks.recovery_plan import Plan
 from ansible_collections.bytebot.production.plugins.module_utils.checks.spans import span
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
+from ansible_collections.bytebot.production.plugins.module_utils.clients.object_store import Place
 from ansible_collections.bytebot.production.plugins.module_utils.errors import CollectionError, InputError
 from ansible_collections.bytebot.production.plugins.module_utils.judge import known_only, results_of
 from ansible_collections.bytebot.production.plugins.module_utils.module import run_module
@@ -237,6 +243,8 @@ def examine(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
     given = module.params
     known_only(given["only"], CHECKS.controls, "restore_drill")
     targets, plan = _targets(given["recovery_targets"]), _plan(given["recovery_plan"])
+    place, regular = place_of(given, redactor), _source(given["backup"])
+    left_out = scripts.schemas(given["exclude_schemas"])
     connection = connection_of(given)
     redactor.learn(connection.api_key)
     cluster = Cluster(connection, module.tmpdir)
@@ -245,13 +253,14 @@ def examine(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
         waits_for=_what_to_do(given, module.check_mode),
         failure=given["failure"],
         records=records.read(cluster, given["namespace"]),
-        backup=_backup(given, cluster, targets),
+        backup=_backup(regular, cluster, targets),
         targets=targets,
         plan=plan,
     )
     changed = False
     if not facts.waits:
-        outcome = drilled(_drill(given, cluster, Progress.given(redactor)), _regular(given, facts.backup))
+        drill = _drill(given, cluster, left_out, Progress.given(redactor))
+        outcome = drilled(drill, _regular(regular, facts.backup))
         facts = replace(
             facts,
             live=outcome.live,
@@ -265,7 +274,7 @@ def examine(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
         new = records_of(facts)
         changed = bool(new)
         facts = replace(facts, records=records.add(cluster, given["namespace"], new) if new else facts.records)
-    copy = _copy(given, cluster, redactor, check_mode=module.check_mode)
+    copy = _copy(given, cluster, place, check_mode=module.check_mode)
     now = cluster.now().timestamp()
     facts = replace(facts, copy=copy, now=now, backup=replace(facts.backup, now=now))
     return {"changed": changed, **results_of(CHECKS.judge(facts, given["only"]), redactor)}
@@ -291,7 +300,7 @@ def _what_to_do(given: dict[str, Any], check_mode: bool) -> str:
     return "Set store with key_file, and tools (in the inventory: bytebot_backup_store, bytebot_backup_tools)."
 
 
-def _drill(given: dict[str, Any], cluster: Cluster, tell: Progress) -> Drill:
+def _drill(given: dict[str, Any], cluster: Cluster, left_out: str, tell: Progress) -> Drill:
     store = given["store"]
     return Drill(
         cluster,
@@ -301,25 +310,32 @@ def _drill(given: dict[str, Any], cluster: Cluster, tell: Progress) -> Drill:
         Folder(store["folder"]),
         (store["certificate"], store["key_file"]),
         tools_of(given),
-        scripts.schemas(given["exclude_schemas"]),
+        left_out,
         tell,
     )
 
 
-def _backup(given: dict[str, Any], cluster: Cluster, targets: Targets | None) -> BackupFacts:
-    source, rpo_s = given["backup"], targets.rpo_s if targets else 86_400.0
+def _source(source: dict[str, Any] | None) -> dict[str, Any] | None:
+    """What makes the regular backups, checked."""
     if not source:
-        return BackupFacts(rpo_s=rpo_s)
+        return None
     word = "name" if source["kind"] == CRON_JOB else "selector"
     if not source[word]:
         raise InputError(f"backup: {word} is needed for kind {source['kind']}.")
     checked_pattern(source["files"])
+    return source
+
+
+def _backup(source: dict[str, Any] | None, cluster: Cluster, targets: Targets | None) -> BackupFacts:
+    rpo_s = targets.rpo_s if targets else 86_400.0
+    if source is None:
+        return BackupFacts(rpo_s=rpo_s)
+    word = "name" if source["kind"] == CRON_JOB else "selector"
     seen = look_at_backup(cluster, source["kind"], source["namespace"], source[word])
     return BackupFacts(seen, rpo_s=rpo_s, now=cluster.now().timestamp())
 
 
-def _regular(given: dict[str, Any], backup: BackupFacts) -> Regular | None:
-    source = given["backup"]
+def _regular(source: dict[str, Any] | None, backup: BackupFacts) -> Regular | None:
     if not source or not source["claim"] or backup.seen is None or backup.seen.maker is None:
         return None
     return Regular(backup.seen.maker, source["claim"], source["files"], backup.seen.where)
@@ -344,17 +360,15 @@ def _plan(path: str | None) -> Plan | None:
     return Plan(path.rpartition("/")[2], content)
 
 
-def _copy(given: dict[str, Any], cluster: Cluster, redactor: Redactor, *, check_mode: bool) -> Copy | None:
-    if not given["copy"]:
+def _copy(given: dict[str, Any], cluster: Cluster, place: Place | None, *, check_mode: bool) -> Copy | None:
+    if place is None:
         return None
-    where = f"s3://{given['copy']['bucket']}/{given['copy']['prefix']}"
+    where = f"s3://{place.bucket}/{place.prefix}"
     if check_mode and given["copy"]["through_pod"]:
         return Copy(where, waits="to look needs a probe, and check mode sends none")
     try:
-        with copies(given, cluster, redactor) as store:
+        with copies(given, cluster, place) as store:
             newest = store.newest()
-    except InputError:
-        raise
     except CollectionError as exc:
         return Copy(where, trouble=exc.sentence.rstrip("."))
     return Copy(where, newest.name, newest.made, newest.size) if newest else Copy(where)

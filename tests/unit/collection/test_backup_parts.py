@@ -409,3 +409,31 @@ def test_a_listed_object_is_read() -> None:
 def test_an_endpoint_is_a_plain_https_address(url: str) -> None:
     with pytest.raises(InputError):
         object_store.host_of(url)
+
+
+# ---------------------------------------------------------------------- objects made again
+
+
+def test_objects_are_made_again_or_asked_about_and_compared() -> None:
+    policy: dict[str, Any] = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": "bytebot-drill-deny"},  # the drill's own fence has that name
+        "spec": {"podSelector": {"matchLabels": {"app": "api"}}},
+    }
+    archive = configuration.unpacked([configuration.packed(Exported((SETTINGS, policy)), [])])
+    cluster = FakeCluster(_namespace(**scratch.MARK), *_fence(), namespaces=())
+    found = configuration.restored(cluster, "drill", archive)
+    assert (found.made, found.rehearsed) == (("ConfigMap settings",), ("NetworkPolicy bytebot-drill-deny",))
+    assert (found.lost, found.other) == ((), ())
+    made = cluster.live("ConfigMap", "settings", "drill")
+    assert made
+    assert made["metadata"]["labels"].items() >= scratch.LABELS.items()
+    assert cluster.live("NetworkPolicy", "bytebot-drill-deny-drill", "drill", "networking.k8s.io/v1") is None
+
+
+def test_an_object_that_cannot_be_made_is_lost_with_the_reason() -> None:
+    archive = configuration.unpacked([configuration.packed(Exported((SETTINGS,)), [])])
+    found = configuration.restored(FakeCluster(namespaces=()), "gone", archive)
+    assert [one.partition(":")[0] for one in found.lost] == ["ConfigMap settings"]
+    assert found.made == ()
