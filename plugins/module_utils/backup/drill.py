@@ -53,6 +53,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.errors import C
 from ansible_collections.bytebot.production.plugins.module_utils.manifest import Identity, identity
 
 OWN = "backup"  # what made an artifact in the folder
+SETTLING_S = 10.0  # before a backup ended; what was made so shortly before may have come after its kind was listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +201,7 @@ def _against(
         name = identity({**one, "metadata": {**one["metadata"], "namespace": ""}})
         there = kept.get(name)
         if there is None:
-            if _born(one) <= made:
+            if _born(one) < made - SETTLING_S:
                 gone.append(str(name))
         elif there.version == str(one["metadata"].get("resourceVersion", "")) and differing(there.body, normal(one)):
             changed.append(str(name))

@@ -37,7 +37,10 @@ from ansible_collections.bytebot.production.plugins.module_utils.model import (
 
 _TABLES_SHOWN = 200
 _AGAIN = "Make a backup anew and restore it; until that passes, there is no backup to rely on."
-_WHOLE = "Look at what makes this artifact: is it whole, encrypted for the key that is at hand, and of all tables?"
+_WHOLE = (
+    "Look at what makes this artifact: is it whole, encrypted for the key that is at hand, and of all tables? After a "
+    "migration that made tables, let the regular backup run once."
+)
 _KINDS = "Leave no kind out of the backup (leave_out_kinds), and let its account list all of them."
 _RUN = "Run playbooks/restore_drill.yml, with drills in bytebot_tests_allowed."
 _TARGETS = "Set recovery_targets with rpo and rto (in the inventory: bytebot_recovery_targets)."
