@@ -52,6 +52,7 @@ class Probe:
     :param purpose: what it is for; all pods of one purpose in the namespace are removed together.
     :param labels: what it bears beside that, so that it is taken for a pod of the release.
     :param served: whether it may become ready; one that bears the release's labels must not be sent any traffic.
+    :param shape: what makes the pod another one than usual, with volumes and variables, say.
     """
 
     namespace: str
@@ -61,6 +62,7 @@ class Probe:
     purpose: str = SECRETS
     labels: Mapping[str, str] = field(default_factory=dict)
     served: bool = True
+    shape: Callable[[Object], Object] | None = field(default=None, repr=False)
 
     @property
     def selector(self) -> str:
@@ -124,7 +126,8 @@ def scratch_pods(
 
 def _created(cluster: Cluster, probe: Probe, name: str) -> None:
     try:
-        cluster.create(_pod(probe, name))
+        pod = _pod(probe, name)
+        cluster.create(probe.shape(pod) if probe.shape else pod)
     except (NotPermitted, NotThere, Refused) as exc:
         allow = "Let this account make pods in the namespace of the probe, and let admission accept them."
         raise PodFailed(exc.sentence.rstrip("."), allow) from exc

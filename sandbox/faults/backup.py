@@ -1,4 +1,4 @@
-# Faults in the database's backups: the CronJob, what it makes, and what lies on the volume, looked at there.
+# Faults in backups and their drills: the CronJob, what it makes, what lies on the volume, the record, the second copy.
 # SPDX-FileCopyrightText: The bytebot.production authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
@@ -6,21 +6,38 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import json
 import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import yaml
+
+from sandbox.components import object_store
 from sandbox.components.backup import CRON, NAME, OURS, ended, run
+from sandbox.components.drill import QUOTA
 from sandbox.errors import SandboxError
 from sandbox.faults.certificates import self_signed
-from sandbox.faults.fault import Act, Fault, Hands
-from sandbox.faults.keeping import Object, changed, restored, steps
+from sandbox.faults.fault import NAMESPACE, Act, Fault, Hands, scaled
+from sandbox.faults.keeping import Object, changed, placed, restored, steps
+from sandbox.files import put
 from sandbox.shell import environment
 from sandbox.shell import run as run_program
 
+DATABASE, CONFIGURATION, RECOVERY, TARGETS, DISASTER = (
+    f"backup.drills.{item}" for item in ("database", "configuration", "recovery", "rto_rpo", "disaster")
+)
+REGULAR = "infrastructure.database.backup"
+RECORD = f"/api/v1/namespaces/{NAMESPACE}/configmaps/bytebot-restore-drills"
+STORE = "/apis/apps/v1/namespaces/object-store/statefulsets/object-store"
+EXPORT = "secrets-export.yaml"
+NO_DRILLS = {"bytebot_tests_allowed": ["writes", "load"]}
 CORE = "/api/v1/namespaces/database"
 CLAIM, FILES = f"{CORE}/persistentvolumeclaims/{NAME}", f"{CORE}/configmaps/{NAME}"
 KEPT = "backups"
@@ -230,46 +247,156 @@ def _suspended(hands: Hands) -> bool:
 _CRON_BACK = steps(restored(CRON), _no_jobs)
 
 
-def _fault(name: str, says: str, put: Act, heal: Act, seen: Callable[[Hands], bool]) -> Fault:
-    return Fault(name=name, says=says, layer="cluster", component="backup", put=put, heal=heal, seen=seen)
+# ---------------------------------------------------------------------------- the configuration, drills, the plan
+
+
+def _exported(hands: Hands) -> None:
+    """Somebody has kept a Secret beside the backups, as kubectl shows it."""
+    found = hands.cluster.get(f"/api/v1/namespaces/{NAMESPACE}/secrets/bytebot-db-secret") or {}
+    folder = hands.settings.state / "backups"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    put(folder / EXPORT, json.dumps({"kind": "Secret", "data": found["data"]}))
+
+
+def _export_gone(hands: Hands) -> None:
+    (hands.settings.state / "backups" / EXPORT).unlink(missing_ok=True)
+
+
+def _no_room_for_all(quota: Object) -> None:
+    quota["spec"]["hard"]["count/configmaps"] = "1"
+
+
+def _drills(days: float, *, passed: bool) -> str:
+    """One drill of each kind, so many days ago."""
+    then = time.time() - days * 86_400
+    told = {"at": then, "made": then, "passed": passed, "why": "" if passed else "it is cut", "size": 1_000_000}
+    both = (("database", f"CronJob database/{NAME}"), ("configuration", "backup"))
+    return json.dumps([{"kind": kind, "source": source, "seconds": {"restore": 1}, **told} for kind, source in both])
+
+
+def _recorded(records: Callable[[], str]) -> Act:
+    def act(hands: Hands) -> None:
+        labels = {"bytebot.production/drill-record": "true"}
+        meta = {"name": "bytebot-restore-drills", "namespace": NAMESPACE, "labels": labels}
+        body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"records": records()}}
+        placed(RECORD, body)(hands)
+
+    return act
+
+
+def _plan_without_disaster(hands: Hands) -> Mapping[str, Any]:
+    path = hands.folder / "recovery-plan.yml"
+    plan = yaml.safe_load((Path(__file__).parents[1] / "recovery-plan.yml").read_text(encoding="utf-8"))
+    put(path, yaml.safe_dump({"recovery": plan["recovery"]}))
+    return {"bytebot_recovery_plan": str(path)}
+
+
+def _store_is_down(hands: Hands) -> bool:
+    return object_store.send(hands, object_store.keys(hands), "GET", f"/{object_store.BUCKET}") == object_store.NOTHING
+
+
+@dataclass(frozen=True)
+class _Of:
+    """Faults that turn the same controls red."""
+
+    turns_red: tuple[str, ...]
+
+    def backup(self, name: str, says: str, put: Act, heal: Act, seen: Callable[[Hands], bool]) -> Fault:
+        """Something is wrong with the CronJob or what it makes."""
+        return Fault(
+            name=name, says=says, layer="cluster", component="backup", put=put, heal=heal, seen=seen,
+            turns_red=self.turns_red, shuts=False,
+        )  # fmt: skip
+
+    def said(self, name: str, says: str, variables: Callable[[Hands], Mapping[str, Any]]) -> Fault:
+        """The environment says so."""
+        return Fault(
+            name=name, says=says, layer="inputs", component="drill", turns_red=self.turns_red, shuts=False,
+            variables=variables,
+        )  # fmt: skip
+
+    def recorded(self, name: str, says: str, records: Callable[[], str]) -> Fault:
+        """The record says so, and no drill may run."""
+        return Fault(
+            name=name, says=says, layer="inputs", component="drill", turns_red=self.turns_red, shuts=False,
+            variables=lambda _: NO_DRILLS, put=_recorded(records), heal=restored(RECORD),
+        )  # fmt: skip
 
 
 FAULTS = (
-    _fault(
+    _Of((REGULAR,)).backup(
         "backup_suspended", "the CronJob of the backups is suspended",
         changed(CRON, lambda cron: cron["spec"].update(suspend=True)), restored(CRON), _suspended,
     ),
-    _fault(
+    _Of((DATABASE, REGULAR)).backup(
         "backup_job_failed", "the last backup's Job has failed: it does not find the database",
         steps(changed(CRON, _pod(_to_nowhere)), _run), _CRON_BACK, _last_failed_for("could not translate host name"),
     ),
-    _fault(
+    _Of((DATABASE, REGULAR)).backup(
         "backup_no_space", "the last backup's Job has failed: there is no room for what it makes",
         steps(changed(CRON, _pod(_on_a_full_disk)), _run), _CRON_BACK, _last_failed_for("No space left on device"),
     ),
-    _fault(
+    _Of((REGULAR, TARGETS)).backup(
         "backup_too_old", "the newest backup is years old", _tampered(_age), _all_back, _of_the_newest(_is_old),
     ),
-    _fault(
+    _Of((DATABASE, REGULAR)).backup(
         "backup_empty", "the newest backup is an empty file", _tampered(_cut_to(0)), _all_back,
         _of_the_newest(lambda artifact, _: artifact.stat().st_size == 0),
     ),
-    _fault(
+    _Of((DATABASE, REGULAR)).backup(
         "backup_truncated", "the newest backup is cut in the middle, and its sum is that of the rest",
         _tampered(_cut_to(0.5)), _all_back, _of_the_newest(_is_cut),
     ),
-    _fault(
+    _Of((DATABASE, REGULAR)).backup(
         "backup_bit_flipped", "one bit of the newest backup is another than when it was made", _tampered(_flip_a_bit),
         _all_back, _of_the_newest(lambda artifact, _: not _summed_up(artifact)),
     ),
-    _fault(
+    _Of((DATABASE, REGULAR)).backup(
         "backup_table_excluded", "the newest backup lacks a table of the application",
         steps(_keep_all, changed(CRON, _pod(_without_a_table)), _run), steps(_CRON_BACK, _all_back),
         _of_the_newest(_lacks_a_table),
     ),
-    _fault(
+    _Of((DATABASE, REGULAR)).backup(
         "backup_wrong_key", "the newest backup is encrypted for a key that nobody here has",
         steps(_keep_all, _for_another, _run), steps(restored(FILES), _no_jobs, _all_back),
         _of_the_newest(_is_for_another),
+    ),
+    _Of((CONFIGURATION,)).said(
+        "backup_kind_omitted", "the backup of the configuration leaves ConfigMaps out",
+        lambda _: {"backup_leave_out_kinds": ["ConfigMap"]},
+    ),
+    Fault(
+        name="backup_secret_in_clear", says="a Secret lies in clear beside the backups", layer="inputs",
+        component="drill", turns_red=(CONFIGURATION,), shuts=False, put=_exported, heal=_export_gone,
+        seen=lambda hands: (hands.settings.state / "backups" / EXPORT).exists(),
+    ),
+    Fault(
+        name="backup_object_lost", says="a ConfigMap cannot be made again: the place of the restore has no room for it",
+        layer="cluster", component="drill", turns_red=(CONFIGURATION,), shuts=False,
+        put=changed(QUOTA, _no_room_for_all), heal=restored(QUOTA),
+        seen=lambda hands: (hands.cluster.get(QUOTA) or {})["spec"]["hard"]["count/configmaps"] == "1",
+    ),
+    _Of((RECOVERY,)).recorded(
+        "restore_drill_missing", "no restore drill was ever recorded, and none may run now", lambda: "[]",
+    ),
+    _Of((RECOVERY, REGULAR)).recorded(
+        "restore_drill_old", "the newest restore drills are years old, and none may run now",
+        lambda: _drills(1000, passed=True),
+    ),
+    _Of((RECOVERY, REGULAR)).recorded(
+        "restore_drill_failed", "the newest restore drills failed, and none may run now",
+        lambda: _drills(1, passed=False),
+    ),
+    _Of((TARGETS,)).said(
+        "restore_slow", "a restore takes longer than is wanted",
+        lambda _: {"bytebot_recovery_targets": {"rpo": "25h", "rto": "1s"}},
+    ),
+    _Of((DISASTER,)).said(
+        "disaster_plan_missing", "the register of recovery has no plan for disasters", _plan_without_disaster,
+    ),
+    Fault(
+        name="backup_copy_unreachable", says="the store of the second copies does not answer", layer="cluster",
+        component="object-store", turns_red=(DISASTER,), shuts=False, put=scaled(STORE, 0), heal=scaled(STORE, 1),
+        seen=_store_is_down,
     ),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-# Judges whether the database is backed up: by what made the newest backup, and how old that is.
+# Judges whether the database is backed up: by what makes backups, how old the newest is, and whether it was restored.
 # SPDX-FileCopyrightText: The bytebot.production authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
@@ -11,7 +11,6 @@ from typing import Any
 
 from ansible_collections.bytebot.production.plugins.module_utils.checks.spans import words
 from ansible_collections.bytebot.production.plugins.module_utils.checks.watch import Found, no_input
-from ansible_collections.bytebot.production.plugins.module_utils.judge import Checks
 from ansible_collections.bytebot.production.plugins.module_utils.model import (
     Evidence,
     State,
@@ -47,12 +46,25 @@ class BackupSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class Drilled:
+    """What the newest restore drill of this source came to.
+
+    :param flaw: why it does not count; :param at: when it was passed, :param made: when its artifact was made.
+    """
+
+    flaw: str = ""
+    at: float = 0.0
+    made: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class BackupFacts:
     """One observation, and how old a backup may be (the recovery point objective, in seconds)."""
 
     seen: BackupSeen | None = None
     rpo_s: float = 86_400.0
     now: float = 0.0
+    drilled: Drilled | None = None
     at: str = field(default_factory=utc_now)
 
 
@@ -66,10 +78,13 @@ class Made:
     began: float = 0.0
 
 
-CHECKS: Checks[BackupFacts] = Checks()
+def last_failure(facts: BackupFacts) -> str:
+    """That the last backup failed, and why; empty where it did not, or nothing is known."""
+    made = sorted(map(_READ[facts.seen.kind], facts.seen.made), key=lambda one: one.began) if facts.seen else []
+    ended = [one for one in made if one.at or one.flaw]
+    return f"the last backup, {ended[-1].name}, failed: {ended[-1].flaw}" if ended and ended[-1].flaw else ""
 
 
-@CHECKS.settles("infrastructure.database.backup")
 def backup(facts: BackupFacts) -> Verdict:
     """Backups are made, the last one did not fail, and the newest is young enough; only a restore proves it."""
     seen = facts.seen
@@ -85,17 +100,25 @@ def backup(facts: BackupFacts) -> Verdict:
         return found.verdict(seen.where, "", [evidence])
     if seen.maker and (seen.maker.get("spec") or {}).get("suspend"):
         found.wrong("it is suspended", _RESUME)
-    ended = [one for one in made if one.at or one.flaw]
-    if ended and ended[-1].flaw:
-        found.wrong(f"the last backup, {ended[-1].name}, failed: {ended[-1].flaw}", _FAILED)
+    if broken := last_failure(facts):
+        found.wrong(broken, _FAILED)
     newest = max((one.at for one in made if not one.flaw), default=0.0)
     newest = max(newest, _time((seen.maker or {}).get("status") or {}, "lastSuccessfulTime"))
     if not newest:
         found.wrong("it has made no backup yet", _MAKE)
     elif facts.now - newest > facts.rpo_s:
         found.wrong(f"its newest backup is {words(facts.now - newest)} old, {words(facts.rpo_s)} is the most", _MAKE)
-    verdict = found.verdict(seen.where, "it makes backups", [evidence])
-    if verdict.state is not State.PASS:
+    drilled = facts.drilled
+    if drilled and drilled.flaw:
+        found.wrong(drilled.flaw, _DRILL)
+    elif drilled and facts.now - drilled.made > facts.rpo_s:
+        age = words(facts.now - drilled.made)
+        found.wrong(f"its newest artifact is {age} old, {words(facts.rpo_s)} is the most", _MAKE)
+    good = f"its newest backup is {words(facts.now - newest)} old"
+    if drilled:
+        good += f", and one was restored {words(facts.now - drilled.at)} ago"
+    verdict = found.verdict(seen.where, good, [evidence])
+    if drilled or verdict.state is not State.PASS:
         return verdict
     return pending(
         f"Needs a restore drill: {seen.where} made a backup {words(facts.now - newest)} ago, and nothing shows that it "

@@ -157,6 +157,10 @@ class ExecStream:
             raise EOFError("it has ended")
         return out, said
 
+    def status(self) -> bytes:
+        """How the program ended, as the API server tells it; empty where it does not."""
+        return bytes(self._client.read_channel(3) or b"")
+
     def close(self) -> None:
         with contextlib.suppress(Exception):
             self._client.close()

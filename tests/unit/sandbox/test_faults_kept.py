@@ -22,7 +22,7 @@ from sandbox.faults.fault import API, NAMESPACE, Hands
 from sandbox.faults.keeping import changed, placed, restored, steps
 from tests.unit.sandbox.test_config_files import ctx, objects  # noqa: F401 - a fixture
 
-PARTS = ("alertmanager", "backup", "coredns", "grafana-stub", "postgres", "prometheus", "redis", "traefik")
+PARTS = ("alertmanager", "backup", "coredns", "drill", "grafana-stub", "postgres", "prometheus", "redis", "traefik")
 Object = dict[str, Any]
 
 
@@ -118,7 +118,7 @@ CHANGING = (
     "hpa_maximum_past_connections", "postgres_13", "postgres_replica_only", "redis_old_version", "redis_slot_failed",
     "redis_volume_empty_dir", "redis_aof_write_failed", "ingress_certificate_wrong_host",
     "ingress_certificate_self_signed", "ingress_tls_1_0", "dns_differs_inside", "load_balancer_health_path_wrong",
-    "unhealthy_backend_kept", "backup_suspended",
+    "unhealthy_backend_kept", "backup_suspended", "backup_object_lost",
 )  # fmt: skip
 # Each time another key.
 NEW_EACH_TIME = {"ingress_certificate_wrong_host", "ingress_certificate_self_signed"}

@@ -1,0 +1,138 @@
+# The section of backups on the healthy sandbox: all is restored and green, nothing stays behind, nothing is in clear.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from base64 import b64decode
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.conftest import BIN, ROOT, SANDBOX, Played, Player, kill_all
+
+SECTION = (
+    "infrastructure.database.backup",
+    "backup.drills.database",
+    "backup.drills.configuration",
+    "backup.drills.recovery",
+    "backup.drills.rto_rpo",
+    "backup.drills.disaster",
+)
+SCRATCH = "bytebot-restore-drill"
+WITHIN_S = 60.0
+pytestmark = pytest.mark.skipif(
+    not (SANDBOX / "profile").is_file() or (SANDBOX / "profile").read_text().strip() != "full",
+    reason="backups come with the profile full",
+)
+
+
+def judged(reports: Path) -> dict[str, Any]:
+    document = json.loads((reports / "sandbox" / "latest" / "results.json").read_text())
+    return {entry["id"]: entry for entry in document["controls"] if entry["id"] in SECTION}
+
+
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("reports")
+
+
+@pytest.fixture(scope="module")
+def healthy(reports: Path) -> Played:
+    """One run over the healthy system, which the tests below look at."""
+    given = {"bytebot_reports_dir": str(reports), "run_fresh": True}
+    return Player()("playbooks/verify.yml", "--tags", "deployment,backup", variables=given)
+
+
+def left(kubectl: Callable[..., str]) -> list[str]:
+    """What a drill has not removed, in any namespace."""
+    kinds = "pods,secrets,configmaps,serviceaccounts,roles,poddisruptionbudgets"
+    marks = "bytebot.production/scratch in (restore-drill,backup-dump,backup-read,backup-copy)"
+    return kubectl("get", kinds, "-A", "-l", marks, "-o", "name").split()
+
+
+def test_everything_is_restored_and_green(healthy: Played, reports: Path) -> None:
+    found = judged(reports)
+    assert {id_: one["state"] for id_, one in found.items()} == dict.fromkeys(SECTION, "pass"), healthy.output[-4000:]
+    drill = found["backup.drills.database"]["evidence"][0]["observed"]
+    assert [one["same_snapshot"] for one in drill["restored"]] == [True, False]
+    assert drill["restored"][0]["restored"]["tables"] == drill["snapshot"]["tables"]
+    kept = found["backup.drills.configuration"]["evidence"][0]["observed"]
+    omitted_by_get_all = {"Secret", "ConfigMap", "Ingress", "NetworkPolicy", "RoleBinding", "PodDisruptionBudget"}
+    assert omitted_by_get_all <= set(kept["kept"])
+    assert kept["kept"] == kept["live"]
+
+
+def test_the_section_takes_no_longer_than_is_promised(healthy: Played, reports: Path) -> None:
+    took = [one["observed"] for one in judged(reports)["backup.drills.rto_rpo"]["evidence"]]
+    assert sum(took[0]["seconds"].values()) < WITHIN_S
+
+
+def test_nothing_of_it_stays(healthy: Played, kubectl: Callable[..., str]) -> None:
+    assert left(kubectl) == []
+    assert kubectl("get", "namespace", SCRATCH, "-o", "name").strip()  # an administrator has made it
+
+
+def test_artifacts_are_private_and_show_no_secret(healthy: Played, kubectl: Callable[..., str]) -> None:
+    secret = json.loads(kubectl("get", "secret", "bytebot-db-secret", "-n", "bytebot-production", "-o", "json"))
+    password = b64decode(secret["data"]["password"])
+    files = list((SANDBOX / "backups").iterdir())
+    assert {path.suffix for path in files} == {".cms", ".json"}
+    assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
+    assert not [path.name for path in files if password in path.read_bytes() or b"PGDMP" in path.read_bytes()]
+    assert password.decode() not in healthy.output
+
+
+def test_what_a_killed_drill_left_the_next_one_removes(
+    healthy: Played, reports: Path, kubectl: Callable[..., str]
+) -> None:
+    given = {"bytebot_reports_dir": str(reports), "run_fresh": True}
+    command = [str(BIN / "ansible-playbook"), "playbooks/verify.yml", "--tags", "backup", "-e", json.dumps(given)]
+    command += ["-i", str(ROOT / "inventories" / "sandbox")]
+    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections")}
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "stdin": subprocess.DEVNULL}
+    with subprocess.Popen(command, cwd=ROOT, env=environment, **quiet) as running:  # type: ignore[call-overload]
+        until = time.monotonic() + 2 * WITHIN_S
+        while not kubectl("get", "pods", "-n", SCRATCH, "-o", "name").strip() and time.monotonic() < until:
+            assert running.poll() is None
+            time.sleep(0.3)
+        kill_all(running.pid)
+    assert left(kubectl), "the kill came while the drill's pod was there"
+    Player()("playbooks/verify.yml", "--tags", "backup", variables=given)
+    assert judged(reports)["backup.drills.database"]["state"] == "pass"
+    assert left(kubectl) == []
+
+
+def test_a_namespace_that_is_no_drills_is_refused(healthy: Played, reports: Path, kubectl: Callable[..., str]) -> None:
+    before = kubectl("get", "all,secrets,configmaps", "-n", "cache", "-o", "name")
+    given = {
+        "bytebot_reports_dir": str(reports),
+        "backup_scratch_namespace": "cache",
+        "backup_kubeconfig": f"{SANDBOX}/admin.kubeconfig",
+    }
+    played = Player()("playbooks/verify.yml", "--tags", "backup", variables=given)
+    assert "does not bear the label" in " ".join(played.output.split())
+    assert kubectl("get", "all,secrets,configmaps", "-n", "cache", "-o", "name") == before
+
+
+def test_where_drills_are_not_permitted_the_record_is_judged(healthy: Played, reports: Path) -> None:
+    given = {"bytebot_reports_dir": str(reports), "run_fresh": True, "bytebot_tests_allowed": []}
+    Player()("playbooks/verify.yml", "--tags", "deployment,backup", variables=given)
+    states = {id_.rpartition(".")[2]: one["state"] for id_, one in judged(reports).items()}
+    proved = {"recovery": "pass", "rto_rpo": "pass", "disaster": "pass", "backup": "pass"}
+    assert states == {"database": "pending", "configuration": "pending", **proved}
+
+
+def test_check_mode_restores_nothing(healthy: Played, reports: Path, kubectl: Callable[..., str]) -> None:
+    before = sorted((SANDBOX / "backups").iterdir())
+    given = {"bytebot_reports_dir": str(reports)}
+    played = Player()("playbooks/verify.yml", "--tags", "backup", "--check", variables=given)
+    assert "Needs a probe: check mode restores nothing" in played.output or played.failed == 0
+    assert sorted((SANDBOX / "backups").iterdir()) == before
+    assert left(kubectl) == []
