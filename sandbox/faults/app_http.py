@@ -212,6 +212,7 @@ def _reflects(visitor: Visitor) -> bool:
 NOT_VALID = {"description": 1}
 UNKNOWN_FIELD = {"description": "Take a screenshot", "role": "ADMIN"}
 PLAIN = '{"description": "Take a screenshot"}'
+DEBUG = "application_configuration.environment.debug_off"
 PROTECTED, ORIGINS, LIMITS = (
     f"security_configuration.network.{item}" for item in ("security_headers", "cors", "rate_limit")
 )
@@ -236,7 +237,7 @@ FAULTS = (
     planted("cors_reflects_origin", "every origin is let in, by name", _lets_in(FOREIGN, SUFFIX), ORIGINS),
     planted("cors_null_origin", "the origin null is let in", _lets_in("null"), ORIGINS),
     planted("cors_suffix_match", "every origin that ends like an allowed one is let in", _by_its_end, ORIGINS),
-    planted("stack_in_errors", "errors show a stack trace", lambda visitor: "Traceback" in _error(visitor).text),
+    planted("stack_in_errors", "errors show a stack trace", lambda visitor: "Traceback" in _error(visitor).text, DEBUG),
     planted("sql_in_errors", "errors show the database's statement", lambda visitor: "SELECT" in _error(visitor).text),
     planted("errors_as_html", "errors are web pages", lambda visitor: "<html>" in _error(visitor).text),
     planted("invalid_input_500", "a request that is not valid is a 500", _status(NOT_VALID, 500)),
@@ -252,7 +253,7 @@ FAULTS = (
     ),
     planted(
         "documents_in_production", "the API's documents are served in production",
-        lambda visitor: visitor.ask("GET", "/api/docs").status == HTTPStatus.OK,
+        lambda visitor: visitor.ask("GET", "/api/docs").status == HTTPStatus.OK, DEBUG,
     ),
     planted("sql_injection_error", "a quote in a text is answered with the database's error", _broken_by_quote),
     planted("sql_injection_time", "a text can let the database sleep", _sleeps("pg_sleep({})")),

@@ -247,9 +247,9 @@ def seen_by(look: Look) -> Callable[[Hands], bool]:
     return lambda hands: look(Visitor(hands))
 
 
-def with_environment(name: str, says: str, look: Look, **env: str) -> Fault:
+def with_environment(name: str, says: str, look: Look, *turns_red: str, **env: str) -> Fault:
     """A fault in variables of the API's container, which win over those of the ConfigMap."""
-    return _set(name, says, look, "values", env)
+    return dataclasses.replace(_set(name, says, look, "values", env), turns_red=turns_red, shuts=False)
 
 
 def planted(name: str, says: str, look: Look, *turns_red: str) -> Fault:

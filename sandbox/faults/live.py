@@ -158,8 +158,8 @@ def well_behaved(hands: Hands) -> None:
     hands.until(hands.rolled_out, "the application runs without its fault")
 
 
-def _in_application(name: str, says: str, control: str) -> Fault:
-    red = (f"deployment.health.{control}",)
+def _in_application(name: str, says: str, control: str, *more: str) -> Fault:
+    red = (f"deployment.health.{control}", *more)
     return Fault(name=name, says=says, layer="application", turns_red=red, put=_behaves(name), heal=well_behaved)
 
 
@@ -210,7 +210,10 @@ FAULTS = (
         turns_red=("deployment.health.pods",), variables=_other_digest,
     ),
     _in_application("live_200_with_error_body", "the live route answers 200 and says error", "live"),
-    _in_application("dependency_down_yet_200", "the ready route answers 200 although the database is down", "ready"),
+    _in_application(
+        "dependency_down_yet_200", "the ready route answers 200 although the database is down", "ready",
+        "application_configuration.health.readiness",
+    ),
     _in_application("startup_never_completed", "the startup route answers 200 while migrations are pending", "startup"),
     _in_application("metrics_wrong_content_type", "the metrics are served as HTML", "metrics"),
     _in_application("metrics_html_page", "a page is served in place of metrics", "metrics"),
