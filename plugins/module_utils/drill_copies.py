@@ -20,6 +20,8 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.configur
 )
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
 from ansible_collections.bytebot.production.plugins.module_utils.clients.inside import run_inside
+from ansible_collections.bytebot.production.plugins.module_utils.drill_relay import NO_RUNTIME, RELAY, Dependency
+from ansible_collections.bytebot.production.plugins.module_utils.drill_relay import relay as relay_of
 from ansible_collections.bytebot.production.plugins.module_utils.errors import (
     CollectionError,
     NotPermitted,
@@ -34,93 +36,16 @@ Object = dict[str, Any]
 Pause = Callable[[float], None]
 PURPOSE, COPY = "drills", "bytebot.production/drill-copy"
 SELECTOR = f"{SCRATCH}={PURPOSE}"
-RELAY = "drill-relay"
 START_S = 90.0  # for a copy to be ready
 LIFE_S = 300  # after which the cluster ends a copy that nobody removed
 SLACK_S = 15.0  # for the kubelet to do what it has decided, and for its status to be told
 REMOVAL_S = 60.0
 POLL_S = 0.5
-NO_RUNTIME = 97
-# Passes connections on until it gets SIGHUP, then drops all of them, and again after SIGUSR2.
-_PYTHON = """
-import os, signal, socket, threading
-place = (os.environ["DRILL_HOST"], int(os.environ["DRILL_PORT"]))
-passing, every = [True], set()
-def cut(*_):
-    passing[0] = False
-    for one in list(every):
-        try:
-            one.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
-def mend(*_):
-    passing[0] = True
-def pump(source, sink):
-    try:
-        while said := source.recv(65536):
-            sink.sendall(said)
-    except OSError:
-        pass
-    for one in (source, sink):
-        every.discard(one)
-        try:
-            one.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
-def serve(client):
-    try:
-        server = socket.create_connection(place, 10)
-    except OSError:
-        client.close()
-        return
-    server.settimeout(None)
-    every.update((client, server))
-    if not passing[0]:
-        cut()
-    threading.Thread(target=pump, args=(server, client), daemon=True).start()
-    pump(client, server)
-signal.signal(signal.SIGHUP, cut)
-signal.signal(signal.SIGUSR2, mend)
-listener = socket.create_server(("127.0.0.1", place[1]))
-while True:
-    client = listener.accept()[0]
-    if passing[0]:
-        threading.Thread(target=serve, args=(client,), daemon=True).start()
-    else:
-        client.close()
-"""
-_NODE = """
-const net = require("net"), port = Number(process.env.DRILL_PORT), every = new Set();
-let passing = true;
-process.on("SIGHUP", () => { passing = false; for (const one of every) one.destroy(); });
-process.on("SIGUSR2", () => { passing = true; });
-net.createServer((client) => {
-  if (!passing) { client.destroy(); return; }
-  const server = net.connect(port, process.env.DRILL_HOST);
-  for (const one of [client, server]) {
-    every.add(one);
-    one.on("error", () => {});
-    one.on("close", () => { every.delete(one); client.destroy(); server.destroy(); });
-  }
-  client.pipe(server); server.pipe(client);
-}).listen(port, "127.0.0.1");
-"""
-_RELAY = (
-    'if command -v node >/dev/null 2>&1; then exec node -e "$DRILL_NODE"; fi\n'
-    'if command -v python3 >/dev/null 2>&1; then exec python3 -c "$DRILL_PYTHON"; fi\n'
-    f"exit {NO_RUNTIME}\n"
-)
 # Every process of the pod but the first, which only holds the namespace, and this shell; builtins alone.
-_STOP = 'for p in /proc/[0-9]*; do n=${p#/proc/}; [ "$n" = 1 ] || [ "$n" = $$ ] || kill -STOP "$n" 2>/dev/null; done; echo done'
-
-
-@dataclass(frozen=True, slots=True)
-class Dependency:
-    """The database by the name under which the application knows it, and where the relay finds it."""
-
-    host: str
-    port: int
-    address: str
+_STOP = (
+    "for p in /proc/[0-9]*; do n=${p#/proc/}; "
+    '[ "$n" = 1 ] || [ "$n" = $$ ] || kill -STOP "$n" 2>/dev/null; done; echo done'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +122,7 @@ def _led_to(ingresses: Sequence[Object]) -> dict[str, int]:
 def copy_labels(workload: Object, services: Sequence[Object], policies: Sequence[Object]) -> dict[str, str]:
     """The labels of the workload's pods without those by which Services or the workload itself would take the copy.
 
-    Of those that would do, the ones by which NetworkPolicies find the pod are kept, so that a copy is let through alike.
+    Where one of several would do, those by which NetworkPolicies find the pod are kept, so that a copy is let through.
     """
     labels = {
         str(key): str(value) for key, value in (workload["spec"]["template"]["metadata"].get("labels") or {}).items()
@@ -232,7 +157,7 @@ def copied(subject: Subject, mark: str, *, shared: bool = False, relay: Dependen
     if relay:
         spec["hostAliases"] = [*(spec.get("hostAliases") or []), {"ip": "127.0.0.1", "hostnames": [relay.host]}]
         like = next(one for one in spec["containers"] if one["name"] == subject.container)
-        spec["containers"].insert(0, _relay(like, relay))
+        spec["containers"].insert(0, relay_of(like, relay))
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -242,19 +167,6 @@ def copied(subject: Subject, mark: str, *, shared: bool = False, relay: Dependen
             "labels": {**subject.labels, "app.kubernetes.io/managed-by": MANAGER, SCRATCH: PURPOSE, COPY: mark},
         },
         "spec": spec,
-    }
-
-
-def _relay(like: Mapping[str, Any], to: Dependency) -> Object:
-    told = {"DRILL_HOST": to.address, "DRILL_PORT": str(to.port), "DRILL_NODE": _NODE, "DRILL_PYTHON": _PYTHON}
-    return {
-        "name": RELAY,
-        "image": like["image"],
-        "imagePullPolicy": like.get("imagePullPolicy", "IfNotPresent"),
-        "command": ["sh", "-c", _RELAY],
-        "env": [{"name": name, "value": value} for name, value in told.items()],
-        "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"cpu": "200m", "memory": "96Mi"}},
-        **({"securityContext": like["securityContext"]} if "securityContext" in like else {}),
     }
 
 
@@ -322,7 +234,7 @@ def cut(cluster: Cluster, subject: Subject, to: Dependency, pause: Pause) -> Cut
             raise DrillFailed("its Service never led to the copy")
         _signal(cluster, place, name, "HUP")
         began = time.monotonic()
-        watched = max(bound, live.bound_s + live.period + SLACK_S / 3)
+        watched = max(bound, live.bound_s + live.period / 2)  # by then its liveness probe would have ended it
         while (past := time.monotonic() - began) < watched:
             now = _pod(cluster, place, name)
             told = replace(told, restarts=max(told.restarts, _restarts(now, subject) - before), watched_s=past)
@@ -445,6 +357,6 @@ def remove_all(cluster: Cluster, namespace: str, pause: Pause) -> None:
             trouble = f" ({exc.sentence.rstrip('.')})"
         if time.monotonic() >= end:
             raise TimedOut(
-                f"What drills have made in {namespace} cannot be removed: {', '.join(left)}{trouble}. Remove it by hand."
+                f"What drills made in {namespace} cannot be removed: {', '.join(left)}{trouble}. Remove it by hand."
             )
         pause(POLL_S)

@@ -43,7 +43,10 @@ def scale(cluster: Cluster, scaler: Object, pause: Pause) -> Scaled:
             if before >= int((scaler.get("spec") or {}).get("maxReplicas") or 0):
                 return replace(told, problem=f"it has {before} replicas already, its maximum, and needs them")
             began = time.monotonic()
-            room = {"minReplicas": max(least, before), "maxReplicas": before + 1}  # one more, and no fewer, whatever the load
+            room = {
+                "minReplicas": max(least, before),
+                "maxReplicas": before + 1,
+            }  # one more, and no fewer, whatever the load
             _set(cluster, (place, name), metric, _LOW, room)
             most = _follow(cluster, (place, name), lambda now: now > before, pause)
             told = replace(told, most=most, out_s=time.monotonic() - began)

@@ -34,11 +34,12 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.configur
     Wanted,
     name_of,
 )
-from ansible_collections.bytebot.production.plugins.module_utils.checks.configuration_tuning import VERTICAL
+from ansible_collections.bytebot.production.plugins.module_utils.checks.configuration_scaling import VERTICAL
 from ansible_collections.bytebot.production.plugins.module_utils.checks.postgres_facts import PostgresFacts
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
 from ansible_collections.bytebot.production.plugins.module_utils.clients.http import Http
 from ansible_collections.bytebot.production.plugins.module_utils.clients.prometheus import Prometheus
+from ansible_collections.bytebot.production.plugins.module_utils.drill_relay import Dependency
 from ansible_collections.bytebot.production.plugins.module_utils.errors import (
     CollectionError,
     NotPermitted,
@@ -149,8 +150,8 @@ def _described(cluster: Cluster, scope: Scope) -> tuple[Facts, list[tuple[Object
     released, there, problem = released_objects(cluster, scope.release, scope.namespace)
     denied: dict[str, str] = {}
     kinds = [
-        ("apps/v1", "Deployment"), ("apps/v1", "StatefulSet"), ("apps/v1", "DaemonSet"), ("v1", "Pod"), ("v1", "Service"),
-        ("v1", "Event"), ("autoscaling/v2", "HorizontalPodAutoscaler"),
+        *(("apps/v1", kind) for kind in _KINDS), ("v1", "Pod"), ("v1", "Service"), ("v1", "Event"),
+        ("autoscaling/v2", "HorizontalPodAutoscaler"),
     ]  # fmt: skip
 
     def one(kind: tuple[str, str]) -> list[Object]:
@@ -317,8 +318,8 @@ def _sound(scaler: Object) -> bool:
     return active and int(spec.get("maxReplicas") or 0) > int(spec.get("minReplicas") or 1)
 
 
-def _dependency(cluster: Cluster, facts: Facts) -> drill_copies.Dependency | str:
-    """The database under the name that the application knows, and an address for the relay, which must not use that name."""
+def _dependency(cluster: Cluster, facts: Facts) -> Dependency | str:
+    """The database under the name that the application knows, and an address for the relay, which lost that name."""
     target = facts.database.target if facts.database else None
     if target is None or not target.host:
         return (facts.database.secret_problem if facts.database else "") or "where the database is, is not known"
@@ -326,13 +327,12 @@ def _dependency(cluster: Cluster, facts: Facts) -> drill_copies.Dependency | str
     if all(part.isdigit() for part in parts) or ":" in target.host:
         return f"the database is named by its address {target.host}, and only a name can lead to a relay"
     address = f"{target.host.removesuffix('.')}."
-    if len(parts) == 1 or (len(parts) > 2 and parts[2] != "svc"):
-        place = facts.namespace if len(parts) == 1 else ""
-    else:
-        place = parts[1]
+    short, *rest = parts
+    in_cluster = not rest or rest[1:2] in ([], ["svc"])
+    place = (rest[0] if rest else facts.namespace) if in_cluster else ""
     if place:
         with contextlib.suppress(CollectionError):
-            service = cluster.get("v1", "Service", parts[0], place) or {}
+            service = cluster.get("v1", "Service", short, place) or {}
             given = str((service.get("spec") or {}).get("clusterIP") or "")
             address = given if given not in ("", "None") else address
-    return drill_copies.Dependency(target.host, int(target.port), address)
+    return Dependency(target.host, int(target.port), address)

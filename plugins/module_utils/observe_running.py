@@ -1,4 +1,4 @@
-# Looks into the running containers of a release: the variables that they have, who listens, and the levels of their lines.
+# Looks into the running containers of a release: the variables that they have, who listens, the levels of their lines.
 # SPDX-FileCopyrightText: The bytebot.production authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
@@ -29,8 +29,8 @@ LAST_LINES = 500
 _MARK = "@@ net"
 # Shell builtins alone: what the container was started with, and the kernel's table of its connections.
 _LOOK = (
-    f'export -p; echo "{_MARK}"; for f in /proc/net/tcp /proc/net/tcp6; do while IFS= read -r line; do echo "$line"; done < $f; '
-    "done 2>/dev/null\n"
+    f'export -p; echo "{_MARK}"; for f in /proc/net/tcp /proc/net/tcp6; do '
+    'while IFS= read -r line; do echo "$line"; done < $f; done 2>/dev/null\n'
 )
 _VARIABLE = re.compile(r"^(?:export|declare -x) ([A-Za-z_]\w*)(?:=(.*))?$", re.DOTALL)
 _LISTENS = "0A"
@@ -45,7 +45,7 @@ _NO_SHELL = ("executable file not found", "no such file or directory", "not foun
 def running_of(
     cluster: Cluster, namespace: str, members: Sequence[Member], environment: Environment, *, look: bool
 ) -> tuple[tuple[Running, ...], str]:
-    """The containers that run, each with what its sources say, and what it has where it may be asked; why it may not."""
+    """The containers that run, each with what its sources say and what it has; why that may not be asked."""
     found = [one for pod, workload in members for one in _told(pod, workload, environment, cluster, namespace)]
     if not look or not found:
         return tuple(found), "" if look else "check mode sends no probe"
@@ -136,7 +136,7 @@ def exported(said: str) -> tuple[dict[str, str], frozenset[str]]:
 def listening(table: str) -> tuple[int, ...]:
     """The ports on which somebody listens, by /proc/net/tcp."""
     rows = [line.split() for line in table.splitlines()]
-    return tuple(sorted({int(row[1].rpartition(":")[2], 16) for row in rows if len(row) > 3 and row[3] == _LISTENS}))
+    return tuple(sorted({int(row[1].rpartition(":")[2], 16) for row in rows if row[3:4] == [_LISTENS]}))
 
 
 # ---------------------------------------------------------------------------- logs

@@ -46,7 +46,7 @@ class LoadScope:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """The load that was sent: requests, those that were answered, and seconds; ``ended`` by the clock of this machine."""
+    """The load that was sent: requests, those that were answered, and seconds; ``ended`` by this machine's clock."""
 
     requests: int
     answered: int
@@ -111,9 +111,11 @@ def measure(
     of = asked.matcher
     named = f'{of},container!="",container!="POD"'
     cpu = f"rate(container_cpu_usage_seconds_total{{{named}}}[2m])"
-    ratio = f"container_cpu_cfs_throttled_periods_total{{{of}}} / (container_cpu_cfs_periods_total{{{of}}} > {_LEAST_PERIODS})"
+    periods = f"container_cpu_cfs_periods_total{{{of}}} > {_LEAST_PERIODS}"
+    ratio = f"container_cpu_cfs_throttled_periods_total{{{of}}} / ({periods})"
+    memory = f"max_over_time(container_memory_working_set_bytes{{{named}}}[{asked.window}])"
     questions = {
-        "memory": f"max by (pod, container) (max_over_time(container_memory_working_set_bytes{{{named}}}[{asked.window}]))",
+        "memory": f"max by (pod, container) ({memory})",
         "processor": f"max by (pod, container) (max_over_time({cpu}[{asked.window}:30s]))",
         "throttled": f"max by (pod, container) ({ratio})",
         "pools": f"max by (pod) (max_over_time({asked.pool_metric}{{{of}}}[{asked.window}]))",
@@ -134,7 +136,7 @@ def measure(
 
 
 def _wait_fresh(prometheus: Prometheus, asked: Asked, since: float, pause: Pause) -> None:
-    """Wait until every pod that has figures has one from after the load; give up after a while, and take what is there."""
+    """Wait until every pod that has figures has one from after the load, or for a while."""
     end = time.monotonic() + FRESH_S
     question = f"min(max by (pod) (timestamp(container_memory_working_set_bytes{{{asked.matcher}}})))"
     while time.monotonic() < end:

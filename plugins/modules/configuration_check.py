@@ -14,9 +14,9 @@ author:
   - The bytebot.production authors (@bytebot-production)
 description:
   - Settles the eleven controls of the section C(application_configuration).
-  - The variables are those that the processes have. A short program of shell builtins is run in each container for that;
-    their values are compared with what ConfigMaps and Secrets say now, and shown nowhere. Where it may not be run, the
-    times of the ConfigMaps are compared with the start of the containers.
+  - The variables are those that the processes have. A short program of shell builtins is run in each container for
+    that; their values are compared with what ConfigMaps and Secrets say now, and shown nowhere. Where it may not be
+    run, the times of the ConfigMaps are compared with the start of the containers.
   - The level of logs is judged by the variable that sets it and by the last 500 lines of each container, of which only
     the levels are kept.
   - Errors are provoked by requests that nobody can take for good ones; none changes anything.
@@ -24,10 +24,10 @@ description:
     O(tests_allowed) permits V(load), a few requests a second are sent to O(load_path) meanwhile; without it both are
     V(pending) unless they are red.
   - Where O(tests_allowed) permits V(drills), two copies of one pod of the release are made, to which nobody is led. One
-    is hung and must be restarted; the other reaches its database through a relay of its own, which is cut, and must become
-    unready, leave its Service, not be restarted, and come back. Each autoscaler is put below what its pods use and then
-    above it, and must scale out and in again. Copies are removed and autoscalers given back what they were whatever
-    happens; what a killed run has left, the next one heals.
+    is hung and must be restarted; the other reaches its database through a relay of its own, which is cut, and must
+    become unready, leave its Service, not be restarted, and come back. Each autoscaler is put below what its pods use
+    and then above it, and must scale out and in again. Copies are removed and autoscalers given back what they were
+    whatever happens; what a killed run has left, the next one heals.
   - A control that does not hold is a result, not a failure of the module.
 extends_documentation_fragment:
   - bytebot.production.cluster
@@ -57,7 +57,7 @@ options:
         type: str
         required: true
       pattern:
-        description: Regular expression of Python that its whole value must match. Any that is not blank where it is not set.
+        description: Regular expression that its whole value must match. Any value but a blank one where it is not set.
         type: str
         default: ""
       workloads:
@@ -202,8 +202,8 @@ attributes:
     support: none
 notes:
   - Needs list on Deployments, StatefulSets, DaemonSets, Pods, Services, Events and HorizontalPodAutoscalers, get on
-    ConfigMaps, Secrets and C(pods/log), and create on C(pods/exec). Drills need create and delete on Pods and Services, list
-    on Ingresses, NetworkPolicies and EndpointSlices, and patch on HorizontalPodAutoscalers.
+    ConfigMaps, Secrets and C(pods/log), and create on C(pods/exec). Drills need create and delete on Pods and Services,
+    list on Ingresses, NetworkPolicies and EndpointSlices, and patch on HorizontalPodAutoscalers.
 seealso:
   - module: bytebot.production.postgres_check
   - module: bytebot.production.health_probe

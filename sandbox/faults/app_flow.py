@@ -204,7 +204,9 @@ def _environment(name: str, value: str) -> Look:
 def _a_tenth(_: Hands) -> dict[str, object]:
     """The register of the sandbox with another share of one flag."""
     register = [("ENABLE_RATE_LIMITING", 100), ("ENABLE_CIRCUIT_BREAKER", 10), ("ENABLE_DISTRIBUTED_TRACING", 0)]
-    return {"bytebot_feature_flags": [{"name": name, "owner": "platform", "rollout": share} for name, share in register]}
+    return {
+        "bytebot_feature_flags": [{"name": name, "owner": "platform", "rollout": share} for name, share in register]
+    }
 
 
 FAULTS = (

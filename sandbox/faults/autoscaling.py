@@ -117,16 +117,17 @@ def _no_vertical(hands: Hands) -> None:
 
 FAULTS = (
     Fault(
-        name="hpa_metrics_missing", says="the API's autoscaler reads a metric that nobody serves", turns_red=(HPA,), shuts=False, layer="cluster",
-        put=_scaler(metric=BY_NOBODY), heal=restored(SCALER), seen=_told(_no_metric),
+        name="hpa_metrics_missing", says="the API's autoscaler reads a metric that nobody serves", layer="cluster",
+        turns_red=(HPA,), shuts=False, put=_scaler(metric=BY_NOBODY), heal=restored(SCALER), seen=_told(_no_metric),
     ),
     Fault(
         name="hpa_minimum_is_maximum", says="the API's autoscaler has no room: its minimum is its maximum",
-        turns_red=(HPA,), shuts=False, layer="cluster", put=_scaler(most=2), heal=restored(SCALER), seen=_told(_no_room),
+        turns_red=(HPA,), shuts=False, layer="cluster", put=_scaler(most=2), heal=restored(SCALER),
+        seen=_told(_no_room),
     ),
     Fault(
-        name="hpa_other_target", says="the API's autoscaler scales the workers", turns_red=(HPA,), shuts=False, layer="cluster",
-        put=_scaler(target="bytebot-worker"), heal=restored(SCALER), seen=_of_other_pods,
+        name="hpa_other_target", says="the API's autoscaler scales the workers", layer="cluster",
+        turns_red=(HPA,), shuts=False, put=_scaler(target="bytebot-worker"), heal=restored(SCALER), seen=_of_other_pods,
     ),
     Fault(
         name="hpa_maximum_past_connections", layer="cluster",
@@ -140,7 +141,8 @@ FAULTS = (
         put=_vertical, heal=_no_vertical, seen=lambda hands: _found(hands, RECOMMENDER),
     ),
     Fault(
-        name="metrics_server_stopped", says="nobody serves the figures of CPU and memory", turns_red=(HPA,), shuts=False, layer="cluster",
+        name="metrics_server_stopped", says="nobody serves the figures of CPU and memory", layer="cluster",
+        turns_red=(HPA,), shuts=False,
         put=scaled(METRICS_SERVER, 0), heal=scaled(METRICS_SERVER, 1),
         seen=lambda hands: hands.cluster.get(FIGURES) is None,
     ),

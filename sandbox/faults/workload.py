@@ -24,7 +24,9 @@ MEBI = 1 << 20
 VARIABLES = "application_configuration.environment.variables"
 LOG_LEVEL = "application_configuration.environment.log_level"
 POOL_SIZE, LIMITS = (f"application_configuration.tuning.{name}" for name in ("pool_size", "limits"))
-LIVENESS, READINESS, STARTUP = (f"application_configuration.health.{name}" for name in ("liveness", "readiness", "startup"))
+LIVENESS, READINESS, STARTUP = (
+    f"application_configuration.health.{name}" for name in ("liveness", "readiness", "startup")
+)
 PODS, POOLING = "deployment.execution.pods", "infrastructure.database.pooling"
 # Far below what the application needs to start, and enough for the runtime to make the container.
 TOO_LITTLE = "48Mi"

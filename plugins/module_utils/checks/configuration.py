@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from ansible_collections.bytebot.production.plugins.module_utils.checks import configuration_environment as environment
 from ansible_collections.bytebot.production.plugins.module_utils.checks import configuration_health as health
+from ansible_collections.bytebot.production.plugins.module_utils.checks import configuration_scaling as scaling
 from ansible_collections.bytebot.production.plugins.module_utils.checks import configuration_tuning as tuning
 from ansible_collections.bytebot.production.plugins.module_utils.checks.configuration_facts import (
     DEBUG,
@@ -30,8 +31,8 @@ CHECKS.settles(DEBUG)(environment.debug_off)
 CHECKS.settles(FLAGS)(environment.feature_flags)
 CHECKS.settles(POOL)(tuning.pool_size)
 CHECKS.settles(LIMITS)(tuning.limits)
-CHECKS.settles(HPA)(tuning.hpa)
-CHECKS.settles(VPA)(tuning.vpa)
+CHECKS.settles(HPA)(scaling.hpa)
+CHECKS.settles(VPA)(scaling.vpa)
 CHECKS.settles(LIVENESS)(health.liveness)
 CHECKS.settles(READINESS)(health.readiness)
 CHECKS.settles(STARTUP)(health.startup)

@@ -34,6 +34,7 @@ _INSPECTS = re.compile(r"--inspect\b|--inspect-brk\b|--debug\b|-agentlib:jdwp|-X
 _OPTIONS = ("NODE_OPTIONS", "JAVA_TOOL_OPTIONS", "JAVA_OPTS", "PYTHONBREAKPOINT", "PYTHONINSPECT")
 _SHORT = 6  # letters of a name below which one other letter is another name
 _EDITS = 2
+_FULL = 100  # percent
 _WHAT = "Deploy the release first, and let this account list its workloads and pods."
 
 
@@ -208,8 +209,8 @@ def log_level(facts: Facts) -> Verdict:
     names = sorted({level for counts in levels.values() for level in counts if level})
     told_levels = sorted({value for values in told.values() for value in values.values()})
     return passed(
-        f"The level is {' and '.join(told_levels) or 'not set by a variable'}, and of the last {total} lines none is of "
-        f"a level below (levels seen: {', '.join(names) or 'none'}).",
+        f"The level is {' and '.join(told_levels) or 'not set by a variable'}, and of the last {total} lines none is "
+        f"of a level below (levels seen: {', '.join(names) or 'none'}).",
         seen,
     )
 
@@ -234,11 +235,12 @@ def debug_off(facts: Facts) -> Verdict:
     )
     if problems:
         return failed(f"{some(problems)}.", "Switch off what is named, and answer errors without a stack.", seen)
-    if gap := _unasked(facts, errors):
-        return Verdict(gap[0], gap[1], gap[2], (seen,))
+    if open_question := _unasked(facts, errors):
+        state, why, remedy = open_question
+        return Verdict(state, why, remedy, (seen,))
     return passed(
-        f"No switch for debugging is on in {len(facts.running)} containers, none of {len(errors)} errors shows a stack, "
-        "no debugger listens, and no document of the API is served that is not wanted.",
+        f"No switch for debugging is on in {len(facts.running)} containers, none of {len(errors)} errors shows a "
+        "stack, no debugger listens, and no document of the API is served that is not wanted.",
         seen,
     )
 
@@ -327,9 +329,9 @@ def feature_flags(facts: Facts) -> Verdict:
         return inconclusive(
             "No flag is live, and the register is empty.", "Name the variables of flags by their prefixes.", seen
         )
-    full = sum(one.rollout == 100 for one in register)
+    full = sum(one.rollout == _FULL for one in register)
     return passed(
-        f"The {len(live)} live flags are those of the register of {len(register)}, each at its share ({full} at 100 %).",
+        f"The {len(live)} live flags are those of the register of {len(register)}, each at its share ({full} at 100).",
         seen,
     )
 
@@ -356,7 +358,7 @@ def share_of(value: str) -> int | None:
     if text in OFF and text != "0":
         return 0
     digits = text.removesuffix("%").strip()
-    if not digits.isdigit() or int(digits) > 100:
+    if not digits.isdigit() or int(digits) > _FULL:
         return None
     return 100 if text == "1" else int(digits)
 
@@ -371,7 +373,7 @@ def _flag_problems(register: tuple[Flag, ...], live: dict[str, dict[str, list[st
         values = live.get(one.name)
         if values is None:
             if one.default != one.rollout:
-                yield f"the flag {one.name} is nowhere set, so its default {one.default} % holds and not {one.rollout} %"
+                yield f"the flag {one.name} is nowhere set: its default {one.default} % holds and not {one.rollout} %"
             continue
         for text, places in values.items():
             if text != f"{one.rollout} %":

@@ -216,9 +216,10 @@ class Drilled:
 class Facts:
     """One observation of one release.
 
-    :param workloads: Deployments, StatefulSets and DaemonSets as they are; :param released: objects as helm deployed them.
+    :param workloads: Deployments, StatefulSets and DaemonSets as they are; :param released: objects as helm knows them.
     :param denied: by kind, why it could not be read.
-    :param autoscalers: of the namespace; :param vertical: VerticalPodAutoscalers, None where the API does not serve them
+    :param autoscalers: of the namespace.
+    :param vertical: VerticalPodAutoscalers, None where the API does not serve them
         (``vertical_answer`` is what it said) or may not be read (``denied``).
     """
 

@@ -47,7 +47,7 @@ class Probe:
 
     @property
     def bound_s(self) -> int:
-        """Seconds until a failure that begins now has been told: one more period, since the last look was just before."""
+        """Seconds until a failure that begins at a look has been told."""
         return self.period * self.failures + self.timeout
 
     @property
@@ -91,7 +91,7 @@ def _described(facts: Facts) -> Object:
         for container in lasting(workload):
             told = {kind: probe for kind in _KINDS if (probe := probe_of(container, kind))}
             found[f"{name_of(workload)} container {container['name']}"] = {
-                kind: f"{one.words}; initial {one.initial}, period {one.period}, timeout {one.timeout}, failures {one.failures}"
+                kind: f"{one.words}; after {one.initial} s, every {one.period} s, {one.timeout} s, {one.failures} times"
                 for kind, one in told.items()
             }
     return found
@@ -101,7 +101,7 @@ def _described(facts: Facts) -> Object:
 
 
 def liveness(facts: Facts) -> Verdict:
-    """Every container has a cheap probe of its own with fitting times; a hung one is restarted, a cut-off one is not."""
+    """Every container has a probe of its own with fitting times; a hung one is restarted, a cut-off one is not."""
     if gap := unseen(facts):
         return gap
     drilled = facts.drilled
@@ -117,14 +117,7 @@ def liveness(facts: Facts) -> Verdict:
         "probes of workloads, events of their pods, and drills",
         {
             "probes": _described(facts),
-            "hang": None
-            if hung is None
-            else {
-                "workload": hung.workload,
-                "bound_s": hung.bound_s,
-                "restarted_s": hung.restarted_s,
-                "problem": hung.problem,
-            },
+            "hang": _hang_words(facts),
             "cut": _cut_words(facts),
             "problems": problems,
         },
@@ -141,19 +134,18 @@ def liveness(facts: Facts) -> Verdict:
         return inconclusive(
             f"No process could be hung: {hung.problem.rstrip('.')}.", "Mend that, and judge again.", seen
         )
-    cut = drilled.cut
+    cut, took = drilled.cut, hung.restarted_s or 0.0
     if cut is None or cut.problem:
-        why = cut.problem if cut else drilled.undone
+        why = (cut.problem if cut else drilled.undone).rstrip(".")
         return inconclusive(
-            f"A hung process was restarted after {hung.restarted_s:.0f} s; that a missing database restarts none was not seen: "
-            f"{why.rstrip('.')}.",
+            f"A hung process was restarted after {took:.0f} s; what a missing database does was not seen: {why}.",
             drilled.remedy or "Mend that, and judge again.",
             seen,
         )
     return passed(
-        f"Each of {sum(len(lasting(one)) for one in facts.workloads)} containers has one. A copy of {hung.workload} that was hung "
-        f"was restarted after {hung.restarted_s:.0f} s ({hung.bound_s:.0f} s allowed); one without its database was not, in "
-        f"{cut.watched_s:.0f} s.",
+        f"Each of {sum(len(lasting(one)) for one in facts.workloads)} containers has one. A copy of {hung.workload} "
+        f"that was hung was restarted after {took:.0f} s ({hung.bound_s:.0f} s allowed); one without its database was "
+        f"not, in {cut.watched_s:.0f} s.",
         seen,
     )
 
@@ -197,6 +189,18 @@ def _went_wrong(facts: Facts, kind: str) -> Iterator[str]:
             yield f"the {kind.lower()} probe of pod {pod} ran out of time {times} times"
 
 
+def _hang_words(facts: Facts) -> Object | None:
+    hung = facts.drilled.hung
+    if hung is None:
+        return None
+    return {
+        "workload": hung.workload,
+        "bound_s": hung.bound_s,
+        "restarted_s": hung.restarted_s,
+        "problem": hung.problem,
+    }
+
+
 def _hang_problems(facts: Facts) -> Iterator[str]:
     hung = facts.drilled.hung
     if hung and not hung.problem and hung.restarted_s is None:
@@ -214,7 +218,7 @@ def _cut_words(facts: Facts) -> Object | None:
     if cut is None:
         return None
     return {
-        "workload": cut.workload, "dependency": cut.dependency, "unready_s": cut.unready_s, "out_of_service_s": cut.out_s,
+        "workload": cut.workload, "dependency": cut.dependency, "unready_s": cut.unready_s, "out_s": cut.out_s,
         "bound_s": cut.bound_s, "watched_s": cut.watched_s, "restarts": cut.restarts, "back_s": cut.back_s,
         "problem": cut.problem,
     }  # fmt: skip
@@ -242,12 +246,11 @@ def readiness(facts: Facts) -> Verdict:
     if cut is None:
         return pending(f"No dependency was cut to see it unready: {drilled.undone.rstrip('.')}.", drilled.remedy, seen)
     if cut.problem:
-        return inconclusive(
-            f"The dependency could not be cut: {cut.problem.rstrip('.')}.", "Mend that, and judge again.", seen
-        )
+        why = cut.problem.rstrip(".")
+        return inconclusive(f"The dependency could not be cut: {why}.", "Mend that, and judge again.", seen)
     return passed(
-        f"Without {cut.dependency} a copy of {cut.workload} was unready after {cut.unready_s:.0f} s, out of its Service after "
-        f"{cut.out_s:.0f} s, and back {cut.back_s:.0f} s after it answered again.",
+        f"Without {cut.dependency} a copy of {cut.workload} was unready after {cut.unready_s:.0f} s, out of its "
+        f"Service after {cut.out_s:.0f} s, and back {cut.back_s:.0f} s after it answered again.",
         seen,
     )
 
@@ -306,9 +309,8 @@ def startup(facts: Facts) -> Verdict:
         for container in lasting(workload):
             where = f"{name_of(workload)} container {container['name']}"
             allowed, by = allowance(container)
-            starts.append({"container": where, "took_s": round(took, 1), "allowed_s": allowed, "by": by})
-            if allowed is not None and took > allowed:
-                problems.append(f"{where} took {took:.0f} s to start, and its {by} allows {allowed} s")
+            if allowed is None or took <= allowed:  # else it was ready before: a start so long would have been ended
+                starts.append({"container": where, "took_s": round(took, 1), "allowed_s": allowed, "by": by})
     seen = facts.evidence("starts of pods, and the probes that bound them", {"starts": starts, "problems": problems})
     problems = list(dict.fromkeys(problems))
     if problems:
@@ -328,8 +330,8 @@ def startup(facts: Facts) -> Verdict:
         else f"{longest['allowed_s']} s are allowed by its {longest['by']}"
     )
     return passed(
-        f"The longest of {len(starts)} starts took {longest['took_s']:.0f} s ({longest['container']}), and {bound}; none was "
-        "ended while it started.",
+        f"The longest of {len(starts)} starts took {longest['took_s']:.0f} s at the most ({longest['container']}), and "
+        f"{bound}; none was ended while it started.",
         seen,
     )
 
@@ -343,9 +345,12 @@ def allowance(container: Mapping[str, Any]) -> tuple[int | None, str]:
 
 
 def start_s(pod: Mapping[str, Any]) -> float | None:
-    """Seconds from the containers' start until the pod was first ready; None where that is not to be seen any more."""
+    """Seconds from the containers' start until the pod was ready; None where that is not to be seen any more.
+
+    A pod that was unready since tells a later moment, so that a start took this long at the most.
+    """
     status = pod.get("status") or {}
-    ready = next((one for one in status.get("conditions") or [] if one.get("type") == "Ready"), {})
+    ready: Object = next((one for one in status.get("conditions") or [] if one.get("type") == "Ready"), {})
     told = status.get("containerStatuses") or []
     begun = [((one.get("state") or {}).get("running") or {}).get("startedAt") for one in told]
     if ready.get("status") != "True" or not begun or None in begun or any(one.get("restartCount") for one in told):
