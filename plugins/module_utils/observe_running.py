@@ -33,6 +33,7 @@ _LOOK = (
     'while IFS= read -r line; do echo "$line"; done < $f; done 2>/dev/null\n'
 )
 _VARIABLE = re.compile(r"^(?:export|declare -x) ([A-Za-z_]\w*)(?:=(.*))?$", re.DOTALL)
+_ESCAPED = re.compile(r'\\([$`"\\])')
 _LISTENS = "0A"
 _LEVEL_WORD = re.compile(
     r"^[^A-Za-z]*(?:\S+\s+){0,3}?\[?(TRACE|DEBUG|VERBOSE|INFO|NOTICE|WARN(?:ING)?|ERROR|FATAL|CRITICAL)\b"
@@ -127,6 +128,8 @@ def exported(said: str) -> tuple[dict[str, str], frozenset[str]]:
             words = shlex.split(text)
         except ValueError:
             words = []
+        if len(words) == 1 and text.startswith('"'):  # bash quotes so, and escapes more than shlex takes back
+            words = [_ESCAPED.sub(r"\1", text[1:-1])]
         if text.startswith("$'") or len(words) > 1 or (text and not words):
             unread.add(name)
         found[name] = words[0] if words else ""

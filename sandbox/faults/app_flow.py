@@ -13,7 +13,7 @@ from http import HTTPStatus
 
 from sandbox.errors import SandboxError
 from sandbox.faults.app_visit import TASKS, Look, Visitor, planted, with_environment, wrong
-from sandbox.faults.fault import NAMESPACE, Fault, Hands
+from sandbox.faults.fault import NAMESPACE
 from sandbox.probe import NOTHING, http_status
 
 LIVE, READY, NOWHERE = "/health/live", "/health/ready", "/nothing-is-here"
@@ -201,14 +201,6 @@ def _environment(name: str, value: str) -> Look:
     return look
 
 
-def _a_tenth(_: Hands) -> dict[str, object]:
-    """The register of the sandbox with another share of one flag."""
-    register = [("ENABLE_RATE_LIMITING", 100), ("ENABLE_CIRCUIT_BREAKER", 10), ("ENABLE_DISTRIBUTED_TRACING", 0)]
-    return {
-        "bytebot_feature_flags": [{"name": name, "owner": "platform", "rollout": share} for name, share in register]
-    }
-
-
 FAULTS = (
     planted("answers_slow", "each answer takes a quarter of a second longer", _slower),
     planted("answers_stall", "for two seconds of each ten, nothing is answered", _stalls),
@@ -232,10 +224,6 @@ FAULTS = (
     with_environment(
         "feature_flag_unknown", "a feature flag is set that no list names",
         _environment("ENABLE_EXPERIMENTAL_PLANNER", "true"), FLAGS, ENABLE_EXPERIMENTAL_PLANNER="true",
-    ),
-    Fault(
-        name="flag_fully_on", says="a feature flag is fully on that the register says a tenth has", layer="inputs",
-        turns_red=(FLAGS,), shuts=False, variables=_a_tenth,
     ),
     with_environment(
         "feature_flag_differs", "a feature flag has another state than the list says",

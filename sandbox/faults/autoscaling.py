@@ -7,8 +7,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from sandbox.api import ApiError
 from sandbox.faults.database import ask_postgres
-from sandbox.faults.fault import API, NAMESPACE, Act, Fault, Hands, scaled
+from sandbox.faults.fault import API, NAMESPACE, Act, Fault, Hands, no_drills, scaled
 from sandbox.faults.keeping import Object, placed, ready, restored, steps
 
 NAME = "bytebot-api-hpa"
@@ -92,6 +93,14 @@ def _found(hands: Hands, path: str) -> bool:
     return hands.cluster.get(path) is not None
 
 
+def _served(hands: Hands) -> bool:
+    """A kind that is new is refused for a moment, until its storage is there."""
+    try:
+        return _found(hands, VERTICALS)
+    except ApiError:
+        return False
+
+
 def _vertical(hands: Hands) -> None:
     """The vertical autoscaler's kind and one object of it; its controllers are not there."""
     names = {"plural": "verticalpodautoscalers", "singular": "verticalpodautoscaler", "kind": "VerticalPodAutoscaler"}
@@ -102,7 +111,7 @@ def _vertical(hands: Hands) -> None:
     meta = {"name": KIND.rpartition("/")[2], "annotations": {"api-approved.kubernetes.io": "unapproved, for a test"}}
     crd = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": meta, "spec": spec}
     hands.apply(KIND, crd)
-    hands.until(lambda: _found(hands, VERTICALS), "the API serves the kind")
+    hands.until(lambda: _served(hands), "the API serves the kind")
     target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "bytebot-api"}
     one = {"targetRef": target, "updatePolicy": {"updateMode": "Auto"}}
     meta = {"name": "bytebot-api", "namespace": NAMESPACE}
@@ -118,16 +127,16 @@ def _no_vertical(hands: Hands) -> None:
 FAULTS = (
     Fault(
         name="hpa_metrics_missing", says="the API's autoscaler reads a metric that nobody serves", layer="cluster",
-        turns_red=(HPA,), shuts=False, put=_scaler(metric=BY_NOBODY), heal=restored(SCALER), seen=_told(_no_metric),
+        turns_red=(HPA,), shuts=False, variables=no_drills, put=_scaler(metric=BY_NOBODY), heal=restored(SCALER), seen=_told(_no_metric),
     ),
     Fault(
         name="hpa_minimum_is_maximum", says="the API's autoscaler has no room: its minimum is its maximum",
-        turns_red=(HPA,), shuts=False, layer="cluster", put=_scaler(most=2), heal=restored(SCALER),
+        turns_red=(HPA,), shuts=False, variables=no_drills, layer="cluster", put=_scaler(most=2), heal=restored(SCALER),
         seen=_told(_no_room),
     ),
     Fault(
         name="hpa_other_target", says="the API's autoscaler scales the workers", layer="cluster",
-        turns_red=(HPA,), shuts=False, put=_scaler(target="bytebot-worker"), heal=restored(SCALER), seen=_of_other_pods,
+        turns_red=(HPA,), shuts=False, variables=no_drills, put=_scaler(target="bytebot-worker"), heal=restored(SCALER), seen=_of_other_pods,
     ),
     Fault(
         name="hpa_maximum_past_connections", layer="cluster",
@@ -136,13 +145,13 @@ FAULTS = (
         put=_scaler(most=40), heal=restored(SCALER), seen=_past_connections,
     ),
     Fault(
-        name="vpa_auto_with_hpa", turns_red=(VPA,), shuts=False, layer="cluster",
+        name="vpa_auto_with_hpa", turns_red=(VPA,), shuts=False, variables=no_drills, layer="cluster",
         says="a vertical autoscaler changes the memory that the horizontal one scales by",
         put=_vertical, heal=_no_vertical, seen=lambda hands: _found(hands, RECOMMENDER),
     ),
     Fault(
         name="metrics_server_stopped", says="nobody serves the figures of CPU and memory", layer="cluster",
-        turns_red=(HPA,), shuts=False,
+        turns_red=(HPA,), shuts=False, variables=no_drills,
         put=scaled(METRICS_SERVER, 0), heal=scaled(METRICS_SERVER, 1),
         seen=lambda hands: hands.cluster.get(FIGURES) is None,
     ),

@@ -8,7 +8,7 @@ from typing import Any
 
 from sandbox import probe
 from sandbox.faults.certificates import issued
-from sandbox.faults.fault import API, NAMESPACE, STRATEGIC, Act, Fault, Hands
+from sandbox.faults.fault import API, NAMESPACE, STRATEGIC, Act, Fault, Hands, no_drills
 from sandbox.files import b64
 
 CORE, NETWORKING = f"/api/v1/namespaces/{NAMESPACE}", f"/apis/networking.k8s.io/v1/namespaces/{NAMESPACE}"
@@ -23,6 +23,7 @@ SELECTOR = {"app": "bytebot", "app.kubernetes.io/instance": "bytebot", "componen
 SERVICES, ENDPOINTS = "deployment.execution.services", "deployment.execution.endpoints"
 PATHS = "deployment.execution.ingress"
 MARK = "SANDBOX_FAULT"
+FLAGS = "application_configuration.environment.feature_flags"
 ASKED = b"GET /health/live HTTP/1.0\r\n\r\n"
 
 
@@ -167,6 +168,14 @@ def _other_digest(_: Hands) -> dict[str, Any]:
     return {"deployment_expected_digests": {"registry.sandbox/bytebot/api:1.0.0": f"sha256:{64 * '0'}"}}
 
 
+def _a_tenth(hands: Hands) -> dict[str, Any]:
+    """The register of the sandbox with another share of one flag."""
+    register = [("ENABLE_RATE_LIMITING", 100), ("ENABLE_CIRCUIT_BREAKER", 10), ("ENABLE_DISTRIBUTED_TRACING", 0)]
+    return {
+        "bytebot_feature_flags": [{"name": name, "owner": "platform", "rollout": share} for name, share in register]
+    }
+
+
 FAULTS = (
     Fault(
         name="service_selector_typo", says="the Service selects pods that are not there", layer="network",
@@ -208,6 +217,10 @@ FAULTS = (
     Fault(
         name="other_digest_runs", says="another image runs than the one that is wanted", layer="inputs",
         turns_red=("deployment.health.pods",), variables=_other_digest,
+    ),
+    Fault(
+        name="flag_fully_on", says="a feature flag is fully on that the register says a tenth has", layer="inputs",
+        turns_red=(FLAGS,), shuts=False, variables=_a_tenth,
     ),
     _in_application("live_200_with_error_body", "the live route answers 200 and says error", "live"),
     _in_application(

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from sandbox import probe
 from sandbox.errors import SandboxError
 from sandbox.faults.database import ask_postgres
-from sandbox.faults.fault import API, NAMESPACE, Act, Fault, Hands, nothing
+from sandbox.faults.fault import API, NAMESPACE, Act, Fault, Hands, no_drills, nothing
 from sandbox.faults.keeping import Object, changed, ready, restored, stamped, steps
 
 APPS, CORE = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments", f"/api/v1/namespaces/{NAMESPACE}"
@@ -247,7 +247,7 @@ def _pod(name: str, says: str, put: Act, seen: Callable[[Hands], bool], *turns_r
 def _advice(fault: Fault, turns_red: tuple[str, ...]) -> Fault:
     """These controls are of a later stage than the gate that is asked, which shuts only for what is of its own."""
     shuts = any(one.startswith("deployment.") for one in turns_red)
-    return dataclasses.replace(fault, turns_red=turns_red, shuts=shuts)
+    return dataclasses.replace(fault, turns_red=turns_red, shuts=shuts, variables=no_drills)
 
 
 FAULTS = (

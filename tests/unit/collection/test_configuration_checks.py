@@ -1,4 +1,4 @@
-# Configuration, tuning and probes judged from tables of what was seen: each fault is red, and what was not seen never green.
+# Configuration, tuning and probes judged from tables of what was seen: what is wrong is red, what was not seen not green.
 # SPDX-FileCopyrightText: The bytebot.production authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
@@ -135,7 +135,8 @@ def event(message: str, reason: str = "Unhealthy", count: int = 3) -> Object:
 def database(size: int | None = 10) -> PostgresFacts:
     server = {"max_connections": 100, "superuser_reserved_connections": 3, "reserved_connections": 0}
     return PostgresFacts(
-        "shop", Keys(secret="db"), seen=PostgresSeen(server=server), released=True, pools=(Pool("shop-api", size, 4, "x"),)
+        "shop", Keys(secret="db"), seen=PostgresSeen(server=server), released=True,
+        pools=(Pool("shop-api", size, 4, "x"),),
     )  # fmt: skip
 
 
@@ -205,22 +206,31 @@ RED = [
         "has written 1 lines of the level debug",
     ),
     ("a switch is on", DEBUG, {"running": (has(DEBUG_MODE="1"),)}, "DEBUG_MODE is on"),
-    ("node is started for a debugger", DEBUG, {"running": (has(NODE_OPTIONS="--inspect=0.0.0.0"),)}, "starts a debugger"),
+    ("node is started for a debugger", DEBUG,
+     {"running": (has(NODE_OPTIONS="--inspect=0.0.0.0"),)}, "starts a debugger"),
     ("it is no production", DEBUG, {"running": (has(NODE_ENV="development"),)}, "NODE_ENV is not production"),
     ("a debugger listens", DEBUG, {"running": (replace(RUNS, ports=(3000, 9229)),)}, "port 9229"),
-    ("an error shows its stack", DEBUG, {"pages": (Page("error", "GET /x", 500, "a stack trace of Python"),)}, "shows a stack"),
-    ("documents are served", DEBUG, {"pages": (Page("document", "GET /docs", 200, "the API's document"),)}, "GET /docs"),
-    ("a flag that nobody knows", FLAGS, {"running": (has(ENABLE_NEW="true"),)}, "ENABLE_NEW is live and in no register"),
+    ("an error shows its stack", DEBUG,
+     {"pages": (Page("error", "GET /x", 500, "a stack trace of Python"),)}, "shows a stack"),
+    ("documents are served", DEBUG,
+     {"pages": (Page("document", "GET /docs", 200, "the API's document"),)}, "GET /docs"),
+    ("a flag that nobody knows", FLAGS,
+     {"running": (has(ENABLE_NEW="true"),)}, "ENABLE_NEW is live and in no register"),
     ("a flag fully on", FLAGS, {"running": (has(ENABLE_BETA="true"),)}, "ENABLE_BETA is at 100 %"),
     ("a flag that is nowhere set", FLAGS, {"running": (has(ENABLE_BETA=None),)}, "nowhere set"),
-    ("a flag without an owner", FLAGS, {"wanted": replace(WANTED, flags=(*WANTED.flags, Flag("X", " ", 0)))}, "no owner"),
+    ("a flag without an owner", FLAGS,
+     {"wanted": replace(WANTED, flags=(*WANTED.flags, Flag("X", " ", 0)))}, "no owner"),
     ("a pool of one", POOL, {"database": database(1)}, "a pool of 1"),
     ("pools past the database", POOL, {"database": database(50)}, "200 connections"),
-    ("a pool that is used up", POOL, {"measured": replace(MEASURED, in_use={"shop-api": 10.0})}, "10 of 10 connections"),
+    ("a pool that is used up", POOL,
+     {"measured": replace(MEASURED, in_use={"shop-api": 10.0})}, "10 of 10 connections"),
     ("a container is throttled", LIMITS, {"measured": replace(MEASURED, uses=(replace(USE, throttled=0.4),))}, "40%"),
-    ("memory near its limit", LIMITS, {"measured": replace(MEASURED, uses=(replace(USE, memory=250.0 * MIB),))}, "250 of 256"),
-    ("a limit many times too large", LIMITS, {"measured": replace(MEASURED, uses=(replace(USE, memory=9.0 * MIB),))}, "10 times"),
-    ("a processor at its limit", LIMITS, {"measured": replace(MEASURED, uses=(replace(USE, processor=0.95),))}, "0.95 of 1 cores"),
+    ("memory near its limit", LIMITS,
+     {"measured": replace(MEASURED, uses=(replace(USE, memory=250.0 * MIB),))}, "250 of 256"),
+    ("a limit many times too large", LIMITS,
+     {"measured": replace(MEASURED, uses=(replace(USE, memory=9.0 * MIB),))}, "10 times"),
+    ("a processor at its limit", LIMITS,
+     {"measured": replace(MEASURED, uses=(replace(USE, processor=0.95),))}, "0.95 of 1 cores"),
     (
         "one was ended for want of memory",
         LIMITS,
@@ -243,7 +253,8 @@ RED = [
     ("a target that is not there", HPA, {"autoscalers": (scaler("shop-x", "gone", metadata=1),), "released": (
         {"kind": "HorizontalPodAutoscaler", "metadata": {"name": "shop-x"}, "spec": {}},)}, "is not there"),
     ("two of one target", HPA, {"autoscalers": (scaler(), scaler("other"))}, "several autoscalers"),
-    ("a fixed number against it", HPA, {"released": ({**workload(), "spec": {"replicas": 2}},)}, "fixed number of replicas"),
+    ("a fixed number against it", HPA,
+     {"released": ({**workload(), "spec": {"replicas": 2}},)}, "fixed number of replicas"),
     ("it does not scale out", HPA, {"drilled": replace(DRILLED, scaled=(Scaled("h", 2, 2, 2),))}, "did not scale out"),
     ("it does not scale in", HPA, {"drilled": replace(DRILLED, scaled=(Scaled("h", 2, 3, 3),))}, "did not scale in"),
     (
@@ -253,12 +264,17 @@ RED = [
         "both follow cpu",
     ),
     ("no liveness probe", LIVENESS, {"workloads": (workload(livenessProbe=None),)}, "no liveness probe"),
-    ("one that never gives up", LIVENESS, {"workloads": (workload(livenessProbe=probe("/live", failureThreshold=99)),)}, "995 s"),
-    ("a time-out above the period", LIVENESS, {"workloads": (workload(livenessProbe=probe("/live", timeoutSeconds=20)),)}, "20 s"),
-    ("it runs out of time", LIVENESS, {"events": (event("Liveness probe failed: context deadline exceeded"),)}, "out of time 3"),
+    ("one that never gives up", LIVENESS,
+     {"workloads": (workload(livenessProbe=probe("/live", failureThreshold=99)),)}, "995 s"),
+    ("a time-out above the period", LIVENESS,
+     {"workloads": (workload(livenessProbe=probe("/live", timeoutSeconds=20)),)}, "20 s"),
+    ("it runs out of time", LIVENESS,
+     {"events": (event("Liveness probe failed: context deadline exceeded"),)}, "out of time 3"),
     ("a hung copy stays", LIVENESS, {"drilled": replace(DRILLED, hung=Hung(DEPLOYMENT, 60))}, "was not restarted"),
-    ("a copy without its database is restarted", LIVENESS, {"drilled": replace(DRILLED, cut=replace(CUT, restarts=1))}, "because"),
-    ("no readiness probe behind a Service", READINESS, {"workloads": (workload(readinessProbe=None),)}, "Service shop-api"),
+    ("a copy without its database is restarted", LIVENESS,
+     {"drilled": replace(DRILLED, cut=replace(CUT, restarts=1))}, "because"),
+    ("no readiness probe behind a Service", READINESS,
+     {"workloads": (workload(readinessProbe=None),)}, "Service shop-api"),
     (
         "ready asks what live asks",
         READINESS,
@@ -266,12 +282,14 @@ RED = [
         "asks what its liveness probe asks",
     ),
     ("always ready", READINESS, {"drilled": replace(DRILLED, cut=replace(CUT, unready_s=None))}, "stayed ready"),
-    ("unready, and served", READINESS, {"drilled": replace(DRILLED, cut=replace(CUT, out_s=None))}, "stayed in its Service"),
+    ("unready, and served", READINESS,
+     {"drilled": replace(DRILLED, cut=replace(CUT, out_s=None))}, "stayed in its Service"),
     ("never back", READINESS, {"drilled": replace(DRILLED, cut=replace(CUT, back_s=None))}, "not ready again"),
     (
         "ended while it started",
         STARTUP,
-        {"pods": (pod(2, False),), "events": (event("Container api failed liveness probe, will be restarted", "Killing"),)},
+        {"pods": (pod(2, False),),
+         "events": (event("Container api failed liveness probe, will be restarted", "Killing"),)},
         "ended by a probe",
     ),
 ]  # fmt: skip
@@ -293,7 +311,8 @@ OPEN = [
     ("an empty list", VARIABLES, {"wanted": replace(WANTED, variables=())}, "inconclusive"),
     ("a log that may not be read", LOG_LEVEL, {"lines": (Lines(WHERE, "p", problem="not permitted"),)}, "pending"),
     ("no line", LOG_LEVEL, {"lines": (Lines(WHERE, "p"),)}, "inconclusive"),
-    ("no level anywhere", LOG_LEVEL, {"running": (has(LOG_LEVEL=None),), "lines": (Lines(WHERE, "p", 3, {"": 3}),)}, "inconclusive"),
+    ("no level anywhere", LOG_LEVEL,
+     {"running": (has(LOG_LEVEL=None),), "lines": (Lines(WHERE, "p", 3, {"": 3}),)}, "inconclusive"),
     ("no error provoked", DEBUG, {"pages": (), "unasked": "check mode sends no probe."}, "pending"),
     ("the address is silent", DEBUG, {"pages": (Page("error", "GET /x", problem="timeout"),)}, "pending"),
     ("no answer is an error", DEBUG, {"pages": (Page("error", "GET /x", 200),)}, "inconclusive"),
@@ -308,13 +327,16 @@ OPEN = [
     ("no Prometheus", LIMITS, {"measured": Measured(problem="no Prometheus is given")}, "pending"),
     ("no figure", LIMITS, {"measured": replace(MEASURED, uses=(replace(USE, memory=None),))}, "inconclusive"),
     ("scaling not tried", HPA, {"drilled": Drilled("drills are not permitted here", "Permit them.")}, "pending"),
-    ("scaling could not be tried", HPA, {"drilled": replace(DRILLED, scaled=(Scaled("h", problem="full"),))}, "inconclusive"),
+    ("scaling could not be tried", HPA,
+     {"drilled": replace(DRILLED, scaled=(Scaled("h", problem="full"),))}, "inconclusive"),
     ("autoscalers may not be listed", HPA, {"denied": {"HorizontalPodAutoscaler": "no"}}, "pending"),
     ("vertical ones may not be listed", VPA, {"denied": {"VerticalPodAutoscaler": "no"}}, "pending"),
     ("vertical ones of others", VPA, {"vertical": ()}, "pending"),
     ("no drill", LIVENESS, {"drilled": Drilled("drills are not permitted here", "Permit them.")}, "pending"),
-    ("it could not be hung", LIVENESS, {"drilled": replace(DRILLED, hung=Hung("d", 1, problem="no sh"))}, "inconclusive"),
-    ("it could not be cut", LIVENESS, {"drilled": replace(DRILLED, cut=Cut("d", "x", problem="no name"))}, "inconclusive"),
+    ("it could not be hung", LIVENESS,
+     {"drilled": replace(DRILLED, hung=Hung("d", 1, problem="no sh"))}, "inconclusive"),
+    ("it could not be cut", LIVENESS,
+     {"drilled": replace(DRILLED, cut=Cut("d", "x", problem="no name"))}, "inconclusive"),
     ("no cut", READINESS, {"drilled": Drilled("drills are not permitted here", "Permit them.")}, "pending"),
     ("a cut that failed", READINESS, {"drilled": replace(DRILLED, cut=Cut("d", "x", problem="no"))}, "inconclusive"),
     (
