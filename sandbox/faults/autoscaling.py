@@ -127,7 +127,8 @@ def _no_vertical(hands: Hands) -> None:
 FAULTS = (
     Fault(
         name="hpa_metrics_missing", says="the API's autoscaler reads a metric that nobody serves", layer="cluster",
-        turns_red=(HPA,), shuts=False, variables=no_drills, put=_scaler(metric=BY_NOBODY), heal=restored(SCALER), seen=_told(_no_metric),
+        turns_red=(HPA,), shuts=False, variables=no_drills, put=_scaler(metric=BY_NOBODY),
+        heal=restored(SCALER), seen=_told(_no_metric),
     ),
     Fault(
         name="hpa_minimum_is_maximum", says="the API's autoscaler has no room: its minimum is its maximum",
@@ -136,7 +137,8 @@ FAULTS = (
     ),
     Fault(
         name="hpa_other_target", says="the API's autoscaler scales the workers", layer="cluster",
-        turns_red=(HPA,), shuts=False, variables=no_drills, put=_scaler(target="bytebot-worker"), heal=restored(SCALER), seen=_of_other_pods,
+        turns_red=(HPA,), shuts=False, variables=no_drills, put=_scaler(target="bytebot-worker"),
+        heal=restored(SCALER), seen=_of_other_pods,
     ),
     Fault(
         name="hpa_maximum_past_connections", layer="cluster",

@@ -171,9 +171,8 @@ def _other_digest(_: Hands) -> dict[str, Any]:
 def _a_tenth(hands: Hands) -> dict[str, Any]:
     """The register of the sandbox with another share of one flag."""
     register = [("ENABLE_RATE_LIMITING", 100), ("ENABLE_CIRCUIT_BREAKER", 10), ("ENABLE_DISTRIBUTED_TRACING", 0)]
-    return {
-        "bytebot_feature_flags": [{"name": name, "owner": "platform", "rollout": share} for name, share in register]
-    }
+    flags = [{"name": name, "owner": "platform", "rollout": share} for name, share in register]
+    return {**no_drills(hands), "bytebot_feature_flags": flags}
 
 
 FAULTS = (

@@ -1,4 +1,4 @@
-# The section on the application's configuration on the healthy sandbox: all is green, drills leave nothing, little is asked.
+# The section on the application's configuration on the healthy sandbox: all is green, and drills leave nothing.
 # SPDX-FileCopyrightText: The bytebot.production authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
@@ -12,7 +12,7 @@ import pytest
 from sandbox.cluster import Cluster
 from sandbox.pki import Pki
 from sandbox.settings import FULL, load
-from tests.integration.conftest import Player, Played
+from tests.integration.conftest import Played, Player
 
 S = load()
 pytestmark = pytest.mark.skipif(S.profile != FULL, reason="limits are judged by Prometheus, of the profile `full`")
@@ -66,7 +66,7 @@ def test_no_secret_is_told(played: tuple[Played, dict[str, dict[str, Any]]]) -> 
 
 
 def test_without_permission_and_inputs_it_says_what_is_missing(play: Player) -> None:
-    missing = {"bytebot_tests_allowed": [], "bytebot_prometheus": {}}
+    missing: dict[str, Any] = {"bytebot_tests_allowed": [], "bytebot_prometheus": {}}
     _done, found = judged(play, **missing)
     waiting = {"tuning.pool_size", "tuning.limits", "tuning.hpa", "health.liveness", "health.readiness"}
     assert {name for name, state in states(found).items() if state == "pending"} == waiting

@@ -46,7 +46,7 @@ def pool_size(facts: Facts) -> Verdict:
         if one.size is not None and one.size < wanted.least_pool
     ]
     used = [
-        f"{one.name} had {most:g} of {one.size} connections in use under load"
+        f"{one.name} had {most:g} of {one.size} connections in use"
         for one in pools
         if one.size
         and (most := facts.measured.in_use.get(one.name)) is not None

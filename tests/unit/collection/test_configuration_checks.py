@@ -1,4 +1,4 @@
-# Configuration, tuning and probes judged from tables of what was seen: what is wrong is red, what was not seen not green.
+# Configuration, tuning and probes judged from tables of what was seen: what is wrong is red, the unseen is not green.
 # SPDX-FileCopyrightText: The bytebot.production authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
@@ -219,7 +219,7 @@ RED = [
     ("a flag fully on", FLAGS, {"running": (has(ENABLE_BETA="true"),)}, "ENABLE_BETA is at 100 %"),
     ("a flag that is nowhere set", FLAGS, {"running": (has(ENABLE_BETA=None),)}, "nowhere set"),
     ("a flag without an owner", FLAGS,
-     {"wanted": replace(WANTED, flags=(*WANTED.flags, Flag("X", " ", 0)))}, "no owner"),
+     {"wanted": replace(WANTED, flags=(*(WANTED.flags or ()), Flag("X", " ", 0)))}, "no owner"),
     ("a pool of one", POOL, {"database": database(1)}, "a pool of 1"),
     ("pools past the database", POOL, {"database": database(50)}, "200 connections"),
     ("a pool that is used up", POOL,

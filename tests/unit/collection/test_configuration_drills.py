@@ -258,7 +258,7 @@ def test_variables_are_read_from_what_shells_print() -> None:
     assert exported(dash) == ({"A": "1", "B": "two\nlines", "C": "it's", "D": ""}, frozenset())
     bash = "declare -x A=\"a \\$b\"\ndeclare -x OLDPWD\ndeclare -x Z=$'a\\tb'\n"
     found, unread = exported(bash)
-    assert (found["A"], found["OLDPWD"], unread) == ("a $b", "", {"Z"})
+    assert (found["A"], found["OLDPWD"], unread) == ("a $b", "", frozenset({"Z"}))
 
 
 def test_ports_are_read_from_the_kernels_table() -> None:
