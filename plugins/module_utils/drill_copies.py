@@ -48,6 +48,10 @@ _STOP = (
 )
 
 
+_TABLE = 'while IFS= read -r line; do echo "$line"; done < /proc/net/tcp'
+_ESTABLISHED = "01"
+
+
 @dataclass(frozen=True, slots=True)
 class Subject:
     """What is copied: a workload, the container that is drilled, and the labels that a copy bears."""
@@ -232,6 +236,8 @@ def cut(cluster: Cluster, subject: Subject, to: Dependency, pause: Pause) -> Cut
         before = _wait_ready(cluster, place, name, subject, pause)
         if not _until(lambda: _served_now(cluster, place, service), SLACK_S, pause):
             raise DrillFailed("its Service never led to the copy")
+        if not _until(lambda: _used(cluster, place, name, to.port), SLACK_S, pause):
+            raise DrillFailed(f"the application does not reach its database by the name {to.host}")
         _signal(cluster, place, name, "HUP")
         began = time.monotonic()
         watched = max(bound, live.bound_s + live.period / 2)  # by then its liveness probe would have ended it
@@ -251,6 +257,13 @@ def cut(cluster: Cluster, subject: Subject, to: Dependency, pause: Pause) -> Cut
         return replace(told, back_s=time.monotonic() - healed) if back else told
     except CollectionError as exc:
         return replace(told, problem=exc.sentence)
+
+
+def _used(cluster: Cluster, place: str, name: str, port: int) -> bool:
+    """Whether a connection stands to the relay, by the kernel's table: else there would be nothing to cut."""
+    done = run_inside(cluster, place, name, RELAY, ["sh", "-c", _TABLE])
+    rows = [line.split() for line in done.out.splitlines()]
+    return any(row[1:2] == [f"0100007F:{port:04X}"] and row[3:4] == [_ESTABLISHED] for row in rows)
 
 
 def _signal(cluster: Cluster, place: str, name: str, number: str) -> None:

@@ -305,6 +305,6 @@ FAULTS = (
     ),
     _pod(
         "limits_ten_times_too_large", "the API's memory limit is more than ten times its use",
-        _container(_limits(memory="4Gi", cpu="10")), _ten_times_too_large, LIMITS,
+        _container(_limits(memory="3Gi")), _ten_times_too_large, LIMITS,
     ),
 )  # fmt: skip
