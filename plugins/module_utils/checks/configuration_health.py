@@ -31,6 +31,7 @@ _ACTIONS = ("httpGet", "exec", "tcpSocket", "grpc")
 _DEFAULTS = {"initialDelaySeconds": 0, "periodSeconds": 10, "timeoutSeconds": 1, "failureThreshold": 3}
 LONGEST_S = 300  # after which a hung process must be restarted
 _SHORTEST_S = 5  # a liveness probe that gives up sooner ends what is only busy
+_LATE_S = 5  # by which a kubelet under load may be late
 _OFTEN = 2  # failures of one pod's probe that are no chance
 _TIMED_OUT = ("context deadline exceeded", "timed out", "Client.Timeout", "timeout")
 
@@ -364,14 +365,33 @@ def _time(text: str) -> datetime:
 
 
 def _ended_at_start(facts: Facts) -> Iterator[str]:
-    """Pods whose container was ended by a probe before it was ever ready."""
-    killed = {
-        str((event.get("involvedObject") or {}).get("name"))
-        for event in facts.events
-        if event.get("reason") == "Killing" and "probe, will be restarted" in str(event.get("message"))
-    }
-    for pod in facts.pods:
-        name = str(pod["metadata"]["name"])
-        for told in (pod.get("status") or {}).get("containerStatuses") or []:
-            if told.get("restartCount") and not told.get("ready") and name in killed:
-                yield f"container {told['name']} of pod {name} was ended by a probe while it started"
+    """Containers that a probe ended about when it first could: they were still starting."""
+    pods = {str(pod["metadata"]["name"]): pod for pod in facts.pods}
+    for event in facts.events:
+        name, said = str((event.get("involvedObject") or {}).get("name")), str(event.get("message") or "")
+        when = event.get("lastTimestamp") or event.get("eventTime") or event.get("firstTimestamp")
+        if name not in pods or event.get("reason") != "Killing" or not when or "probe, will be restarted" not in said:
+            continue
+        for container in (pods[name].get("spec") or {}).get("containers") or []:
+            own = str(container["name"])
+            if f"Container {own} " in said and any(
+                0 <= (_time(str(when)) - begun).total_seconds() <= _soonest(container)
+                for begun in _begun(pods[name], own)
+            ):
+                yield f"container {own} of pod {name} was ended by a probe while it started"
+
+
+def _soonest(container: Mapping[str, Any]) -> float:
+    """Seconds within which a probe that never passed has ended a container."""
+    probe = probe_of(container, "startupProbe") or probe_of(container, "livenessProbe")
+    return probe.allowance_s + probe.period + probe.timeout + _LATE_S if probe else 0.0
+
+
+def _begun(pod: Mapping[str, Any], container: str) -> list[datetime]:
+    """When a container started, the last time and the time before."""
+    told = (pod.get("status") or {}).get("containerStatuses") or []
+    status: Object = next((one for one in told if one.get("name") == container), {})
+    ends = [(status.get("state") or {}).get("running"), *(
+        (status.get(name) or {}).get("terminated") for name in ("state", "lastState")
+    )]  # fmt: skip
+    return [_time(str(one["startedAt"])) for one in ends if one and one.get("startedAt")]

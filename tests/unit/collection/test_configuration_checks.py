@@ -103,7 +103,12 @@ def pod(restarts: int = 0, ready: bool = True, **status: Any) -> Object:
         **status,
     }
     condition = {"type": "Ready", "status": str(ready), "lastTransitionTime": "2026-01-01T00:00:09Z"}
-    return {"metadata": {"name": "shop-api-1"}, "status": {"containerStatuses": [told], "conditions": [condition]}}
+    spec = workload(startupProbe=None)["spec"]["template"]["spec"]
+    return {
+        "metadata": {"name": "shop-api-1"},
+        "spec": spec,
+        "status": {"containerStatuses": [told], "conditions": [condition]},
+    }
 
 
 def scaler(name: str = "shop-api-hpa", target: str = "shop-api", active: str = "True", **spec: Any) -> Object:
@@ -130,6 +135,11 @@ def scaler(name: str = "shop-api-hpa", target: str = "shop-api", active: str = "
 
 def event(message: str, reason: str = "Unhealthy", count: int = 3) -> Object:
     return {"involvedObject": {"name": "shop-api-1"}, "reason": reason, "message": message, "count": count}
+
+
+def killing(at: str) -> Object:
+    told = event("Container api failed liveness probe, will be restarted", "Killing")
+    return {**told, "lastTimestamp": f"2026-01-01T{at}Z"}
 
 
 def database(size: int | None = 10) -> PostgresFacts:
@@ -288,8 +298,7 @@ RED = [
     (
         "ended while it started",
         STARTUP,
-        {"pods": (pod(2, False),),
-         "events": (event("Container api failed liveness probe, will be restarted", "Killing"),)},
+        {"pods": (pod(0, False),), "workloads": (workload(startupProbe=None),), "events": (killing("00:00:33"),)},
         "ended by a probe",
     ),
 ]  # fmt: skip
@@ -354,6 +363,10 @@ def test_what_was_not_seen_is_never_green(control: str, changes: dict[str, Any],
     found = verdict(control, replace(GOOD, **changes))
     assert found.state == state, found.summary
     assert found.remedy or state == "inconclusive"
+
+
+def test_one_that_is_ended_when_it_has_run_for_long_was_not_starting() -> None:
+    assert verdict(STARTUP, replace(GOOD, events=(killing("05:00:00"),))).state == "pass"
 
 
 def test_which_of_two_equal_probes_is_wrong_shows_when_the_database_is_cut() -> None:
