@@ -248,7 +248,7 @@ def cut(cluster: Cluster, subject: Subject, to: Dependency, pause: Pause) -> Cut
                 told = replace(told, unready_s=past)
             if told.unready_s is not None and told.out_s is None and not _served_now(cluster, place, service):
                 told = replace(told, out_s=time.monotonic() - began)
-            if told.restarts or (told.unready_s is None and past > bound):
+            if told.restarts:
                 break
             pause(POLL_S)
         _signal(cluster, place, name, "USR2")

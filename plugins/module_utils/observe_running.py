@@ -26,6 +26,7 @@ Object = dict[str, Any]
 Member = tuple[Object, Object]  # a pod and its workload
 AT_ONCE = 6
 LAST_LINES = 500
+MOST = 100  # containers that are looked into, and logs that are read, in one run
 _MARK = "@@ net"
 # Shell builtins alone: what the container was started with, and the kernel's table of its connections.
 _LOOK = (
@@ -47,20 +48,20 @@ def running_of(
     cluster: Cluster, namespace: str, members: Sequence[Member], environment: Environment, *, look: bool
 ) -> tuple[tuple[Running, ...], str]:
     """The containers that run, each with what its sources say and what it has; why that may not be asked."""
-    found = [one for pod, workload in members for one in _told(pod, workload, environment, cluster, namespace)]
+    changes = _Changes(cluster, namespace)
+    found = [one for pod, workload in members for one in _told(pod, workload, environment, changes)]
     if not look or not found:
         return tuple(found), "" if look else "check mode sends no probe"
     try:
         first = _inside(cluster, namespace, found[0])
     except NotPermitted as exc:
         return tuple(found), exc.sentence.rstrip(".")
+    unseen = [replace(one, problem=f"only {MOST} containers are looked into in one run") for one in found[MOST:]]
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        return (first, *pool.map(lambda one: _inside(cluster, namespace, one), found[1:])), ""
+        return (first, *pool.map(lambda one: _inside(cluster, namespace, one), found[1:MOST]), *unseen), ""
 
 
-def _told(
-    pod: Object, workload: Object, environment: Environment, cluster: Cluster, namespace: str
-) -> Iterator[Running]:
+def _told(pod: Object, workload: Object, environment: Environment, changes: _Changes) -> Iterator[Running]:
     statuses = {str(one["name"]): one for one in (pod.get("status") or {}).get("containerStatuses") or []}
     for container in (pod.get("spec") or {}).get("containers") or []:
         begun = ((statuses.get(str(container["name"])) or {}).get("state") or {}).get("running")
@@ -73,30 +74,35 @@ def _told(
             pod=str(pod["metadata"]["name"]),
             told=told,
             unknown=frozenset(name for name, value in told.items() if "$(" in value),
-            changed=tuple(_changed(cluster, namespace, container, str(begun.get("startedAt") or ""))),
+            changed=tuple(changes.since(container, str(begun.get("startedAt") or ""))),
         )
 
 
-def _changed(cluster: Cluster, namespace: str, container: Mapping[str, Any], since: str) -> Iterator[str]:
-    """The ConfigMaps that were changed after a container had been made, by the times that the API server keeps."""
-    names = {str((one.get("configMapRef") or {}).get("name") or "") for one in container.get("envFrom") or []}
-    names |= {
-        str(((one.get("valueFrom") or {}).get("configMapKeyRef") or {}).get("name") or "")
-        for one in container.get("env") or []
-    }
-    for name in sorted(names - {""}):
-        try:
-            found = cluster.get("v1", "ConfigMap", name, namespace) or {}
-        except CollectionError:
-            continue
-        meta = found.get("metadata") or {}
-        times = [
-            str(one.get("time") or "")
-            for one in meta.get("managedFields") or []
-            if "f:data" in (one.get("fieldsV1") or {})
-        ]
-        if since and max(times, default="") > since:
-            yield f"ConfigMap {name}"
+class _Changes:
+    """When a namespace's ConfigMaps were last changed, by the times that the API server keeps; each is read once."""
+
+    def __init__(self, cluster: Cluster, namespace: str) -> None:
+        self._cluster, self._namespace = cluster, namespace
+        self._last: dict[str, str] = {}
+
+    def since(self, container: Mapping[str, Any], start: str) -> Iterator[str]:
+        """The ConfigMaps that were changed after a container had been made."""
+        sources = [(one.get("configMapRef") or {}) for one in container.get("envFrom") or []]
+        sources += [((one.get("valueFrom") or {}).get("configMapKeyRef") or {}) for one in container.get("env") or []]
+        for name in sorted({str(one["name"]) for one in sources if one.get("name")}):
+            if start and self._of(name) > start:
+                yield f"ConfigMap {name}"
+
+    def _of(self, name: str) -> str:
+        if name not in self._last:
+            try:
+                found = self._cluster.get("v1", "ConfigMap", name, self._namespace) or {}
+            except CollectionError:
+                found = {}
+            fields = (found.get("metadata") or {}).get("managedFields") or []
+            times = [str(one.get("time") or "") for one in fields if "f:data" in (one.get("fieldsV1") or {})]
+            self._last[name] = max(times, default="")
+        return self._last[name]
 
 
 def _inside(cluster: Cluster, namespace: str, one: Running) -> Running:
@@ -168,7 +174,7 @@ def lines_of(cluster: Cluster, namespace: str, members: Sequence[Member]) -> tup
         return replace(told, count=len(lines), levels=levels)
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        return tuple(pool.map(one, targets))
+        return tuple(pool.map(one, targets[:MOST]))
 
 
 def level_of(line: str) -> str:
