@@ -148,7 +148,7 @@ options:
     type: str
     default: bytebot_database_connections_active
   pool_utilisation:
-    description: Share of a pool that may be in use at the most.
+    description: Share of a pool that may be in use for a tenth of the time.
     type: float
     default: 0.9
   window:
@@ -158,7 +158,7 @@ options:
   throttled_share:
     description: Share of its processor's periods in which a container may be throttled.
     type: float
-    default: 0.1
+    default: 0.25
   limit_share:
     description: Share of a limit that may be used.
     type: float

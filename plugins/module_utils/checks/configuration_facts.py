@@ -68,7 +68,7 @@ class Wanted:
     documents: bool = False
     least_pool: int = 2
     utilisation: float = 0.9
-    throttled: float = 0.1
+    throttled: float = 0.25  # as the usual alert CPUThrottlingHigh has it
     headroom: float = 0.9
     too_large: float = 10.0
     least_replicas: int = 2
@@ -131,6 +131,8 @@ class Page:
 class Use:
     """What a container used in the window that was looked at; None where no figure came.
 
+    Of the processor that is what it used for nine tenths of the time at the most.
+
     :param processor: cores at the most; :param memory: bytes at the most; :param throttled: share of its periods.
     """
 
@@ -148,7 +150,7 @@ class Measured:
     """What the metrics told, and the load under which they did.
 
     :param load: requests that were sent, and over how many seconds; None where none were, for the reason ``unloaded``.
-    :param in_use: by workload, the most connections of one replica that were in use.
+    :param in_use: by workload, the connections that one replica had in use for nine tenths of the time at the most.
     """
 
     uses: tuple[Use, ...] = ()

@@ -46,7 +46,7 @@ def pool_size(facts: Facts) -> Verdict:
         if one.size is not None and one.size < wanted.least_pool
     ]
     used = [
-        f"{one.name} had {most:g} of {one.size} connections in use"
+        f"{one.name} had {most:g} of {one.size} connections in use for a tenth of the time"
         for one in pools
         if one.size
         and (most := facts.measured.in_use.get(one.name)) is not None
@@ -74,7 +74,11 @@ def pool_size(facts: Facts) -> Verdict:
             seen,
         )
     told = ", ".join(f"{name} {count:g}" for name, count in sorted(facts.measured.in_use.items()))
-    return passed(f"{rooms.summary} In use at the most under {_loads(facts.measured)}: {told}.", *rooms.evidence, seen)
+    return passed(
+        f"{rooms.summary} In use for nine tenths of the time, also under {_loads(facts.measured)}: {told}.",
+        *rooms.evidence,
+        seen,
+    )
 
 
 def _unloaded(facts: Facts, what: str) -> tuple[str, str] | None:
@@ -146,7 +150,7 @@ def _of_use(facts: Facts, use: Use) -> Iterator[str]:
     if use.throttled is not None and use.throttled > wanted.throttled:
         yield f"{where} was throttled in {use.throttled:.0%} of its processor's periods"
     if use.processor is not None and use.processor_limit and use.processor > wanted.headroom * use.processor_limit:
-        yield f"{where} used {use.processor:.2f} of {use.processor_limit:g} cores"
+        yield f"{where} used {use.processor:.2f} of {use.processor_limit:g} cores for a tenth of the time"
     if use.memory is None or not use.memory_limit:
         return
     if use.memory > wanted.headroom * use.memory_limit:
