@@ -60,15 +60,26 @@ class Environment:
             for name, value in self._workload(obj, wanted).items()
         ]
 
+    def every(self, container: Mapping[str, Any]) -> dict[str, str]:
+        """All variables of a container whose sources say a value; later sources win, as in the kubelet."""
+        found: dict[str, str] = {}
+        for source in container.get("envFrom") or []:
+            found |= dict(self._all(source))
+        for variable in container.get("env") or []:
+            if (value := self._one(variable)) is not None:
+                found[str(variable["name"])] = value
+        return found
+
     def _workload(self, obj: Object, wanted: tuple[str, ...]) -> dict[str, str]:
         found: dict[str, str] = {}
         for container in (pod_spec(obj) or {}).get("containers") or []:
-            for source in container.get("envFrom") or []:
-                found |= {name: value for name, value in self._all(source) if name in wanted}
-            for variable in container.get("env") or []:
-                if variable.get("name") in wanted and (value := self._one(variable)) is not None:
-                    found[variable["name"]] = value
+            found |= {name: value for name, value in self.every(container).items() if name in wanted}
         return found
+
+    @property
+    def secrets(self) -> dict[str, Mapping[str, str]]:
+        """What the Secrets that were read hold, by their names."""
+        return {name: held for (kind, name), held in self._held.items() if kind == "Secret"}
 
     def _all(self, source: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         for reference, kind in (("configMapRef", "ConfigMap"), ("secretRef", "Secret")):

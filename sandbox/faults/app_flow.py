@@ -18,6 +18,9 @@ from sandbox.probe import NOTHING, http_status
 
 LIVE, READY, NOWHERE = "/health/live", "/health/ready", "/nothing-is-here"
 INSPECTOR_PORT = 9229
+_ENVIRONMENT = "application_configuration.environment"
+LOG_LEVEL, DEBUG, FLAGS = (f"{_ENVIRONMENT}.{name}" for name in ("log_level", "debug_off", "feature_flags"))
+POOL_SIZE = "application_configuration.tuning.pool_size"
 ADDED_S, STALLED_S, PERIOD_S, TURNS = 0.25, 1.0, 11.0, 9
 REQUESTS, LEAKED_KB = 400, 64
 CROWD = 40
@@ -206,24 +209,24 @@ FAULTS = (
     planted("memory_leak", "each request keeps 64 KiB", _grows),
     planted("business_metrics_frozen", "the metrics of the business stay as they first were", _frozen),
     planted("business_metrics_missing", "the metrics of the business are not there", _missing),
-    planted("debug_lines", "lines of the level debug are written, and the configuration says info", _debug),
+    planted("debug_lines", "lines of the level debug are written, and the configuration says info", _debug, LOG_LEVEL),
     planted("logs_as_text", "lines are text and not JSON", _no_json),
     planted("correlation_id_not_logged", "lines have no correlation id", _id_is_lost),
     planted("token_in_log", "lines show the caller's token", _tells_token),
     planted("password_printed_at_start", "the database's password is printed at the start", _tells_password),
     planted("errors_at_level_info", "lines of errors and warnings have the level info", _failure_is_info),
     planted("stack_over_lines", "errors write a stack over several lines, which are no JSON", _stack_told),
-    planted("inspector_port_open", "a debugger listens in the application's pods", _listens(INSPECTOR_PORT)),
+    planted("inspector_port_open", "a debugger listens in the application's pods", _listens(INSPECTOR_PORT), DEBUG),
     with_environment(
         "pool_of_one", "each replica has one connection to the database",
-        _environment("DATABASE_MAX_CONNECTIONS", "1"), DATABASE_MAX_CONNECTIONS="1",
+        _environment("DATABASE_MAX_CONNECTIONS", "1"), POOL_SIZE, DATABASE_MAX_CONNECTIONS="1",
     ),
     with_environment(
         "feature_flag_unknown", "a feature flag is set that no list names",
-        _environment("ENABLE_EXPERIMENTAL_PLANNER", "true"), ENABLE_EXPERIMENTAL_PLANNER="true",
+        _environment("ENABLE_EXPERIMENTAL_PLANNER", "true"), FLAGS, ENABLE_EXPERIMENTAL_PLANNER="true",
     ),
     with_environment(
         "feature_flag_differs", "a feature flag has another state than the list says",
-        _environment("ENABLE_CIRCUIT_BREAKER", "false"), ENABLE_CIRCUIT_BREAKER="false",
+        _environment("ENABLE_CIRCUIT_BREAKER", "false"), FLAGS, ENABLE_CIRCUIT_BREAKER="false",
     ),
 )  # fmt: skip

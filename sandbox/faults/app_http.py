@@ -184,6 +184,7 @@ PLAIN = '{"description": "Take a screenshot"}'
 ENDPOINTS, VALIDATION, ERRORS, API_LIMIT, API_ORIGINS = (
     f"functional_testing.api.{item}" for item in ("endpoints", "validation", "errors", "rate_limit", "cors")
 )
+DEBUG = "application_configuration.environment.debug_off"
 PROTECTED, ORIGINS, LIMITS = (
     f"security_configuration.network.{item}" for item in ("security_headers", "cors", "rate_limit")
 )
@@ -210,6 +211,15 @@ FAULTS = (
         "hsts_zero", "browsers are told to forget HTTPS", _says("Strict-Transport-Security", "max-age=0"), PROTECTED
     ),
     planted("server_banner", "answers name the server and its version", _says("Server", "1.0.0"), PROTECTED),
+    planted("cors_any_origin", "every origin is let in, by a star", _lets_in(FOREIGN, "null", by="*"), ORIGINS),
+    planted("cors_reflects_origin", "every origin is let in, by name", _lets_in(FOREIGN, SUFFIX), ORIGINS),
+    planted("cors_null_origin", "the origin null is let in", _lets_in("null"), ORIGINS),
+    planted("cors_suffix_match", "every origin that ends like an allowed one is let in", _by_its_end, ORIGINS),
+    planted("stack_in_errors", "errors show a stack trace", lambda visitor: "Traceback" in _error(visitor).text, DEBUG),
+    planted("sql_in_errors", "errors show the database's statement", lambda visitor: "SELECT" in _error(visitor).text),
+    planted("errors_as_html", "errors are web pages", lambda visitor: "<html>" in _error(visitor).text),
+    planted("invalid_input_500", "a request that is not valid is a 500", _status(NOT_VALID, 500)),
+    planted("unknown_fields_accepted", "fields that nobody knows are let pass", _status(UNKNOWN_FIELD, 201)),
     planted(
         "cors_any_origin", "every origin is let in, by a star",
         _lets_in(FOREIGN, "null", by="*"), ORIGINS, API_ORIGINS,
@@ -255,6 +265,6 @@ FAULTS = (
     ),
     planted(
         "documents_in_production", "the API's documents are served in production",
-        lambda visitor: visitor.ask("GET", "/api/docs").status == HTTPStatus.OK,
+        lambda visitor: visitor.ask("GET", "/api/docs").status == HTTPStatus.OK, DEBUG,
     ),
 )  # fmt: skip

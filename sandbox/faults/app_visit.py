@@ -23,7 +23,7 @@ import jwt
 
 from sandbox.api import ApiError
 from sandbox.errors import SandboxError
-from sandbox.faults.fault import API, NAMESPACE, STRATEGIC, Act, Fault, Hands
+from sandbox.faults.fault import API, NAMESPACE, STRATEGIC, Act, Fault, Hands, no_drills
 from sandbox.files import put
 from sandbox.probe import http_body
 
@@ -247,9 +247,10 @@ def seen_by(look: Look) -> Callable[[Hands], bool]:
     return lambda hands: look(Visitor(hands))
 
 
-def with_environment(name: str, says: str, look: Look, **env: str) -> Fault:
+def with_environment(name: str, says: str, look: Look, *turns_red: str, **env: str) -> Fault:
     """A fault in variables of the API's container, which win over those of the ConfigMap."""
-    return _set(name, says, look, "values", env)
+    fault = _set(name, says, look, "values", env)
+    return dataclasses.replace(fault, turns_red=turns_red, shuts=False, variables=no_drills)
 
 
 def planted(name: str, says: str, look: Look, *turns_red: str) -> Fault:

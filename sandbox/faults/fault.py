@@ -157,6 +157,11 @@ def no_variables(_: Hands) -> Mapping[str, Any]:
     return {}
 
 
+def no_drills(_: Hands) -> Mapping[str, Any]:
+    """For faults that show without load and without drills, which take a minute."""
+    return {"bytebot_tests_allowed": ["writes"]}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Fault:
     """One fault.

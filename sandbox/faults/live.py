@@ -8,7 +8,7 @@ from typing import Any
 
 from sandbox import probe
 from sandbox.faults.certificates import issued
-from sandbox.faults.fault import API, NAMESPACE, STRATEGIC, Act, Fault, Hands
+from sandbox.faults.fault import API, NAMESPACE, STRATEGIC, Act, Fault, Hands, no_drills
 from sandbox.files import b64
 
 CORE, NETWORKING = f"/api/v1/namespaces/{NAMESPACE}", f"/apis/networking.k8s.io/v1/namespaces/{NAMESPACE}"
@@ -23,6 +23,7 @@ SELECTOR = {"app": "bytebot", "app.kubernetes.io/instance": "bytebot", "componen
 SERVICES, ENDPOINTS = "deployment.execution.services", "deployment.execution.endpoints"
 PATHS = "deployment.execution.ingress"
 MARK = "SANDBOX_FAULT"
+FLAGS = "application_configuration.environment.feature_flags"
 ASKED = b"GET /health/live HTTP/1.0\r\n\r\n"
 
 
@@ -158,13 +159,20 @@ def well_behaved(hands: Hands) -> None:
     hands.until(hands.rolled_out, "the application runs without its fault")
 
 
-def _in_application(name: str, says: str, control: str) -> Fault:
-    red = (f"deployment.health.{control}",)
+def _in_application(name: str, says: str, control: str, *more: str) -> Fault:
+    red = (f"deployment.health.{control}", *more)
     return Fault(name=name, says=says, layer="application", turns_red=red, put=_behaves(name), heal=well_behaved)
 
 
 def _other_digest(_: Hands) -> dict[str, Any]:
     return {"deployment_expected_digests": {"registry.sandbox/bytebot/api:1.0.0": f"sha256:{64 * '0'}"}}
+
+
+def _a_tenth(hands: Hands) -> dict[str, Any]:
+    """The register of the sandbox with another share of one flag."""
+    register = [("ENABLE_RATE_LIMITING", 100), ("ENABLE_CIRCUIT_BREAKER", 10), ("ENABLE_DISTRIBUTED_TRACING", 0)]
+    flags = [{"name": name, "owner": "platform", "rollout": share} for name, share in register]
+    return {**no_drills(hands), "bytebot_feature_flags": flags}
 
 
 FAULTS = (
@@ -209,8 +217,15 @@ FAULTS = (
         name="other_digest_runs", says="another image runs than the one that is wanted", layer="inputs",
         turns_red=("deployment.health.pods",), variables=_other_digest,
     ),
+    Fault(
+        name="flag_fully_on", says="a feature flag is fully on that the register says a tenth has", layer="inputs",
+        turns_red=(FLAGS,), shuts=False, variables=_a_tenth,
+    ),
     _in_application("live_200_with_error_body", "the live route answers 200 and says error", "live"),
-    _in_application("dependency_down_yet_200", "the ready route answers 200 although the database is down", "ready"),
+    _in_application(
+        "dependency_down_yet_200", "the ready route answers 200 although the database is down", "ready",
+        "application_configuration.health.readiness",
+    ),
     _in_application("startup_never_completed", "the startup route answers 200 while migrations are pending", "startup"),
     _in_application("metrics_wrong_content_type", "the metrics are served as HTML", "metrics"),
     _in_application("metrics_html_page", "a page is served in place of metrics", "metrics"),

@@ -4,22 +4,30 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 
 from sandbox import probe
 from sandbox.errors import SandboxError
 from sandbox.faults.database import ask_postgres
-from sandbox.faults.fault import API, NAMESPACE, Act, Fault, Hands, nothing
+from sandbox.faults.fault import API, NAMESPACE, Act, Fault, Hands, no_drills, nothing
 from sandbox.faults.keeping import Object, changed, ready, restored, stamped, steps
 
 APPS, CORE = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments", f"/api/v1/namespaces/{NAMESPACE}"
 CONFIG = f"{CORE}/configmaps/bytebot-config"
-READERS = tuple(f"{APPS}/bytebot-{name}" for name in ("api", "worker", "scheduler"))
+READERS = tuple(f"{APPS}/bytebot-{name}" for name in ("api", "worker", "websocket", "scheduler"))
 PORT = 3000
 LIVE, READY = "/health/live", "/health/ready"
 LEVEL, MISSPELLED, TIMEOUT, POOL = "LOG_LEVEL", "LOG_LEVLE", "TASK_TIMEOUT", "DATABASE_MAX_CONNECTIONS"
 MEBI = 1 << 20
+VARIABLES = "application_configuration.environment.variables"
+LOG_LEVEL = "application_configuration.environment.log_level"
+POOL_SIZE, LIMITS = (f"application_configuration.tuning.{name}" for name in ("pool_size", "limits"))
+LIVENESS, READINESS, STARTUP = (
+    f"application_configuration.health.{name}" for name in ("liveness", "readiness", "startup")
+)
+PODS, POOLING = "deployment.execution.pods", "infrastructure.database.pooling"
 # Far below what the application needs to start, and enough for the runtime to make the container.
 TOO_LITTLE = "48Mi"
 # Of a core: it starts with that, slowly.
@@ -226,69 +234,77 @@ _API_BACK = restored(API, then=ROLLED)
 _CONFIG_BACK = restored(CONFIG, *READERS, then=ready(*READERS))
 
 
-def _variable(name: str, says: str, put: Act, seen: Callable[[Hands], bool], heal: Act = _CONFIG_BACK) -> Fault:
-    return Fault(name=name, says=says, layer="values", put=put, heal=heal, seen=seen)
+def _variable(
+    name: str, says: str, put: Act, seen: Callable[[Hands], bool], *turns_red: str, heal: Act = _CONFIG_BACK
+) -> Fault:
+    return _advice(Fault(name=name, says=says, layer="values", put=put, heal=heal, seen=seen), turns_red)
 
 
-def _pod(name: str, says: str, put: Act, seen: Callable[[Hands], bool]) -> Fault:
-    return Fault(name=name, says=says, layer="cluster", put=put, heal=_API_BACK, seen=seen)
+def _pod(name: str, says: str, put: Act, seen: Callable[[Hands], bool], *turns_red: str) -> Fault:
+    return _advice(Fault(name=name, says=says, layer="cluster", put=put, heal=_API_BACK, seen=seen), turns_red)
+
+
+def _advice(fault: Fault, turns_red: tuple[str, ...]) -> Fault:
+    """These controls are of a later stage than the gate that is asked, which shuts only for what is of its own."""
+    shuts = any(one.startswith("deployment.") for one in turns_red)
+    return dataclasses.replace(fault, turns_red=turns_red, shuts=shuts, variables=no_drills)
 
 
 FAULTS = (
     _variable(
         "variable_missing", "the pods lack a variable that the contract names",
-        _read_by_all(lambda data: data.pop(LEVEL)), _environment(lambda found: LEVEL not in found),
+        _read_by_all(lambda data: data.pop(LEVEL)), _environment(lambda found: LEVEL not in found), VARIABLES,
     ),
     _variable(
         "variable_misspelled", "the pods have a variable under a misspelled name", _read_by_all(_misspell),
-        _environment(lambda found: MISSPELLED in found and LEVEL not in found),
+        _environment(lambda found: MISSPELLED in found and LEVEL not in found), VARIABLES,
     ),
     _variable(
         "config_changed_without_rollout", "the ConfigMap was changed, and the pods still have what it said before",
-        _variables(_set(**{TIMEOUT: "7m"})), _not_rolled_out, restored(CONFIG),
+        _variables(_set(**{TIMEOUT: "7m"})), _not_rolled_out, VARIABLES, heal=restored(CONFIG),
     ),
     _variable(
         "log_level_debug", "the pods log at the level debug", _read_by_all(_set(**{LEVEL: "debug"})),
-        _environment(lambda found: found.get(LEVEL) == "debug"),
+        _environment(lambda found: found.get(LEVEL) == "debug"), LOG_LEVEL,
     ),
     _variable(
         "pool_size_1", "each replica has one connection to the database", _read_by_all(_set(**{POOL: "1"})),
-        _environment(lambda found: found.get(POOL) == "1"),
+        _environment(lambda found: found.get(POOL) == "1"), POOL_SIZE,
     ),
     _variable(
         "pool_refused_by_database", "one replica's pool is larger than what the database takes from all",
-        _read_by_all(_set(**{POOL: "100"})), _refused_by_database,
+        _read_by_all(_set(**{POOL: "100"})), _refused_by_database, POOL_SIZE, POOLING,
     ),
     _pod(
         "liveness_probe_missing", "the API has no liveness probe", _container(_without_liveness),
-        _probes(lambda container: "livenessProbe" not in container),
+        _probes(lambda container: "livenessProbe" not in container), LIVENESS,
     ),
     _pod(
         "liveness_needs_database", "the liveness probe asks a route that fails with the database",
-        _container(_path("livenessProbe", READY)), _liveness_needs_database,
+        _container(_path("livenessProbe", READY)), _liveness_needs_database, LIVENESS,
     ),
     _pod(
         "liveness_timeout_short", "the liveness probe waits a second for what takes three",
-        _container(_impatient, then=nothing), _probe_runs_out_of_time,
+        _container(_impatient, then=nothing), _probe_runs_out_of_time, LIVENESS,
     ),
     _pod(
         "readiness_is_liveness", "the readiness probe asks what the liveness probe asks",
-        _container(_path("readinessProbe", LIVE)), _probes(_same_probe),
+        _container(_path("readinessProbe", LIVE)), _probes(_same_probe), READINESS,
     ),
     _pod(
         "startup_slower_than_liveness", "the liveness probe ends the API before it has started",
-        _container(_starts_late, then=nothing), _killed_while_starting,
+        _container(_starts_late, then=nothing), _killed_while_starting, STARTUP, PODS,
     ),
     _pod(
         "limits_below_use", "the API's processor limit is below its use, so that it is throttled",
-        _container(_limits(cpu=SCARCE)), _throttled,
+        _container(_limits(cpu=SCARCE)), _throttled, LIMITS,
     ),
     _pod(
         "out_of_memory_killed", "the kernel has ended the API for want of memory",
-        _container(_limits(memory=TOO_LITTLE), then=nothing), _out_of_memory,
+        _container(_limits(memory=TOO_LITTLE), then=nothing), _out_of_memory, LIMITS, PODS,
     ),
     _pod(
         "limits_ten_times_too_large", "the API's memory limit is more than ten times its use",
-        _container(_limits(memory="4Gi", cpu="10")), _ten_times_too_large,
+        _container(_limits(memory="3Gi")), _ten_times_too_large, LIMITS,
     ),
 )  # fmt: skip

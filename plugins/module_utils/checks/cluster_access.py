@@ -119,6 +119,12 @@ MODULES: tuple[Row, ...] = (
     ("networking.k8s.io", "networkpolicies", "list", NAMESPACE, "network_check"),
     ("", "secrets", "get", NAMESPACE, "network_check"),
     ("", "secrets", "get", NAMESPACE, "http_security_check"),  # those of the users that sign in
+    ("", "events pods services", "list", NAMESPACE, "configuration_check"),
+    ("", "configmaps secrets pods/log", "get", NAMESPACE, "configuration_check"),
+    ("", "pods/exec", "create get", NAMESPACE, "configuration_check"),
+    ("apps", "daemonsets deployments statefulsets", "list", NAMESPACE, "configuration_check"),
+    ("autoscaling", "horizontalpodautoscalers", "list", NAMESPACE, "configuration_check"),
+    ("autoscaling.k8s.io", "verticalpodautoscalers", "list", NAMESPACE, "configuration_check"),
 )
 PROBE: tuple[Row, ...] = (
     ("", "pods", "get list create delete", NAMESPACE, "cluster_check"),
@@ -128,6 +134,11 @@ PROBE: tuple[Row, ...] = (
     ("", "pods", "get list create delete", NAMESPACE, "network_check"),
     ("", "pods/exec", "create get", NAMESPACE, "network_check"),
     ("networking.k8s.io", "networkpolicies", "create delete", NAMESPACE, "network_check"),  # the witness's own
+    ("", "pods services", "list create delete", NAMESPACE, "configuration_check"),  # copies for drills
+    ("", "pods", "get", NAMESPACE, "configuration_check"),
+    ("autoscaling", "horizontalpodautoscalers", "get patch", NAMESPACE, "configuration_check"),
+    ("discovery.k8s.io", "endpointslices", "list", NAMESPACE, "configuration_check"),
+    ("networking.k8s.io", "ingresses networkpolicies", "list", NAMESPACE, "configuration_check"),
     ("", "pods/exec", "create get", NAMESPACE, "secret_check"),  # a websocket asks for get, since 1.35 for create too
 )
 STORE_VERBS = "get list create update delete"  # helm's record: made, marked as superseded, pruned

@@ -78,7 +78,7 @@ def _release() -> dict[str, Object]:
     resources = {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"cpu": "1", "memory": "256Mi"}}
     container = {"name": "api", "image": "api:1", "args": ["serve"], "resources": resources, **probes}
     made: dict[str, Object] = {}
-    for name in ("api", "worker", "scheduler"):
+    for name in ("api", "worker", "websocket", "scheduler"):
         meta = {"name": f"bytebot-{name}", "namespace": NAMESPACE}
         spec = {"template": {"metadata": {"annotations": {"a": "b"}}, "spec": {"containers": [container]}}}
         one = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": copy.deepcopy(spec)}
