@@ -1,0 +1,263 @@
+# Sends the load once, and watches replicas and the database meanwhile, for the checks in checks/load.py.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from ansible_collections.bytebot.production.plugins.module_utils.checks.load import CHECKS
+from ansible_collections.bytebot.production.plugins.module_utils.checks.load_facts import (
+    DATABASE,
+    LEAK,
+    RESOURCES,
+    DatabaseSeen,
+    LoadFacts,
+    Wanted,
+)
+from ansible_collections.bytebot.production.plugins.module_utils.checks.secrets_facts import Keys
+from ansible_collections.bytebot.production.plugins.module_utils.checks.secrets_login import target_of
+from ansible_collections.bytebot.production.plugins.module_utils.clients import load_postgres
+from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
+from ansible_collections.bytebot.production.plugins.module_utils.clients.identities import Account, Door
+from ansible_collections.bytebot.production.plugins.module_utils.clients.login_postgres import Place
+from ansible_collections.bytebot.production.plugins.module_utils.clients.prometheus import Prometheus
+from ansible_collections.bytebot.production.plugins.module_utils.errors import CollectionError
+from ansible_collections.bytebot.production.plugins.module_utils.load.plan import Plan
+from ansible_collections.bytebot.production.plugins.module_utils.load.sender import Target
+from ansible_collections.bytebot.production.plugins.module_utils.load.tally import Tally
+from ansible_collections.bytebot.production.plugins.module_utils.load.workers import Workers, workers
+from ansible_collections.bytebot.production.plugins.module_utils.observe_secrets import read_secrets
+from ansible_collections.bytebot.production.plugins.module_utils.observe_sign_in import ca_file
+from ansible_collections.bytebot.production.plugins.module_utils.observe_usage import Watch
+from ansible_collections.bytebot.production.plugins.module_utils.reach import Roads, Sides, Way
+from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
+from ansible_collections.bytebot.production.plugins.module_utils.secret import hide
+
+LOOK_S = 1.0  # between two looks at the database
+WITHIN_S = 90.0  # until the database is met; it may need a pod
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """What is asked: a name for reports, an URL, its weight among the others, and whether a token is sent."""
+
+    name: str
+    url: str
+    weight: float = 1.0
+    signed_in: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class LoadScope:
+    """What is sent, and what is watched.
+
+    :param users: concurrent ones; :param sign_ins: how many of them sign in on their own at most.
+    :param unasked: why no load may be sent, and :param remedy: what permits it.
+    """
+
+    base_url: str
+    namespace: str
+    release: str
+    endpoints: tuple[Endpoint, ...]
+    plan: Plan
+    target: Target
+    database: Keys
+    sides: Sides
+    users: int = 1
+    sign_ins: int = 1
+    accounts: tuple[Account, ...] = ()
+    door: Door | None = None
+    workers: int = 0
+    wanted: Wanted = field(default_factory=Wanted)
+    unasked: str = ""
+    remedy: str = ""
+    only: tuple[str, ...] = ()
+
+    def judges(self, *controls: str) -> bool:
+        return any(control in (self.only or CHECKS.controls) for control in controls)
+
+
+def observe(
+    cluster: Cluster | None,
+    scope: LoadScope,
+    redactor: Redactor,
+    tell: Tell,
+    *,
+    folder: str = "",
+    prometheus: Prometheus | None = None,
+) -> LoadFacts:
+    """Sign in, send, watch. Nothing is sent where it is not permitted."""
+    facts = LoadFacts(
+        scope.base_url,
+        scope.wanted,
+        scope.unasked,
+        scope.remedy,
+        scope.plan,
+        endpoints=tuple((one.name, one.signed_in) for one in scope.endpoints),
+        users=scope.users,
+    )
+    if scope.unasked:
+        return facts
+    tokens, no_users = _sessions(scope, redactor, tell)
+    facts = replace(facts, no_users=no_users, sessions=len(tokens))
+    if no_users and any(one.signed_in for one in scope.endpoints):
+        return _without_users(facts)
+    target = replace(scope.target, tokens=tuple(tokens) or ("",))
+    facts = replace(facts, asked_each=_most_each(scope, len(tokens) or 1))
+    with workers(scope.plan, target, scope.workers) as made:
+        return _sent(made, cluster, scope, redactor, tell, folder=folder, facts=facts, prometheus=prometheus)
+
+
+def _without_users(facts: LoadFacts) -> LoadFacts:
+    """No load at all: what is asked without a token alone is no load that tells of users."""
+    why = f"The endpoints are asked signed in, and nobody is: {facts.no_users}."
+    return replace(
+        facts, unasked=why, remedy="Name users of the application (in the inventory: bytebot_test_accounts)."
+    )
+
+
+def _sessions(scope: LoadScope, redactor: Redactor, tell: Tell) -> tuple[list[str], str]:
+    """Tokens, one for each user as far as sign-ins go, the accounts in turn; or why there is none."""
+    if not any(one.signed_in for one in scope.endpoints):
+        return [], "no endpoint is asked signed in"
+    if scope.door is None or not scope.accounts:
+        return [], "no accounts are named"
+    tokens: list[str] = []
+    problem = ""
+    for number in range(max(1, min(scope.users, scope.sign_ins))):
+        one = scope.door.sign_in(scope.accounts[number % len(scope.accounts)], redactor)
+        if one.problem:
+            problem = one.problem
+            if number < len(scope.accounts):
+                continue
+            break
+        tokens.append(one.token)
+    tell(f"{len(tokens)} sessions for {scope.users} users")
+    return tokens, "" if tokens else problem
+
+
+def _most_each(scope: LoadScope, sessions: int) -> float:
+    """Requests of the session that sends most, in a minute of the highest level, as planned."""
+    turns = Counter(number % sessions for number in range(scope.users))
+    return scope.plan.most_rate * 60 * max(turns.values()) / scope.users
+
+
+def _sent(
+    made: Workers,
+    cluster: Cluster | None,
+    scope: LoadScope,
+    redactor: Redactor,
+    tell: Tell,
+    *,
+    folder: str,
+    facts: LoadFacts,
+    prometheus: Prometheus | None,
+) -> LoadFacts:
+    database = _Database(cluster, scope, redactor, folder) if cluster and scope.judges(DATABASE) else None
+    usage = (
+        Watch(cluster, scope.namespace, scope.release, prometheus)
+        if cluster and scope.judges(RESOURCES, LEAK)
+        else None
+    )
+    if database:
+        tell("meeting the database")
+        database.begin()
+    if usage:
+        usage.begin()
+    tell(_planned(scope.plan))
+    start = made.start()
+    if usage:
+        usage.follow(start)
+    try:
+        sent = made.run(start, _teller(tell, scope.plan))
+    finally:
+        seen = usage.end() if usage else facts.usage
+        met, why, remedy = database.end() if database else (None, "", "")
+    return replace(
+        facts,
+        tally=sent.tally,
+        workers=sent.workers,
+        broken=sent.broken,
+        usage=seen,
+        database=met,
+        no_database=why,
+        no_database_remedy=remedy,
+    )
+
+
+def _planned(plan: Plan) -> str:
+    parts = (f"{one.kind} {one.seconds:g} s at {one.rate:.4g}/s" for one in plan.phases)
+    return f"{plan.requests} requests in {plan.seconds:g} s: {', '.join(parts)}"
+
+
+def _teller(tell: Tell, plan: Plan) -> Callable[[Tally, float], None]:
+    def told(tally: Tally, after: float) -> None:
+        tell(f"{after:.0f} of {plan.seconds:.0f} s: {tally.done} requests done, {tally.failures} failed")
+
+    return told
+
+
+# ---------------------------------------------------------------------------- the database
+
+
+class _Database:
+    """Watches the database in a thread, by a way that may lead through a pod."""
+
+    def __init__(self, cluster: Cluster, scope: LoadScope, redactor: Redactor, folder: str) -> None:
+        self._cluster, self._scope, self._redactor, self._folder = cluster, scope, redactor, folder
+        self._ready, self._over = threading.Event(), threading.Event()
+        self._seen: DatabaseSeen | None = None
+        self._why, self._remedy = "", ""
+        self._thread = threading.Thread(target=self._watch, name="database", daemon=True)
+
+    def begin(self) -> None:
+        """Return once the first counters are there, or it is certain that none come."""
+        self._thread.start()
+        if not self._ready.wait(WITHIN_S):
+            self._why, self._remedy = f"it was not met within {WITHIN_S:g} s", "Run it again, or give probe_image."
+
+    def end(self) -> tuple[DatabaseSeen | None, str, str]:
+        self._over.set()
+        self._thread.join(timeout=WITHIN_S)
+        if self._thread.is_alive() and not self._why:
+            return None, "it did not tell its counters in time", "Run it again."
+        return self._seen, self._why, self._remedy
+
+    def _watch(self) -> None:
+        try:
+            self._meet()
+        except CollectionError as exc:
+            self._why, self._remedy = exc.sentence, "Mend that, then run it again."
+        finally:
+            self._ready.set()
+
+    def _meet(self) -> None:
+        scope = self._scope
+        found, _absent, denied = read_secrets(self._cluster, scope.namespace, [scope.database.secret])
+        if not found:
+            why = denied.get(scope.database.secret, "it is not there")
+            self._why, self._remedy = f"Secret {scope.database.secret}: {why}", "Name it in bytebot_database."
+            return
+        data = hide.data_of(found[0])
+        target = target_of(data, scope.database, "postgresql", any_mode=True)
+        self._redactor.learn(target.password)
+        if target.problems:
+            self._why = f"Secret {scope.database.secret}: {'; '.join(target.problems)}"
+            self._remedy = "Correct the Secret."
+            return
+
+        def look(way: Way) -> DatabaseSeen:
+            place = Place(way.address, way.port, ca_file(Path(self._folder), target.ca))
+            return load_postgres.watch(target, place, self._ready.set, lambda: self._over.wait(LOOK_S))
+
+        with Roads(self._cluster, scope.sides) as roads:
+            seen, _side, no_way = roads.ask(target.host, target.port, look)
+        self._seen = seen
+        if no_way:
+            self._why, self._remedy = getattr(no_way, "cause", ""), getattr(no_way, "remedy", "")
