@@ -109,7 +109,7 @@ def observe(
     if no_users and any(one.signed_in for one in scope.endpoints):
         return _without_users(facts)
     target = replace(scope.target, tokens=tuple(tokens) or ("",))
-    facts = replace(facts, asked_each=_most_each(scope, len(tokens) or 1))
+    facts = replace(facts, asked_each=_most_each(scope, len(tokens)))
     with workers(scope.plan, target, scope.workers) as made:
         return _sent(made, cluster, scope, redactor, tell, folder=folder, facts=facts, prometheus=prometheus)
 
@@ -143,8 +143,9 @@ def _sessions(scope: LoadScope, redactor: Redactor, tell: Tell) -> tuple[list[st
 
 
 def _most_each(scope: LoadScope, sessions: int) -> float:
-    """Requests of the session that sends most, in a minute of the highest level, as planned."""
-    turns = Counter(number % sessions for number in range(scope.users))
+    """Requests of the account that sends most, in a minute of the highest level, as planned: limits count by user."""
+    accounts = max(1, min(sessions, len(scope.accounts)))
+    turns = Counter(number % max(1, sessions) % accounts for number in range(scope.users))
     return scope.plan.most_rate * 60 * max(turns.values()) / scope.users
 
 

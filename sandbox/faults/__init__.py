@@ -34,6 +34,7 @@ from sandbox.faults import (
     secrets,
     security,
     services,
+    under_load,
     workload,
 )
 from sandbox.faults.fault import Fault, Hands
@@ -58,6 +59,7 @@ MODULES = (
     app_rights,
     app_http,
     app_flow,
+    under_load,
     entry,
     workload,
     autoscaling,
