@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -26,7 +25,6 @@ from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster
 from ansible_collections.bytebot.production.plugins.module_utils.clients.identities import Account, Door
 from ansible_collections.bytebot.production.plugins.module_utils.clients.login_postgres import Place
 from ansible_collections.bytebot.production.plugins.module_utils.clients.prometheus import Prometheus
-from ansible_collections.bytebot.production.plugins.module_utils.errors import CollectionError
 from ansible_collections.bytebot.production.plugins.module_utils.load.plan import Plan
 from ansible_collections.bytebot.production.plugins.module_utils.load.sender import Target
 from ansible_collections.bytebot.production.plugins.module_utils.load.tally import Tally
@@ -38,8 +36,6 @@ from ansible_collections.bytebot.production.plugins.module_utils.reach import Ro
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
 from ansible_collections.bytebot.production.plugins.module_utils.secret import hide
 
-LOOK_S = 1.0  # between two looks at the database
-WITHIN_S = 90.0  # until the database is met; it may need a pod
 Tell = Callable[[str], None]
 
 
@@ -160,36 +156,37 @@ def _sent(
     facts: LoadFacts,
     prometheus: Prometheus | None,
 ) -> LoadFacts:
-    database = _Database(cluster, scope, redactor, folder) if cluster and scope.judges(DATABASE) else None
-    usage = (
-        Watch(cluster, scope.namespace, scope.release, prometheus)
-        if cluster and scope.judges(RESOURCES, LEAK)
-        else None
-    )
-    if database:
+    watches = cluster is not None and scope.judges(RESOURCES, LEAK)
+    usage = Watch(cluster, scope.namespace, scope.release, prometheus) if cluster and watches else None
+    done: list[LoadFacts] = []
+
+    def send() -> None:
+        """Once, even where the way to the database breaks in the middle and another one is tried."""
+        if not done:
+            done.append(facts)
+            done[0] = _during(made, usage, scope.plan, tell, facts)
+
+    met, why, remedy = None, "", ""
+    if cluster and scope.judges(DATABASE):
         tell("meeting the database")
-        database.begin()
+        met, why, remedy = _database(cluster, scope, redactor, folder, send=send)
+    send()
+    return replace(done[0], database=met, no_database=why, no_database_remedy=remedy)
+
+
+def _during(made: Workers, usage: Watch | None, plan: Plan, tell: Tell, facts: LoadFacts) -> LoadFacts:
+    """Send all, and watch the replicas."""
     if usage:
         usage.begin()
-    tell(_planned(scope.plan))
+    tell(_planned(plan))
     start = made.start()
     if usage:
         usage.follow(start)
     try:
-        sent = made.run(start, _teller(tell, scope.plan))
+        sent = made.run(start, _teller(tell, plan))
     finally:
         seen = usage.end() if usage else facts.usage
-        met, why, remedy = database.end() if database else (None, "", "")
-    return replace(
-        facts,
-        tally=sent.tally,
-        workers=sent.workers,
-        broken=sent.broken,
-        usage=seen,
-        database=met,
-        no_database=why,
-        no_database_remedy=remedy,
-    )
+    return replace(facts, tally=sent.tally, workers=sent.workers, broken=sent.broken, usage=seen)
 
 
 def _planned(plan: Plan) -> str:
@@ -207,58 +204,24 @@ def _teller(tell: Tell, plan: Plan) -> Callable[[Tally, float], None]:
 # ---------------------------------------------------------------------------- the database
 
 
-class _Database:
-    """Watches the database in a thread, by a way that may lead through a pod."""
+def _database(
+    cluster: Cluster, scope: LoadScope, redactor: Redactor, folder: str, *, send: Callable[[], None]
+) -> tuple[DatabaseSeen | None, str, str]:
+    """What the database told while ``send`` ran; or why nothing, and what helps. Then ``send`` may not have run."""
+    keys = scope.database
+    found, _absent, denied = read_secrets(cluster, scope.namespace, [keys.secret])
+    if not found:
+        why = denied.get(keys.secret, "it is not there").rstrip(".")
+        return None, f"Secret {keys.secret}: {why}", "Name the database's Secret in bytebot_database."
+    target = target_of(hide.data_of(found[0]), keys, "postgresql", any_mode=True)
+    redactor.learn(target.password)
+    if target.problems:
+        return None, f"Secret {keys.secret}: {'; '.join(target.problems)}", "Correct the Secret."
 
-    def __init__(self, cluster: Cluster, scope: LoadScope, redactor: Redactor, folder: str) -> None:
-        self._cluster, self._scope, self._redactor, self._folder = cluster, scope, redactor, folder
-        self._ready, self._over = threading.Event(), threading.Event()
-        self._seen: DatabaseSeen | None = None
-        self._why, self._remedy = "", ""
-        self._thread = threading.Thread(target=self._watch, name="database", daemon=True)
+    def look(way: Way) -> DatabaseSeen:
+        place = Place(way.address, way.port, ca_file(Path(folder), target.ca))
+        return load_postgres.watch(target, place, send)
 
-    def begin(self) -> None:
-        """Return once the first counters are there, or it is certain that none come."""
-        self._thread.start()
-        if not self._ready.wait(WITHIN_S):
-            self._why, self._remedy = f"it was not met within {WITHIN_S:g} s", "Run it again, or give probe_image."
-
-    def end(self) -> tuple[DatabaseSeen | None, str, str]:
-        self._over.set()
-        self._thread.join(timeout=WITHIN_S)
-        if self._thread.is_alive() and not self._why:
-            return None, "it did not tell its counters in time", "Run it again."
-        return self._seen, self._why, self._remedy
-
-    def _watch(self) -> None:
-        try:
-            self._meet()
-        except CollectionError as exc:
-            self._why, self._remedy = exc.sentence, "Mend that, then run it again."
-        finally:
-            self._ready.set()
-
-    def _meet(self) -> None:
-        scope = self._scope
-        found, _absent, denied = read_secrets(self._cluster, scope.namespace, [scope.database.secret])
-        if not found:
-            why = denied.get(scope.database.secret, "it is not there")
-            self._why, self._remedy = f"Secret {scope.database.secret}: {why}", "Name it in bytebot_database."
-            return
-        data = hide.data_of(found[0])
-        target = target_of(data, scope.database, "postgresql", any_mode=True)
-        self._redactor.learn(target.password)
-        if target.problems:
-            self._why = f"Secret {scope.database.secret}: {'; '.join(target.problems)}"
-            self._remedy = "Correct the Secret."
-            return
-
-        def look(way: Way) -> DatabaseSeen:
-            place = Place(way.address, way.port, ca_file(Path(self._folder), target.ca))
-            return load_postgres.watch(target, place, self._ready.set, lambda: self._over.wait(LOOK_S))
-
-        with Roads(self._cluster, scope.sides) as roads:
-            seen, _side, no_way = roads.ask(target.host, target.port, look)
-        self._seen = seen
-        if no_way:
-            self._why, self._remedy = getattr(no_way, "cause", ""), getattr(no_way, "remedy", "")
+    with Roads(cluster, scope.sides) as roads:
+        seen, _side, no_way = roads.ask(target.host, target.port, look)
+    return seen, no_way.cause if no_way else "", no_way.remedy if no_way else ""

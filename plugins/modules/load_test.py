@@ -175,7 +175,7 @@ options:
   statement_ms: {description: What a statement may take on average., type: float, default: 50}
   cache_share: {description: Share of blocks that must come from the database's cache., type: float, default: 0.9}
   lock_wait_ms: {description: How long a session may wait for a lock., type: float, default: 1000}
-  dead_share: {description: Share of a table's rows that may be dead., type: float, default: 0.2}
+  dead_share: {description: Share of a table's rows that may be dead., type: float, default: 0.3}
   scan_rows:
     description: Rows that a table may have and be read whole again and again, for lack of an index.
     type: int

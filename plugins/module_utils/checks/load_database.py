@@ -22,7 +22,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.model import (
 
 FULL = "the server has no connection left"
 FEW_CALLS = 10  # a mean of fewer tells little
-FEW_BLOCKS, FEW_ROWS, FEW_SCANS = 1000, 1000, 5
+FEW_BLOCKS, FEW_ROWS, FEW_SCANS = 1000, 10_000, 5
 SHOWN = 10
 USUAL = Wanted()
 
@@ -36,7 +36,10 @@ def database(facts: LoadFacts) -> Verdict:
         return failed(f"While the load ran, {FULL}.", remedy, evidence)
     if seen is None or seen.cause:
         why = facts.no_database or (seen.cause if seen else "")
-        return pending(f"The database was not seen while the load ran: {why.rstrip('.')}.", facts.no_database_remedy)
+        return pending(
+            f"The database was not seen while the load ran: {why.rstrip('.') or 'it told nothing'}.",
+            facts.no_database_remedy,
+        )
     evidence = _evidence(seen)
     weaker = _weaker(wanted)
     if wrong := [*_slow(seen, wanted), *_tables(seen, wanted), *_server(seen, wanted)]:

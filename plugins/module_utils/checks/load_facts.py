@@ -46,7 +46,7 @@ class Wanted:
     statement_ms: float = 50.0
     cache_share: float = 0.9
     lock_wait_ms: float = 1000.0
-    dead_share: float = 0.2
+    dead_share: float = 0.3
     scan_rows: int = 10000
     connection_share: float = 0.8
 

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,10 +28,11 @@ from ansible_collections.bytebot.production.plugins.module_utils.clients.login_p
 )
 
 MOST_MOMENTS = 5000
+LOOK_S = 1.0  # between two looks
 STATEMENT_MS = 5000  # for one question
-_TEXT = 200  # characters of a statement that are kept
+_TEXT = 400  # characters of a statement that are kept
 _PLAIN = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH|MERGE)\b", re.IGNORECASE)  # their values are left out
-_OURS = re.compile(r"\bpg_(stat|locks|settings|database|roles)", re.IGNORECASE)
+_OURS = re.compile(r"\b(pg_(stat|locks|settings|database|roles|extension)|current_setting\b)", re.IGNORECASE)
 # Source: PostgreSQL documentation, "The Cumulative Statistics System", "pg_locks" and "pg_stat_statements".
 _SERVER = "SELECT blks_hit, blks_read, deadlocks FROM pg_stat_database WHERE datname = current_database()"
 _TABLES = (
@@ -66,10 +69,10 @@ class _Counters:
     no_statements: str = ""
 
 
-def watch(target: Target, place: Place, ready: Callable[[], None], pause: Callable[[], bool]) -> DatabaseSeen:
-    """Read the counters, look until ``pause`` says that it is over, read them again.
+def watch(target: Target, place: Place, during: Callable[[], None]) -> DatabaseSeen:
+    """Read the counters, do something, and read them again; a thread looks each second meanwhile.
 
-    :param ready: called once the first counters are there; :param pause: waits a moment, and says whether to end.
+    Where the server refuses, nothing is done.
     """
     psycopg, mode = library(), mode_of(target)
     try:
@@ -78,16 +81,27 @@ def watch(target: Target, place: Place, ready: Callable[[], None], pause: Callab
             before = _counters(connection)
             (most,) = connection.execute(_MOST).fetchone()
             moments: list[Moment] = []
-            ready()
-            while True:
-                if len(moments) < MOST_MOMENTS:
-                    moments.append(_moment(connection))
-                if pause():
-                    break
+            over = threading.Event()
+            looks = threading.Thread(target=_look, args=(connection, over, moments), name="database", daemon=True)
+            looks.start()
+            try:
+                during()
+            finally:
+                over.set()
+                looks.join()
             return _difference(before, _counters(connection), int(most), tuple(moments))
     except psycopg.Error as exc:
         outcome = refusal(exc)
         return DatabaseSeen(outcome.cause, outcome.lost)
+
+
+def _look(connection: Any, over: threading.Event, moments: list[Moment]) -> None:
+    """Look until it is over; a server that goes away is known by the last counters, which do not come."""
+    with contextlib.suppress(library().Error):
+        while len(moments) < MOST_MOMENTS:
+            moments.append(_moment(connection))
+            if over.wait(LOOK_S):
+                return
 
 
 def _moment(connection: Any) -> Moment:
