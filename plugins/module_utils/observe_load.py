@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -28,7 +31,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.clients.prometh
 from ansible_collections.bytebot.production.plugins.module_utils.load.plan import Plan
 from ansible_collections.bytebot.production.plugins.module_utils.load.sender import Target
 from ansible_collections.bytebot.production.plugins.module_utils.load.tally import Tally
-from ansible_collections.bytebot.production.plugins.module_utils.load.workers import Workers, workers
+from ansible_collections.bytebot.production.plugins.module_utils.load.workers import TELL_S, Workers, workers
 from ansible_collections.bytebot.production.plugins.module_utils.observe_secrets import read_secrets
 from ansible_collections.bytebot.production.plugins.module_utils.observe_sign_in import ca_file
 from ansible_collections.bytebot.production.plugins.module_utils.observe_usage import Watch
@@ -36,6 +39,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.reach import Ro
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
 from ansible_collections.bytebot.production.plugins.module_utils.secret import hide
 
+LIVED, UNKNOWN_LIFE_S = 0.6, 600.0  # of its life a token may have lived; and a life that no token tells
 Tell = Callable[[str], None]
 
 
@@ -100,14 +104,16 @@ def observe(
     )
     if scope.unasked:
         return facts
-    tokens, no_users = _sessions(scope, redactor, tell)
-    facts = replace(facts, no_users=no_users, sessions=len(tokens))
+    sessions = _Sessions(scope, redactor)
+    no_users = sessions.begin()
+    facts = replace(facts, no_users=no_users, sessions=len(sessions.tokens), asked_each=sessions.most_each())
     if no_users and any(one.signed_in for one in scope.endpoints):
         return _without_users(facts)
-    target = replace(scope.target, tokens=tuple(tokens) or ("",))
-    facts = replace(facts, asked_each=_most_each(scope, len(tokens)))
+    tell(f"{len(sessions.tokens)} sessions for {scope.users} users")
+    target = replace(scope.target, tokens=tuple(sessions.tokens) or ("",))
     with workers(scope.plan, target, scope.workers) as made:
-        return _sent(made, cluster, scope, redactor, tell, folder=folder, facts=facts, prometheus=prometheus)
+        run = _Run(made, scope, tell, sessions, facts)
+        return _sent(run, cluster, redactor, folder=folder, prometheus=prometheus)
 
 
 def _without_users(facts: LoadFacts) -> LoadFacts:
@@ -118,44 +124,88 @@ def _without_users(facts: LoadFacts) -> LoadFacts:
     )
 
 
-def _sessions(scope: LoadScope, redactor: Redactor, tell: Tell) -> tuple[list[str], str]:
-    """Tokens, one for each user as far as sign-ins go, the accounts in turn; or why there is none."""
-    if not any(one.signed_in for one in scope.endpoints):
-        return [], "no endpoint is asked signed in"
-    if scope.door is None or not scope.accounts:
-        return [], "no accounts are named"
-    tokens: list[str] = []
-    problem = ""
-    for number in range(max(1, min(scope.users, scope.sign_ins))):
-        one = scope.door.sign_in(scope.accounts[number % len(scope.accounts)], redactor)
-        if one.problem:
-            problem = one.problem
-            if number < len(scope.accounts):
+class _Sessions:
+    """The users that are signed in: as many as sign-ins go, the accounts in turn, and again before a token ends."""
+
+    def __init__(self, scope: LoadScope, redactor: Redactor, clock: Callable[[], float] = time.time) -> None:
+        self._scope, self._redactor, self._clock = scope, redactor, clock
+        self._of: list[int] = []  # by session, its account
+        self.tokens: list[str] = []
+        self._again = 0.0
+
+    def begin(self) -> str:
+        """Sign in; why nobody is, or empty."""
+        scope = self._scope
+        if not any(one.signed_in for one in scope.endpoints):
+            return "no endpoint is asked signed in"
+        if scope.door is None or not scope.accounts:
+            return "no accounts are named"
+        problem = ""
+        for number in range(max(1, min(scope.users, scope.sign_ins))):
+            account = number % len(scope.accounts)
+            one = scope.door.sign_in(scope.accounts[account], self._redactor)
+            if not one.problem:
+                self.tokens.append(one.token)
+                self._of.append(account)
                 continue
-            break
-        tokens.append(one.token)
-    tell(f"{len(tokens)} sessions for {scope.users} users")
-    return tokens, "" if tokens else problem
+            problem = one.problem
+            if number >= len(scope.accounts):
+                break
+        self._note()
+        return "" if self.tokens else problem
+
+    def most_each(self) -> float:
+        """Requests of the account that sends most, in a minute of the highest level: limits count by account."""
+        if not self._of:
+            return 0.0
+        turns = Counter(self._of[number % len(self._of)] for number in range(self._scope.users))
+        return self._scope.plan.most_rate * 60 * max(turns.values()) / self._scope.users
+
+    def renew(self) -> list[str]:
+        """New tokens, where the old ones have lived for most of their time; one that is not had stays the old one."""
+        door = self._scope.door
+        if door is None or not self.tokens or self._clock() < self._again:
+            return []
+        for session, account in enumerate(self._of):
+            one = door.sign_in(self._scope.accounts[account], self._redactor)
+            if not one.problem:
+                self.tokens[session] = one.token
+        self._note()
+        return self.tokens
+
+    def _note(self) -> None:
+        """When to sign in again."""
+        now = self._clock()
+        lives = [end - now for token in self.tokens if (end := end_of(token)) is not None]
+        self._again = now + max(TELL_S, LIVED * min([*lives, UNKNOWN_LIFE_S]))
 
 
-def _most_each(scope: LoadScope, sessions: int) -> float:
-    """Requests of the account that sends most, in a minute of the highest level, as planned: limits count by user."""
-    accounts = max(1, min(sessions, len(scope.accounts)))
-    turns = Counter(number % max(1, sessions) % accounts for number in range(scope.users))
-    return scope.plan.most_rate * 60 * max(turns.values()) / scope.users
+def end_of(token: str) -> float | None:
+    """When a JSON Web Token says that it ends, in Unix time; None where it says nothing, or is none."""
+    parts = token.split(".")
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+        end = claims.get("exp")
+    except (IndexError, ValueError, AttributeError):
+        return None
+    return float(end) if isinstance(end, (int, float)) and not isinstance(end, bool) else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """All that one run of load is made of."""
+
+    made: Workers
+    scope: LoadScope
+    tell: Tell
+    sessions: _Sessions
+    facts: LoadFacts
 
 
 def _sent(
-    made: Workers,
-    cluster: Cluster | None,
-    scope: LoadScope,
-    redactor: Redactor,
-    tell: Tell,
-    *,
-    folder: str,
-    facts: LoadFacts,
-    prometheus: Prometheus | None,
+    run: _Run, cluster: Cluster | None, redactor: Redactor, *, folder: str, prometheus: Prometheus | None
 ) -> LoadFacts:
+    scope = run.scope
     watches = cluster is not None and scope.judges(RESOURCES, LEAK)
     usage = Watch(cluster, scope.namespace, scope.release, prometheus) if cluster and watches else None
     done: list[LoadFacts] = []
@@ -163,30 +213,30 @@ def _sent(
     def send() -> None:
         """Once, even where the way to the database breaks in the middle and another one is tried."""
         if not done:
-            done.append(facts)
-            done[0] = _during(made, usage, scope.plan, tell, facts)
+            done.append(run.facts)
+            done[0] = _during(run, usage)
 
     met, why, remedy = None, "", ""
     if cluster and scope.judges(DATABASE):
-        tell("meeting the database")
+        run.tell("meeting the database")
         met, why, remedy = _database(cluster, scope, redactor, folder, send=send)
     send()
     return replace(done[0], database=met, no_database=why, no_database_remedy=remedy)
 
 
-def _during(made: Workers, usage: Watch | None, plan: Plan, tell: Tell, facts: LoadFacts) -> LoadFacts:
+def _during(run: _Run, usage: Watch | None) -> LoadFacts:
     """Send all, and watch the replicas."""
     if usage:
         usage.begin()
-    tell(_planned(plan))
-    start = made.start()
+    run.tell(_planned(run.scope.plan))
+    start = run.made.start()
     if usage:
         usage.follow(start)
     try:
-        sent = made.run(start, _teller(tell, plan))
+        sent = run.made.run(start, _teller(run.tell, run.scope.plan), run.sessions.renew)
     finally:
-        seen = usage.end() if usage else facts.usage
-    return replace(facts, tally=sent.tally, workers=sent.workers, broken=sent.broken, usage=seen)
+        seen = usage.end() if usage else run.facts.usage
+    return replace(run.facts, tally=sent.tally, workers=sent.workers, broken=sent.broken, usage=seen)
 
 
 def _planned(plan: Plan) -> str:

@@ -8,7 +8,7 @@ import contextlib
 import ipaddress
 import socket
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -53,8 +53,12 @@ def library() -> Any:
 
 
 @contextlib.asynccontextmanager
-async def sender(target: Target, tally: Tally) -> AsyncIterator[Send]:
-    """What sends: connections are kept, certificates verified, redirects not followed, cookies not kept."""
+async def sender(target: Target, tally: Tally, tokens: Sequence[str] = ()) -> AsyncIterator[Send]:
+    """What sends: connections are kept, certificates verified, redirects not followed, cookies not kept.
+
+    :param tokens: in place of the target's; they may change meanwhile.
+    """
+    tokens = tokens or target.tokens
     aiohttp = library()
     context = ssl.create_default_context(cafile=target.ca_file or None)
     connector = aiohttp.TCPConnector(limit=0, ssl=context, resolver=_resolver(target.resolve), keepalive_timeout=60)
@@ -70,7 +74,7 @@ async def sender(target: Target, tally: Tally) -> AsyncIterator[Send]:
     async with aiohttp.ClientSession(**options) as session:
 
         async def send(shot: Shot) -> str:
-            token = target.tokens[shot.user % len(target.tokens)] if target.signed_in[shot.endpoint] else ""
+            token = tokens[shot.user % len(tokens)] if target.signed_in[shot.endpoint] else ""
             headers = {"Authorization": f"Bearer {token}"} if token else {}
             try:
                 async with session.get(target.urls[shot.endpoint], headers=headers, allow_redirects=False) as answer:

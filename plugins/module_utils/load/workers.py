@@ -11,7 +11,7 @@ import multiprocessing
 import os
 import resource
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from typing import Any, TypeAlias
@@ -25,8 +25,9 @@ from ansible_collections.bytebot.production.plugins.module_utils.load.tally impo
 RATE_EACH = 400.0  # requests a second that one process sends well
 TELL_S = 5.0
 START_S = 0.5  # until the first phase begins, so that all processes are ready
-SPARE_FILES = 200
+SPARE_FILES, MOST_FILES = 200, 1_000_000
 Pipe: TypeAlias = "Any"  # multiprocessing's Connection, whose type differs between versions
+Renew = Callable[[], "Sequence[str]"]  # new tokens for the users, or none where the ones they have still do
 Tell = Callable[[Tally, float], None]  # what was counted so far, and after how many seconds
 
 
@@ -66,7 +67,7 @@ class Workers:
         """When the first phase may begin, by the monotonic clock, which all processes share."""
         return time.monotonic() + START_S
 
-    def run(self, start: float, tell: Tell) -> Sent:
+    def run(self, start: float, tell: Tell, renew: Renew = tuple) -> Sent:
         """Say go and collect; ends within the plan's time and one time-out, whatever the processes do."""
         end = start + self._plan.seconds + self._target.timeout_s + 2 * GRACE_S + TELL_S
         latest: dict[int, Tally] = {}
@@ -84,6 +85,8 @@ class Workers:
             if time.monotonic() - told >= TELL_S and latest:
                 told = time.monotonic()
                 tell(_sum(latest), told - start)
+                if tokens := list(renew()):
+                    _hand_out(tokens, open_ends.values())
         broken += ["it did not end in time"] * len(open_ends)
         return Sent(_sum(latest), self.number, "; ".join(dict.fromkeys(broken)))
 
@@ -129,16 +132,24 @@ def _take(here: Pipe, number: int, latest: dict[int, Tally], broken: list[str]) 
     return bool(told.get("last"))
 
 
+def _hand_out(tokens: list[str], ends: Iterable[Pipe]) -> None:
+    for here in ends:
+        with contextlib.suppress(OSError):  # one that has ended is told of when it is read
+            here.send(tokens)
+
+
 def _open_files(wanted: int) -> None:
+    """See that as many files may be open. :raises InputError: the machine does not allow that."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = wanted + SPARE_FILES
-    if soft != resource.RLIM_INFINITY and soft < needed:
-        if hard != resource.RLIM_INFINITY and hard < needed:
-            raise InputError(
-                f"A process may open {hard} files here, and this load may need {needed} at once: "
-                "lower the rate or the time-out, or raise that limit (ulimit -n)."
-            )
-        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+    needed, most = wanted + SPARE_FILES, MOST_FILES if hard == resource.RLIM_INFINITY else hard
+    if needed > most:
+        raise InputError(
+            f"A process may open {most} files here, and this load may need {needed} at once: "
+            "lower the rate or the time-out, or raise that limit (ulimit -n)."
+        )
+    if soft not in (resource.RLIM_INFINITY, hard) and soft < needed:
+        with contextlib.suppress(OSError, ValueError):  # what the kernel does not grant shows as failed connections
+            resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
 # ---------------------------------------------------------------------------- in a process of its own
@@ -161,15 +172,19 @@ def _work(there: Pipe, shots: Sequence[Shot], target: Target, others: Sequence[P
 
 
 async def _sending(there: Pipe, shots: Sequence[Shot], target: Target, *, start: float, tally: Tally) -> None:
+    tokens = list(target.tokens)
+
     async def telling() -> None:
         while True:
             await asyncio.sleep(TELL_S)
             try:
+                while there.poll():
+                    tokens[:] = there.recv()
                 there.send({"tally": tally.plain()})
-            except OSError:  # the parent process is gone, and nobody wants the load any more
+            except (EOFError, OSError):  # the parent process is gone, and nobody wants the load any more
                 os._exit(1)
 
-    async with sender(target, tally) as send:
+    async with sender(target, tally, tokens) as send:
         teller = asyncio.get_running_loop().create_task(telling())
         try:
             await fire(shots, send, start, target.timeout_s, tally)

@@ -19,7 +19,12 @@ from ansible_collections.bytebot.production.plugins.module_utils.clients.identit
 )
 from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError
 from ansible_collections.bytebot.production.plugins.module_utils.load.plan import LEVEL, STEADY, WARM_UP
-from ansible_collections.bytebot.production.plugins.module_utils.observe_load import LoadScope, observe
+from ansible_collections.bytebot.production.plugins.module_utils.observe_load import (
+    LoadScope,
+    _Sessions,
+    end_of,
+    observe,
+)
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
 
 BASE = "https://api.shop.test"
@@ -118,3 +123,47 @@ def test_no_load_where_nobody_signs_in() -> None:
     assert "answers 429" in facts.unasked
     facts = observe(None, replace(made, accounts=()), Redactor(), lambda _text: None)
     assert "no accounts" in facts.unasked
+
+
+class Opens(Door):
+    """Signs in and counts."""
+
+    def sign_in(self, account: Account, redactor: Redactor) -> Identity:
+        asked.append(account.role)
+        return Identity(account.role, f"token-{len(asked)}")
+
+
+asked: list[str] = []
+
+
+def test_sessions_are_shared_by_accounts_and_renewed_in_time() -> None:
+    asked.clear()
+    roles = [{"role": role, "secret": "x", "username_key": "u", "password_key": "p"} for role in ("viewer", "operator")]
+    http = Http(BASE, ["api.shop.test"])
+    arguments = given({"users": 10, "think_time": 1.0, "sign_ins": 3}, accounts=roles)
+    made = LoadInputs(arguments, http, check_mode=False).scope(None)  # type: ignore[arg-type]
+    now = [1000.0]
+    opens = Opens(None, "shop", http, Fields())  # type: ignore[arg-type]
+    sessions = _Sessions(replace(made, door=opens), Redactor(), lambda: now[0])
+    assert sessions.begin() == ""
+    assert asked == ["viewer", "operator", "viewer"]
+    assert sessions.most_each() == pytest.approx(15 * 60 * 7 / 10)  # seven of ten users are the first account
+    assert sessions.renew() == []
+    now[0] += 361
+    assert sessions.renew() == ["token-4", "token-5", "token-6"]
+    assert sessions.renew() == []
+
+
+@pytest.mark.parametrize(
+    ("token", "end"),
+    [
+        ("e30.eyJleHAiOiA5MDB9.c2ln", 900.0),
+        ("e30.e30.c2ln", None),
+        ("e30.W10.c2ln", None),
+        ("opaque", None),
+        ("a.%%.c", None),
+        ("e30.eyJleHAiOiAibyJ9.c", None),
+    ],
+)
+def test_the_end_of_a_token(token: str, end: float | None) -> None:
+    assert end_of(token) == end

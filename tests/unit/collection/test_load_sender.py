@@ -13,6 +13,7 @@ from dataclasses import replace
 import pytest
 
 from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError
+from ansible_collections.bytebot.production.plugins.module_utils.load import workers as workers_module
 from ansible_collections.bytebot.production.plugins.module_utils.load.plan import EVEN, STEADY, Phase, Plan, Shot
 from ansible_collections.bytebot.production.plugins.module_utils.load.sender import BODY_CAP, Target, sender
 from ansible_collections.bytebot.production.plugins.module_utils.load.tally import Tally
@@ -207,6 +208,18 @@ def test_processes_share_the_plan_and_their_counts_are_added() -> None:
     assert sent.tally.done == 40
     assert sent.tally.failures == 0
     assert sent.tally.lag[0].count == 40
+
+
+def test_new_tokens_reach_the_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers_module, "TELL_S", 0.1)
+    with served(says(GOOD)) as server:
+        plan = Plan((Phase(STEADY, 20, 2),), arrivals=EVEN)
+        with workers(plan, Target((server.url,), (True,), ("old",), timeout_s=2.0), 2) as made:
+            sent = made.run(made.start(), lambda _tally, _after: None, lambda: ["new"])
+        told = [b"Bearer new" in head for head in server.heads]
+    assert sent.tally.done == 40
+    assert not told[0]
+    assert told[-1]
 
 
 def test_a_process_that_is_killed_is_told() -> None:
