@@ -20,8 +20,8 @@ description:
     then, so that a server that stands still is measured in full. Time-outs and statuses other than 2xx are failures,
     and stand in percentiles as slower than any answer. Requests of the warm-up are left out.
   - Where the sender itself was late (more than O(lag_ms) in more than one case of a hundred), a red by time is
-    V(inconclusive). A green stays one as long as that was in one case of ten at most, since such lag only adds to what
-    is measured.
+    V(inconclusive). A green stays one, since such lag only adds to what is measured, unless more than one request of
+    ten left late by five times that.
   - A percentile is judged by its 95 % confidence interval from order statistics. Where O(latency_ms) lies within, it is
     V(inconclusive), with the number of requests that would tell.
   - After the steady part the load rises in levels up to the expected users times O(head_room). The knee is the last

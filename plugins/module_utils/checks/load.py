@@ -33,7 +33,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.model import (
 CHECKS: Checks[LoadFacts] = Checks()
 P95 = 0.95
 USUAL_ERRORS, USUAL_HEAD_ROOM, USUAL_KNEE_MS = 0.01, 1.5, 1000.0
-TOO_LATE = 0.1  # of requests that left late: then it is another load than the wanted one
+TOO_LATE, FAR = 0.1, 5  # this share late by that many times lag_ms: then it is another load than the wanted one
 REFUSED = "HTTP 429"
 _QUIET = "Run it on a machine with nothing else to do, or lower the rate; the system itself may be well."
 _USERS = "Name the Secrets of users of the application (in the inventory: bytebot_test_accounts)."
@@ -57,19 +57,24 @@ def _of(judge: Callable[[LoadFacts], Verdict]) -> Callable[[LoadFacts], Verdict]
 
 
 def _lag(facts: LoadFacts, phases: list[int]) -> tuple[float, dict[str, Any]]:
-    """The share of what the sender did late in these phases, the worse of leaving and of noticing."""
+    """The share of what the sender did late in these phases, the worse of leaving and of noticing.
+
+    It only adds to what is measured: a red by time cannot be told from it where it is more than a little, and a green
+    stays one unless the sender was so far behind that it sent another load (``far_share``).
+    """
     leaving, noticing = Histogram(), Histogram()
     for phase in phases:
         leaving.merge(facts.tally.lag.get(phase, Histogram()))
         noticing.merge(facts.tally.beats.get(phase, Histogram()))
     limit = facts.wanted.lag_ms / 1e3
     late = max((one.over(limit) / one.count for one in (leaving, noticing) if one.count), default=0.0)
-    told = {
-        "sender_left_late_ms": leaving.told(),
-        "sender_timer_late_ms": noticing.told(),
-        "late_share": round(late, 4),
-    }
-    return late, told
+    far = leaving.over(FAR * limit) / leaving.count if leaving.count else 0.0
+    told = {"sender_left_late_ms": leaving.told(), "sender_timer_late_ms": noticing.told()}
+    return late, {**told, "late_share": round(late, 4), "far_share": round(far, 4)}
+
+
+def _far(evidence: Evidence) -> bool:
+    return bool(evidence.observed["far_share"] > TOO_LATE)
 
 
 def _lagged(facts: LoadFacts, late: float, what: str, evidence: Evidence) -> Verdict:
@@ -174,7 +179,7 @@ def _by_percentile(facts: LoadFacts, late: float, evidence: Evidence, weaker: tu
         what = f"{seen}, so whether it is below {facts.wanted.latency_ms:g} ms is not certain."
         more = max(2 * cell.sent, least_number(P95))
         return inconclusive(what, f"Send more requests: {more} or more in the steady part, by time or rate.", evidence)
-    if late > TOO_LATE:
+    if _far(evidence):
         return _lagged(facts, late, seen, evidence)
     note = "; the sender's own lag only adds to that" if late > facts.wanted.late_share else ""
     return passed(f"{seen}{note}, {_percent(cell.failures / cell.sent)} failed.", evidence, weaker=weaker)
@@ -252,7 +257,7 @@ def _by_levels(facts: LoadFacts, rows: list[dict[str, Any]], late: float, eviden
         if late > facts.wanted.late_share and not broken["errors_over"]:
             return _lagged(facts, late, summary.rstrip("."), evidence)
         return failed(summary, "Add replicas or find what they wait for; then run it again.", evidence, weaker=weaker)
-    if late > TOO_LATE:
+    if _far(evidence):
         return _lagged(facts, late, f"It went well with {knee:g} users", evidence)
     own = f"{facts.sessions} sessions of their own" if facts.sessions < facts.users else "a session each"
     cell = facts.cell(facts.phases(LEVEL))

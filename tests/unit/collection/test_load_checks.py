@@ -163,6 +163,8 @@ def test_a_broken_run_is_no_measurement() -> None:
         (with_tally(p1_e0=Cell(), p1_e1=Cell()), "inconclusive"),
         (with_tally(lagging=5, p1_e0=cell(600, 0.27), p1_e1=cell(600, 0.27)), "inconclusive"),  # whose fault is it
         (with_tally(lagging=5), "pass"),  # lag only adds
+        (with_tally(lag_s=0.05), "pass"),
+        (with_tally(lag_s=0.05, p1_e0=cell(600, 0.27), p1_e1=cell(600, 0.27)), "inconclusive"),
         (with_tally(lagging=15), "inconclusive"),  # another load than the wanted one
         (with_tally(lagging=15, p1_e1=cell(300, HTTP_500=300)), "fail"),  # no lag makes a 500
         (with_tally(lagging=15, p1_e1=cell(300, timeout=300)), "inconclusive"),
