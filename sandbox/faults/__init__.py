@@ -37,6 +37,7 @@ from sandbox.faults import (
     secrets,
     security,
     services,
+    under_load,
     workload,
 )
 from sandbox.faults.fault import Fault, Hands
@@ -63,6 +64,7 @@ MODULES = (
     app_injection,
     app_flow,
     desktop,
+    under_load,
     entry,
     workload,
     autoscaling,

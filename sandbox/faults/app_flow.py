@@ -24,6 +24,9 @@ POOL_SIZE = "application_configuration.tuning.pool_size"
 ADDED_S, STALLED_S, PERIOD_S, TURNS = 0.25, 1.0, 11.0, 9
 REQUESTS, LEAKED_KB = 400, 64
 CROWD = 40
+LATENCY, CONCURRENCY, RESOURCES, LEAK = (
+    f"performance_testing.load.{item}" for item in ("latency", "concurrency", "resources", "leak")
+)
 LOGINS = "auth_attempts_total"
 
 
@@ -202,11 +205,14 @@ def _environment(name: str, value: str) -> Look:
 
 
 FAULTS = (
-    planted("answers_slow", "each answer takes a quarter of a second longer", _slower),
-    planted("answers_stall", "for two seconds of each ten, nothing is answered", _stalls),
-    planted("half_of_answers_fail", "every second answer of the API is a 500", _some_fail),
-    planted("errors_past_users", "from the eleventh user of a minute on, a replica answers 500", _crowd_fails),
-    planted("memory_leak", "each request keeps 64 KiB", _grows),
+    planted("answers_slow", "each answer takes a quarter of a second longer", _slower, LATENCY),
+    planted("answers_stall", "for two seconds of each ten, nothing is answered", _stalls, LATENCY, CONCURRENCY),
+    planted("half_of_answers_fail", "every second answer of the API is a 500", _some_fail, LATENCY, CONCURRENCY),
+    planted(
+        "errors_past_users", "from the eleventh user of a minute on, a replica answers 500", _crowd_fails,
+        LATENCY, CONCURRENCY,
+    ),
+    planted("memory_leak", "each request keeps 64 KiB", _grows, RESOURCES, LEAK),
     planted("business_metrics_frozen", "the metrics of the business stay as they first were", _frozen),
     planted("business_metrics_missing", "the metrics of the business are not there", _missing),
     planted("debug_lines", "lines of the level debug are written, and the configuration says info", _debug, LOG_LEVEL),

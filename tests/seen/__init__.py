@@ -31,6 +31,7 @@ FEW = (
     "others_tasks_reachable",
     "cors_null_origin",
     "logs_as_text",
+    "lock_held",
 )
 
 

@@ -17,6 +17,8 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from ansible_collections.bytebot.production.plugins.plugin_utils.render.charts import charts
+
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 TEMPLATE = "report.html.j2"
 MANY_CHANGES = 8  # more of them are folded away
@@ -108,7 +110,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(csp=_csp, pretty=_pretty, moment=_moment, span=_span, resumed=_resumed)
+    environment.filters.update(charts=charts, csp=_csp, pretty=_pretty, moment=_moment, span=_span, resumed=_resumed)
     return environment
 
 

@@ -1,0 +1,11 @@
+# Sends load and shows how far it is.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from ansible_collections.bytebot.production.plugins.plugin_utils.live import LiveAction
+
+
+class ActionModule(LiveAction):
+    """Runs the module of the same name, which has the documentation, and shows its progress."""
