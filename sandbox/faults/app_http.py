@@ -190,7 +190,10 @@ PROTECTED, ORIGINS, LIMITS = (
 )
 FAULTS = (
     planted("rate_limiter_off", "requests are not limited", _not_limited, LIMITS, API_LIMIT),
-    planted("rate_limit_per_replica", "each replica counts requests for itself", _counts_repeat, LIMITS, API_LIMIT),
+    planted(
+        "rate_limit_per_replica", "each replica counts requests for itself", _counts_repeat,
+        LIMITS, API_LIMIT, "security_testing.web.rate_limit",
+    ),
     planted("rate_limit_for_all", "all callers share one count", _begins_below, LIMITS, API_LIMIT),
     dataclasses.replace(
         planted("rate_limit_does_not_recover", "who was limited once stays limited", _count_lasts, API_LIMIT),
@@ -202,7 +205,10 @@ FAULTS = (
         _not_limited, LIMITS, API_LIMIT,
     ),
     planted("security_headers_missing", "answers have no security headers", _lacks(LIVE, *HEADERS), PROTECTED),
-    planted("security_headers_missing_on_errors", "errors have no security headers", _only_on_errors, PROTECTED),
+    planted(
+        "security_headers_missing_on_errors", "errors have no security headers", _only_on_errors,
+        PROTECTED, "security_testing.web.headers",
+    ),
     planted(
         "csp_unsafe_inline", "the content policy lets in everything",
         _says("Content-Security-Policy", "unsafe-inline"), PROTECTED,
@@ -211,15 +217,6 @@ FAULTS = (
         "hsts_zero", "browsers are told to forget HTTPS", _says("Strict-Transport-Security", "max-age=0"), PROTECTED
     ),
     planted("server_banner", "answers name the server and its version", _says("Server", "1.0.0"), PROTECTED),
-    planted("cors_any_origin", "every origin is let in, by a star", _lets_in(FOREIGN, "null", by="*"), ORIGINS),
-    planted("cors_reflects_origin", "every origin is let in, by name", _lets_in(FOREIGN, SUFFIX), ORIGINS),
-    planted("cors_null_origin", "the origin null is let in", _lets_in("null"), ORIGINS),
-    planted("cors_suffix_match", "every origin that ends like an allowed one is let in", _by_its_end, ORIGINS),
-    planted("stack_in_errors", "errors show a stack trace", lambda visitor: "Traceback" in _error(visitor).text, DEBUG),
-    planted("sql_in_errors", "errors show the database's statement", lambda visitor: "SELECT" in _error(visitor).text),
-    planted("errors_as_html", "errors are web pages", lambda visitor: "<html>" in _error(visitor).text),
-    planted("invalid_input_500", "a request that is not valid is a 500", _status(NOT_VALID, 500)),
-    planted("unknown_fields_accepted", "fields that nobody knows are let pass", _status(UNKNOWN_FIELD, 201)),
     planted(
         "cors_any_origin", "every origin is let in, by a star",
         _lets_in(FOREIGN, "null", by="*"), ORIGINS, API_ORIGINS,
@@ -232,7 +229,7 @@ FAULTS = (
     ),
     planted(
         "stack_in_errors", "errors show a stack trace",
-        lambda visitor: "Traceback" in _error(visitor).text, ERRORS,
+        lambda visitor: "Traceback" in _error(visitor).text, ERRORS, DEBUG,
     ),
     planted(
         "sql_in_errors", "errors show the database's statement",

@@ -18,10 +18,8 @@ from tests.sabotage.keeping import Kept
 from tests.sabotage.telling import Bite, last_line, row
 
 ROOT = Path(__file__).resolve().parents[2]
-ALL = frozenset(control for fault in FAULTS.values() for control in fault.turns_red)
-# That a backend which is not ready gets no request shows only while there is one: on a healthy sandbox it is pending.
-# And where no vertical autoscaler is served, it is not applicable.
-ONLY_WHEN_BROKEN = frozenset({"infrastructure.ingress.health_endpoint", "application_configuration.tuning.vpa"})
+# Where no vertical autoscaler is served, that none fights is not applicable.
+ONLY_WHEN_BROKEN = frozenset({"application_configuration.tuning.vpa"})
 ALL = frozenset(control for fault in FAULTS.values() for control in fault.turns_red) - ONLY_WHEN_BROKEN
 # One for each section, for `make test`.
 SMOKE = (
