@@ -24,6 +24,7 @@ from sandbox.faults import (
     cache,
     charts,
     database,
+    documents,
     entry,
     ingress,
     keys,
@@ -64,6 +65,7 @@ MODULES = (
     monitoring,
     alerting,
     backup,
+    documents,
 )
 FAULTS: Mapping[str, Fault] = {fault.name: fault for module in MODULES for fault in module.FAULTS}
 ACTIVE, VARIABLES = "active.json", "variables.json"

@@ -1,0 +1,144 @@
+# Faults in what people wrote: a copy of the sandbox's documents that is wrong, and inputs that point to it.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sandbox.faults.fault import Fault, Hands
+
+DEPLOYMENT = tuple(
+    f"documentation.deployment.{item}" for item in ("procedures", "configuration", "troubleshooting", "rollback")
+)
+RUNBOOKS = tuple(f"documentation.runbooks.{item}" for item in ("incident", "monitoring", "backup", "scaling"))
+USER = tuple(f"documentation.user.{item}" for item in ("api", "integration", "authentication", "faq"))
+DOCUMENTS = (*DEPLOYMENT, *RUNBOOKS, *USER)
+EMERGENCY, REVIEW = "team.access.emergency", "team.access.review"
+_OF_DOCUMENTS = ("operations", "runbooks", "users")
+LONG_AGO = "2001-02-03"
+
+Spoil = Callable[[Path], object]
+
+
+def spoilt(*spoils: Spoil) -> Callable[[Hands], Mapping[str, Any]]:
+    """A copy of the documents that something is wrong with, and the inputs that name it."""
+
+    def variables(hands: Hands) -> Mapping[str, Any]:
+        copy = hands.folder / "documents"
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(hands.settings.documents, copy)
+        for spoil in spoils:
+            spoil(copy)
+        return {"sandbox_documents": str(copy)}
+
+    return variables
+
+
+def every(change: Callable[[str], str]) -> Spoil:
+    """Another text of each document of the section."""
+
+    def spoil(copy: Path) -> None:
+        for folder in _OF_DOCUMENTS:
+            for path in sorted((copy / folder).glob("*.md")):
+                path.write_text(change(path.read_text()))
+
+    return spoil
+
+
+def one(name: str, change: Callable[[str], str]) -> Spoil:
+    """Another text of one file."""
+    return lambda copy: (copy / name).write_text(change((copy / name).read_text()))
+
+
+def data(name: str, change: Callable[[dict[str, Any]], object]) -> Spoil:
+    """Other data in one file of YAML."""
+
+    def spoil(copy: Path) -> None:
+        found = yaml.safe_load((copy / name).read_text())
+        change(found)
+        (copy / name).write_text(yaml.safe_dump(found))
+
+    return spoil
+
+
+def _missing(copy: Path) -> None:
+    for folder in _OF_DOCUMENTS:
+        for path in (copy / folder).glob("*.md"):
+            path.unlink()
+
+
+def _first_section_empty(text: str) -> str:
+    """The heading stays, and nothing below it."""
+    return re.sub(r"(?m)^(## .+\n)(?:(?!## )(?!.*\?$).*\n)*", r"\1\n", text, count=1)
+
+
+def _added(text: str) -> Callable[[str], str]:
+    return lambda before: f"{before}\n{text}\n"
+
+
+def _dated(text: str) -> str:
+    return re.sub(r"(?m)^reviewed: .*$", f"reviewed: {LONG_AGO}", text)
+
+
+def _drifted(text: str) -> str:
+    """An operation is not published, and another one is that nobody has."""
+    description = json.loads(text)
+    description["paths"]["/api/v1/gone"] = description["paths"].pop("/api/v1/tasks")
+    return json.dumps(description)
+
+
+# Such a section holds for the stage of operations, so the gate of the stage deploy stays open.
+FAULTS = (
+    Fault(
+        name="document_missing", says="no document is where the inventory says", layer="inputs",
+        turns_red=DOCUMENTS, shuts=False, variables=spoilt(_missing),
+    ),
+    Fault(
+        name="document_section_empty", says="the first section of each document has a heading and no text",
+        layer="inputs", turns_red=DOCUMENTS, shuts=False, variables=spoilt(every(_first_section_empty)),
+    ),
+    Fault(
+        name="document_placeholder", says="documents name [contact info] in place of somebody", layer="inputs",
+        turns_red=DOCUMENTS, shuts=False, variables=spoilt(every(_added("Call the lead: [contact info]."))),
+    ),
+    Fault(
+        name="document_dead_link", says="documents link to a page that is not there", layer="inputs",
+        turns_red=DOCUMENTS, shuts=False, variables=spoilt(every(_added("See [the other page](no-such-page.md)."))),
+    ),
+    Fault(
+        name="document_overdue", says="documents were reviewed many years ago", layer="inputs",
+        turns_red=DOCUMENTS, shuts=False, variables=spoilt(every(_dated)),
+    ),
+    Fault(
+        name="document_unknown_alert", says="documents name an alert that no rule has", layer="inputs",
+        turns_red=DOCUMENTS, shuts=False, component="prometheus",
+        variables=spoilt(every(_added("Where the alert `BytebotNobodyHome` fires, look who is there."))),
+    ),
+    Fault(
+        name="api_description_drifts", says="the published description of the API is not the live one", layer="inputs",
+        turns_red=("documentation.user.api",), shuts=False, variables=spoilt(one("users/openapi.json", _drifted)),
+    ),
+    Fault(
+        name="break_glass_missing", says="nothing is written about emergency access", layer="inputs",
+        turns_red=(EMERGENCY,), shuts=False, variables=spoilt(lambda copy: (copy / "access/emergency.md").unlink()),
+    ),
+    Fault(
+        name="break_glass_test_old", says="emergency access was tested many years ago", layer="inputs",
+        turns_red=(EMERGENCY,), shuts=False, variables=spoilt(
+            one("access/emergency.md", lambda text: re.sub(r"(?m)^tested: .*$", f"tested: {LONG_AGO}", text)),
+        ),
+    ),
+    Fault(
+        name="access_review_overdue", says="access was last reviewed many years ago", layer="inputs",
+        turns_red=(REVIEW,), shuts=False,
+        variables=spoilt(data("access/review.yml", lambda record: record.update(reviewed=LONG_AGO))),
+    ),
+)  # fmt: skip
