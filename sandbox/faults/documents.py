@@ -21,6 +21,11 @@ DEPLOYMENT = tuple(
 RUNBOOKS = tuple(f"documentation.runbooks.{item}" for item in ("incident", "monitoring", "backup", "scaling"))
 USER = tuple(f"documentation.user.{item}" for item in ("api", "integration", "authentication", "faq"))
 DOCUMENTS = (*DEPLOYMENT, *RUNBOOKS, *USER)
+CONTACTS = tuple(f"emergency.contacts.{item}" for item in ("operations", "development", "security", "infrastructure"))
+SEVERITIES, TIMES, EXECUTIVE, CUSTOMER = (
+    f"emergency.escalation.{item}" for item in ("severities", "timeframes", "executive", "customer")
+)
+PEOPLE, PLAN = "people/contacts.yml", "people/escalation.yml"
 EMERGENCY, REVIEW = "team.access.emergency", "team.access.review"
 _OF_DOCUMENTS = ("operations", "runbooks", "users")
 LONG_AGO = "2001-02-03"
@@ -95,6 +100,29 @@ def _drifted(text: str) -> str:
     return json.dumps(description)
 
 
+def _nobody(register: dict[str, Any]) -> None:
+    """[contact info] in place of each person, as the document has it."""
+    entries = register["contacts"].values() if "contacts" in register else (register["executive"], register["customer"])
+    for entry in entries:
+        entry["person"] = {"name": "[contact info]", "phone": "[contact info]"}
+
+
+def _one_person(register: dict[str, Any]) -> None:
+    entries = list(register["contacts"].values())
+    for entry in entries:
+        entry["person"] = dict(entries[0]["person"])
+
+
+def _unconfirmed(register: dict[str, Any]) -> None:
+    for entry in register["contacts"].values():
+        entry["confirmed"] = LONG_AGO
+
+
+def _without_warning(register: dict[str, Any]) -> None:
+    """A level that alerts and their routes have is not in the register."""
+    register["severities"] = [level for level in register["severities"] if level["name"] != "warning"]
+
+
 # Such a section holds for the stage of operations, so the gate of the stage deploy stays open.
 FAULTS = (
     Fault(
@@ -140,5 +168,37 @@ FAULTS = (
         name="access_review_overdue", says="access was last reviewed many years ago", layer="inputs",
         turns_red=(REVIEW,), shuts=False,
         variables=spoilt(data("access/review.yml", lambda record: record.update(reviewed=LONG_AGO))),
+    ),
+    Fault(
+        name="contact_placeholder", says="the registers have [contact info] where a person should stand",
+        layer="inputs", turns_red=(*CONTACTS, EXECUTIVE, CUSTOMER), shuts=False,
+        variables=spoilt(data(PEOPLE, _nobody), data(PLAN, _nobody)),
+    ),
+    Fault(
+        name="one_person_in_all_roles", says="one person is called for everything", layer="inputs",
+        turns_red=CONTACTS, shuts=False, variables=spoilt(data(PEOPLE, _one_person)),
+    ),
+    Fault(
+        name="contact_unconfirmed", says="contacts were confirmed many years ago", layer="inputs",
+        turns_red=CONTACTS, shuts=False, variables=spoilt(data(PEOPLE, _unconfirmed)),
+    ),
+    Fault(
+        name="routing_severity_unknown", says="alerts and routes have a severity that the register does not define",
+        layer="inputs", turns_red=(SEVERITIES,), shuts=False, component="alertmanager",
+        variables=spoilt(data(PLAN, _without_warning)),
+    ),
+    Fault(
+        name="severity_without_time", says="a severity has no time within which somebody responds", layer="inputs",
+        turns_red=(TIMES,), shuts=False,
+        variables=spoilt(data(PLAN, lambda plan: plan["severities"][0].pop("respond_within"))),
+    ),
+    Fault(
+        name="escalation_without_deputy", says="the executive who is told has no deputy", layer="inputs",
+        turns_red=(EXECUTIVE,), shuts=False, variables=spoilt(data(PLAN, lambda plan: plan["executive"].pop("deputy"))),
+    ),
+    Fault(
+        name="message_template_missing", says="nothing is written that customers are told", layer="inputs",
+        turns_red=(CUSTOMER,), shuts=False,
+        variables=spoilt(data(PLAN, lambda plan: plan["customer"].pop("templates"))),
     ),
 )  # fmt: skip

@@ -305,7 +305,8 @@ def test_a_record_that_is_not_there_is_red() -> None:
 
 def test_a_page_is_read_as_markdown_is() -> None:
     page = """<html><head><meta name="owner" content="Ops"><meta name="reviewed" content="2026-11-01">
-    <script>var x = "[contact info]";</script></head><body><h1>Guide</h1><h2 id="steps">Steps</h2><p>Do <code>this</code>
+    <script>var x = "[contact info]";</script></head><body><h1>Guide</h1><h2 id="steps">Steps</h2>
+    <p>Do <code>this</code>
     and that now.</p><pre><code>kubectl get pods -n shop</code></pre><a href="#steps">up</a></body></html>"""
     text = read(page, HTML)
     assert (text.owner, text.reviewed, text.title) == ("Ops", "2026-11-01", "Guide")
@@ -359,8 +360,8 @@ def test_what_commands_name(command: str, named: list[str]) -> None:
 
 def test_which_words_are_alerts() -> None:
     text = read(
-        "## Alerts\n\n| `HighLoad` | look |\n\n`CrashLoopBackOff` is none, nor a `PrometheusRule`.\n\n### DiskFull\n\nx\n\n"
-        "## Other\n\n`JustAName` here.\n\nWhen `CORSViolations` fires, look.\n\n`kubectl get x`\n"
+        "## Alerts\n\n| `HighLoad` | look |\n\n`CrashLoopBackOff` is none, nor a `PrometheusRule`.\n\n### DiskFull\n\n"
+        "\n## Other\n\n`JustAName` here.\n\nWhen `CORSViolations` fires, look.\n\n`kubectl get x`\n"
     )
     assert alerts_named(text) == ["CORSViolations", "DiskFull", "HighLoad"]
 
