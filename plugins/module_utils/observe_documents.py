@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -39,14 +38,12 @@ from ansible_collections.bytebot.production.plugins.module_utils.document_names 
 from ansible_collections.bytebot.production.plugins.module_utils.errors import (
     CollectionError,
     InputError,
-    NotPermitted,
     NotThere,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.helm.release import history
+from ansible_collections.bytebot.production.plugins.module_utils.running_version import versions_of
 from ansible_collections.bytebot.production.plugins.module_utils.yaml_text import load
 
-_OWNER = "meta.helm.sh/release-name"
-_WORKLOADS = (("apps/v1", "Deployment"), ("apps/v1", "StatefulSet"))
 NAMES_ASKED = 300  # in one run
 
 
@@ -132,7 +129,7 @@ def _live(
     cluster: Cluster | None, prometheus: Service | None, scope: Scope, named: Iterable[Reference], *, versions: bool
 ) -> Live:
     alerts, no_alerts = _alerts(prometheus)
-    runs, no_versions = _versions(cluster, scope) if versions else ((), "")
+    runs, no_versions = versions_of(cluster, scope.namespace, scope.release, scope.version) if versions else ((), "")
     missing, unseen = _looked_up(cluster, scope, sorted(named))
     return Live(alerts, no_alerts, runs, no_versions, frozenset(missing), unseen)
 
@@ -144,29 +141,6 @@ def _alerts(prometheus: Service | None) -> tuple[frozenset[str] | None, str]:
     if not told.ok:
         return None, f"Prometheus at {prometheus.url} does not tell its rules ({told.cause})"
     return frozenset(one.name for one in told.data), ""
-
-
-def _versions(cluster: Cluster | None, scope: Scope) -> tuple[tuple[str, ...], str]:
-    """The version that most of the release's workloads run, by the tags of their first images."""
-    if scope.version:
-        return (scope.version,), ""
-    if cluster is None or not scope.release:
-        return (), "no namespace and release are named"
-    tags: Counter[str] = Counter()
-    try:
-        for api_version, kind in _WORKLOADS:
-            for one in cluster.list(api_version, kind, scope.namespace):
-                owner = (one["metadata"].get("annotations") or {}).get(_OWNER)
-                containers = one["spec"]["template"]["spec"].get("containers") or [{}]
-                image = str(containers[0].get("image") or "").partition("@")[0].rpartition("/")[2]
-                if owner == scope.release and ":" in image:
-                    tags[image.partition(":")[2]] += 1
-    except NotPermitted as exc:
-        return (), exc.sentence.rstrip(".")
-    if not tags:
-        return (), f"no image of release {scope.release} has a tag"
-    most = max(tags.values())
-    return tuple(sorted(tag for tag, count in tags.items() if count == most)), ""
 
 
 def _looked_up(

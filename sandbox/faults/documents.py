@@ -25,6 +25,8 @@ CONTACTS = tuple(f"emergency.contacts.{item}" for item in ("operations", "develo
 SEVERITIES, TIMES, EXECUTIVE, CUSTOMER = (
     f"emergency.escalation.{item}" for item in ("severities", "timeframes", "executive", "customer")
 )
+REQUEST, COMMUNICATION = "go_live.change.request", "go_live.change.communication"
+CHANGE = "people/change.yml"
 PEOPLE, PLAN = "people/contacts.yml", "people/escalation.yml"
 EMERGENCY, REVIEW = "team.access.emergency", "team.access.review"
 _OF_DOCUMENTS = ("operations", "runbooks", "users")
@@ -135,7 +137,11 @@ FAULTS = (
     ),
     Fault(
         name="document_placeholder", says="documents name [contact info] in place of somebody", layer="inputs",
-        turns_red=DOCUMENTS, shuts=False, variables=spoilt(every(_added("Call the lead: [contact info]."))),
+        turns_red=(*DOCUMENTS, COMMUNICATION), shuts=False,
+        variables=spoilt(
+            every(_added("Call the lead: [contact info].")),
+            one("people/communication.md", _added("Write to [contact info].")),
+        ),
     ),
     Fault(
         name="document_dead_link", says="documents link to a page that is not there", layer="inputs",
@@ -200,5 +206,20 @@ FAULTS = (
         name="message_template_missing", says="nothing is written that customers are told", layer="inputs",
         turns_red=(CUSTOMER,), shuts=False,
         variables=spoilt(data(PLAN, lambda plan: plan["customer"].pop("templates"))),
+    ),
+    Fault(
+        name="change_not_approved", says="the change is requested, and not approved", layer="inputs",
+        turns_red=(REQUEST,), shuts=False,
+        variables=spoilt(data(CHANGE, lambda record: record.update(state="requested"))),
+    ),
+    Fault(
+        name="change_window_over", says="the window of the change was many years ago", layer="inputs",
+        turns_red=(REQUEST,), shuts=False,
+        variables=spoilt(data(CHANGE, lambda record: record.update(window={"start": LONG_AGO, "end": "2001-02-04"}))),
+    ),
+    Fault(
+        name="change_other_version", says="the change is about another version", layer="inputs",
+        turns_red=(REQUEST,), shuts=False,
+        variables=spoilt(data(CHANGE, lambda record: record.update(title="Go-live of Bytebot 0.9.0"))),
     ),
 )  # fmt: skip

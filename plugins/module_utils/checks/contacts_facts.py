@@ -59,8 +59,8 @@ def mapping(value: Any) -> Mapping[str, Any]:
 
 
 def text(value: Any) -> str:
-    """The value as a text of one line."""
-    return " ".join(str(value).split()) if isinstance(value, (str, int)) and not isinstance(value, bool) else ""
+    """The value as a text of one line; YAML may have made a day of it."""
+    return " ".join(str(value).split()) if isinstance(value, (str, int, date)) and not isinstance(value, bool) else ""
 
 
 def minutes(value: Any) -> int | None:

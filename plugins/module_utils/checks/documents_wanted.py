@@ -136,13 +136,15 @@ def mark_in(prose: str) -> str:
 
 
 def lacking(texts: tuple[Text, ...], wanted: Wanted) -> Iterator[str]:
-    """The wanted sections that are missing or empty, each as a clause."""
+    """The wanted sections that are missing, and all that are empty, each as a clause."""
     sections = [one for text in texts for one in _below_title(text)]
+    hollow = [one for one in sections if not one.words and not one.title.rstrip().endswith("?")]
+    yield from (f"the section {one.title!r} is empty" for one in hollow)
     for words in wanted.sections:
         fit = [one for one in sections if _fits(one.title, words)]
         if not fit:
             yield f"no section on {words.split('|')[0]}"
-        elif all(one.words < FEWEST_WORDS for one in fit):
+        elif all(one.words < FEWEST_WORDS for one in fit) and fit[0] not in hollow:
             yield f"the section {fit[0].title!r} is empty"
     if wanted.questions:
         asked = [one for one in sections if one.title.rstrip().endswith("?")]
