@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -58,13 +59,16 @@ def test_check_mode_runs_no_command_in_a_pod(tmp_path: Path) -> None:
 
 
 def test_names_are_looked_up_in_the_cluster(tmp_path: Path) -> None:
-    text = (SANDBOX / "documents" / "operations" / "rollback.md").read_text()
+    folder = tmp_path / "documents"
+    shutil.copytree(SANDBOX / "documents", folder)
+    file = folder / "operations" / "rollback.md"
+    text = file.read_text()
     for wrong, said in (
         (text.replace("helm history bytebot", "helm history bytebot-old"), "release bytebot-old"),
         (f"{text}\n`kubectl describe deployment/bytebot-gone --namespace {NAMESPACE}`\n", "Deployment bytebot-gone"),
     ):
-        (tmp_path / "a.md").write_text(wrong.replace("](../", f"]({SANDBOX}/documents/"))
-        found = judge(tmp_path, documents={ROLLBACK: str(tmp_path / "a.md")}, only=[ROLLBACK])
+        file.write_text(wrong)
+        found = judge(tmp_path, folder=str(folder), documents={ROLLBACK: "operations/rollback.md"}, only=[ROLLBACK])
         assert states(found) == {ROLLBACK: "fail"}, found[ROLLBACK]["summary"]
         assert said in found[ROLLBACK]["summary"]
 
