@@ -12,7 +12,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from pathlib import Path
 
-from sandbox import catalog, preflight, remains, starting
+from sandbox import catalog, handover, preflight, remains, starting
 from sandbox.build import plan
 from sandbox.build.golang import TOOLS
 from sandbox.build.images import Image, ImageStore
@@ -134,6 +134,7 @@ class Sandbox:
             folder.mkdir(parents=True, exist_ok=True)
             folder.chmod(0o700)
         s.log.mkdir(parents=True, exist_ok=True)
+        handover.documents(s)
         for component in self.components.values():
             for authority, parent in component.authorities:
                 if parent:

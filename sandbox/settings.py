@@ -130,6 +130,10 @@ class Settings:
         return self.state / "handover"
 
     @property
+    def documents(self) -> Path:
+        return self.state / "documents"
+
+    @property
     def kubeconfig(self) -> Path:
         return self.state / "admin.kubeconfig"
 

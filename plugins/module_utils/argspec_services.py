@@ -51,7 +51,7 @@ def service_of(name: str, params: Mapping[str, Any], redactor: Redactor) -> Serv
     given = params.get(name)
     if not given:
         return None
-    login = _login(name, given, redactor)
+    login = login_of(name, given, redactor)
     http = Http(
         given["url"],
         params["allowed_hosts"],
@@ -63,7 +63,11 @@ def service_of(name: str, params: Mapping[str, Any], redactor: Redactor) -> Serv
     return Service(http, login)
 
 
-def _login(name: str, given: Mapping[str, Any], redactor: Redactor) -> Login:
+def login_of(name: str, given: Mapping[str, Any], redactor: Redactor) -> Login:
+    """How one signs in, by the files and variables that an option names.
+
+    :raises InputError: they do not fit together, or cannot be read.
+    """
     token = _secret(name, given, "token", redactor)
     password = _secret(name, given, "password", redactor)
     user, files = given.get("username") or "", (given.get("certificate_file"), given.get("key_file"))

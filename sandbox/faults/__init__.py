@@ -27,6 +27,7 @@ from sandbox.faults import (
     clear,
     database,
     desktop,
+    documents,
     entry,
     ingress,
     keys,
@@ -72,6 +73,7 @@ MODULES = (
     alerting,
     backup,
     clear,
+    documents,
 )
 FAULTS: Mapping[str, Fault] = {fault.name: fault for module in MODULES for fault in module.FAULTS}
 ACTIVE, VARIABLES = "active.json", "variables.json"

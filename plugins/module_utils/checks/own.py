@@ -115,7 +115,7 @@ def _parsed(given: Any, where: str, number: int, namespace: str) -> Own:
     for key, choices in (("level", LEVELS), ("stage", STAGES)):
         if entry.get(key, choices[0]) not in choices:
             raise InputError(f"{place}: {key} is {entry[key]!r}; it is one of {', '.join(choices)}.")
-    _compiled(entry["query"], place)
+    compiled(entry["query"], place)
     more = {key: entry[key] for key in ("level", "stage", "remedy") if key in entry}
     source, expect = _source(entry["source"], place, namespace), _expected(entry["expect"], place)
     return Own(entry["id"], " ".join(entry["title"].split()), source, entry["query"], expect, **more)
@@ -171,11 +171,14 @@ def _expected(given: Any, place: str) -> Mapping[str, Any]:
     return entry
 
 
-def _compiled(query: str, place: str) -> None:
-    """Refuse an expression that is none, and say where in it."""
+def compiled(query: str, place: str) -> Any:
+    """The expression of a query.
+
+    :raises InputError: it is none, and where in it.
+    """
     jmespath = _jmespath()
     try:
-        jmespath.compile(query)
+        return jmespath.compile(query)
     except ValueError as exc:  # JMESPath's own errors are ValueErrors
         at = getattr(exc, "lex_position", None)
         at = getattr(exc, "lexer_position", None) if at is None else at

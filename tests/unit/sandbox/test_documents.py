@@ -1,0 +1,109 @@
+# The sandbox's documents hold, and each fault in them turns red what it declares, judged against the declared alerts.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.bytebot.production.plugins.module_utils.checks import change_record, contacts
+from ansible_collections.bytebot.production.plugins.module_utils.checks.contacts_facts import ContactFacts, Register
+from ansible_collections.bytebot.production.plugins.module_utils.checks.documents import CHECKS
+from ansible_collections.bytebot.production.plugins.module_utils.checks.documents_facts import Live
+from ansible_collections.bytebot.production.plugins.module_utils.clients.alert_rules import Alert
+from ansible_collections.bytebot.production.plugins.module_utils.clients.documents import Documents
+from ansible_collections.bytebot.production.plugins.module_utils.clients.service import Told
+from ansible_collections.bytebot.production.plugins.module_utils.observe_documents import observe
+from ansible_collections.bytebot.production.plugins.module_utils.yaml_text import load
+from ansible_collections.bytebot.production.plugins.modules.document_check import _http, _scope
+from sandbox import handover
+from sandbox.faults import documents as faults
+from sandbox.faults.fault import Fault, Hands
+from sandbox.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[3]
+COMPONENTS = ROOT / "sandbox" / "components"
+INVENTORY = yaml.safe_load((ROOT / "inventories" / "sandbox" / "group_vars" / "all.yml").read_text())
+VERSION = "1.0.0"
+CASES = [fault for fault in faults.FAULTS if fault.turns_red]
+EVERY = {*CHECKS.controls, *contacts.CHECKS.controls, change_record.REQUEST}
+
+
+def alerts() -> list[Alert]:
+    """Those of the rules that the sandbox's Prometheus loads."""
+    files = sorted((COMPONENTS / "prometheus" / "rules").glob("*.yml"))
+    groups = [group for path in files for group in yaml.safe_load(path.read_text())["groups"]]
+    return [
+        Alert(one["alert"], one["labels"]["severity"]) for group in groups for one in group["rules"] if "alert" in one
+    ]
+
+
+def judged(folder: Path) -> dict[str, str]:
+    """All that is judged by documents, as the roles judge it; commands are compared on the real sandbox alone."""
+    given: dict[str, Any] = {
+        "documents": INVENTORY["bytebot_documents"], "only": [], "max_age": 90, "test_age": 180, "namespace": "",
+        "release": "", "version": VERSION, "live_api": {"url": str(handed / "openapi.json")}, "access_now": {},
+        "allowed_hosts": ["api.bytebot.test"], "ca_file": None, "resolve": {}, "timeout": 1.0,
+    } if (handed := folder.parent) else {}  # fmt: skip
+    read = Documents(str(folder), lambda url: _http(given, url))
+    found = observe(read, _scope(given, probe=False), None, None)
+    known = replace(found, live=Live(frozenset(one.name for one in alerts()), versions=(VERSION,)))
+    results = [
+        *CHECKS.judge(known),
+        *contacts.CHECKS.judge(_people(folder)),
+        *change_record.CHECKS.judge(_change(folder)),
+    ]
+    return {one.control: str(one.verdict.state) for one in results}
+
+
+def _people(folder: Path) -> ContactFacts:
+    registers = [
+        Register(INVENTORY[name], load((folder / INVENTORY[name]).read_text(), name))
+        for name in ("bytebot_contacts", "bytebot_escalation")
+    ]
+    routes = (COMPONENTS / "alertmanager" / "alertmanager.yml").read_text()
+    return ContactFacts(*registers, Told(data=routes), Told(data=alerts()), today=datetime.now(UTC).date())
+
+
+def _change(folder: Path) -> change_record.ChangeFacts:
+    record = load((folder / "people" / "change.yml").read_text(), "change.yml")
+    found = {"state": record["state"], "version": record["title"], **record["window"]}
+    return change_record.ChangeFacts("change.yml", Told(data=record), found, versions=(VERSION,))
+
+
+@pytest.fixture
+def handed(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Documents as the sandbox hands them over, with a short description in place of the application's own."""
+    described = {"openapi": "3.1.0", "info": {"version": VERSION}, "paths": {"/api/v1/tasks": {"get": {}}}}
+    monkeypatch.setattr(handover, "run", lambda *_, **__: json.dumps(described))
+    handover.documents(settings)
+    for place in (settings.state, settings.state / "faults"):
+        place.mkdir(parents=True, exist_ok=True)
+        (place / "openapi.json").write_text(json.dumps(described))
+    return settings
+
+
+def test_the_documents_of_the_sandbox_hold(handed: Settings) -> None:
+    assert judged(handed.documents) == dict.fromkeys(EVERY, "pass")
+
+
+@pytest.mark.parametrize("fault", CASES, ids=lambda fault: fault.name)
+def test_a_fault_turns_red_what_it_declares(fault: Fault, handed: Settings) -> None:
+    variables: Mapping[str, Any] = fault.variables(Hands(handed, None, None))  # type: ignore[arg-type]
+    states = judged(Path(variables["sandbox_documents"]))
+    assert {control for control, state in states.items() if state == "fail"} == set(fault.turns_red)
+    assert set(states.values()) <= {"pass", "fail"}
+
+
+def test_documents_are_of_the_day(handed: Settings) -> None:
+    today = datetime.now(UTC).date().isoformat()
+    for path in handed.documents.rglob("*.md"):
+        assert f"reviewed: {today}" in path.read_text(), path
