@@ -179,7 +179,7 @@ options:
     type: int
     default: 12
   permissions:
-    description: The permissions of each role, as C(viewer: [task:read]). The document's matrix where it is empty.
+    description: "The permissions of each role, as C(viewer: [task:read]). The document's matrix where it is empty."
     type: dict
     default: {}
   admin_role:
