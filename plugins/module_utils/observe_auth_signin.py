@@ -112,6 +112,11 @@ class LockoutTrial:
             if number + 1 >= self._wanted.tries and (right := self._shut(number + 1)):
                 break
         self._seen = Lockout(before.answer.status, tuple(failures), tuple(delays), right)
+        if right:
+            self._api.patience.tell(
+                f"An account of this run is locked; its end is looked at in {self._wanted.lockout_s} s, and the rest "
+                "meanwhile."
+            )
 
     @property
     def begun(self) -> Lockout:
@@ -127,7 +132,6 @@ class LockoutTrial:
         if most > self._wait_s:
             why = f"it may take {most:.0f} s, and {self._wait_s:.0f} s may be waited"
             return replace(seen, not_waited=why)
-        self._api.patience.tell(f"Waiting for the end of a lock-out, {lasts} s after it began.")
         middle, middle_s = self._look_at(lasts / 2)
         if middle.status != HTTPStatus.UNAUTHORIZED:
             return replace(seen, middle=middle, middle_s=middle_s)
