@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from sandbox.faults.fault import NAMESPACE, Act, Fault, Hands
 from sandbox.faults.security import PRODUCTION, PROTECTION, RBAC, granted, no_other, not_granted, other
 
-ACCOUNTS = "team.access.service_accounts"
+ACCOUNTS, ROLES = "team.access.service_accounts", "security_configuration.auth.rbac"
 BOUND = f"{RBAC}/rolebindings/sandbox-bound"
 STRANGER = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "stranger"}
 # On the inventory's list, with the power to read.
@@ -46,8 +46,8 @@ FAULTS = (
     ),
     Fault(
         name="service_account_wildcard", says="the application's account may do everything in the namespace",
-        layer="cluster", turns_red=(PROTECTION, PRODUCTION, ACCOUNTS), shuts=False, put=granted(APPLICATION, ALL),
-        heal=not_granted,
+        layer="cluster", turns_red=(PROTECTION, PRODUCTION, ACCOUNTS, ROLES), shuts=False,
+        put=granted(APPLICATION, ALL), heal=not_granted,
     ),
     Fault(
         name="default_account_used", says="a workload runs as the account that every pod without one shares",

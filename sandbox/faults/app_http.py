@@ -188,6 +188,15 @@ DEBUG = "application_configuration.environment.debug_off"
 PROTECTED, ORIGINS, LIMITS = (
     f"security_configuration.network.{item}" for item in ("security_headers", "cors", "rate_limit")
 )
+
+
+def _session_kept(visitor: Visitor) -> bool:
+    """The login takes over a cookie that was brought to it."""
+    brought = "planted-in-the-browser"
+    answer = visitor.login(*visitor.account("operator"), Cookie=f"refresh_token={brought}")
+    return brought in answer.headers["Set-Cookie"]
+
+
 FAULTS = (
     planted("rate_limiter_off", "requests are not limited", _not_limited, LIMITS, API_LIMIT),
     planted(
@@ -203,6 +212,10 @@ FAULTS = (
     planted(
         "rate_limit_headers_missing", "answers do not say how many requests are left",
         _not_limited, LIMITS, API_LIMIT,
+    planted("rate_limit_headers_missing", "answers do not say how many requests are left", _not_limited, LIMITS),
+    planted(
+        "session_fixation", "a cookie that is brought to the login stays the session's", _session_kept,
+        "security_testing.web.invalid_auth",
     ),
     planted("security_headers_missing", "answers have no security headers", _lacks(LIVE, *HEADERS), PROTECTED),
     planted(

@@ -11,6 +11,13 @@ from http import HTTPStatus
 from sandbox.errors import SandboxError
 from sandbox.faults.app_visit import AUTH, USERS, Look, Person, Visitor, body_of, planted, wrong
 
+LOGIN, REFRESH, LOGOUT, INVALID = (
+    f"functional_testing.authentication.{item}" for item in ("login", "refresh", "logout", "invalid")
+)
+SESSIONS, DEFAULT_USERS, PASSWORD_POLICY = (
+    f"security_configuration.auth.{item}" for item in ("sessions", "default_users", "password_policy")
+)
+INVALID_AUTH = "security_testing.web.invalid_auth"
 QUARTER_HOUR, WEEK = 900, 604800
 LOCKED_AFTER = 5
 TRIES = 3
@@ -153,37 +160,79 @@ def _changed(visitor: Visitor, one: Person, current: str, new: str) -> int:
 
 
 FAULTS = (
-    planted("refresh_not_rotated", "a used refresh token is good for another use", _reused),
+    planted("refresh_not_rotated", "a used refresh token is good for another use", _reused, REFRESH, SESSIONS),
     planted(
-        "refresh_reuse_ends_nothing", "a used refresh token is refused, and its session lives on", _lives_after_reuse
+        "refresh_reuse_ends_nothing",
+        "a used refresh token is refused, and its session lives on",
+        _lives_after_reuse,
+        SESSIONS,
     ),
     planted(
-        "logout_revokes_nothing", "both tokens are good after the logout", lambda visitor: all(_after_logout(visitor))
+        "logout_revokes_nothing",
+        "both tokens are good after the logout",
+        lambda visitor: all(_after_logout(visitor)),
+        LOGOUT,
+        SESSIONS,
     ),
     planted(
-        "logout_keeps_access", "the access token is good after the logout", lambda visitor: _after_logout(visitor)[0]
+        "logout_keeps_access",
+        "the access token is good after the logout",
+        lambda visitor: _after_logout(visitor)[0],
+        LOGOUT,
+        SESSIONS,
     ),
     planted(
-        "logout_keeps_refresh", "the refresh token is good after the logout", lambda visitor: _after_logout(visitor)[1]
+        "logout_keeps_refresh",
+        "the refresh token is good after the logout",
+        lambda visitor: _after_logout(visitor)[1],
+        LOGOUT,
+        SESSIONS,
     ),
     planted(
-        "access_token_lives_a_day", "an access token is good for 24 hours", _lives_longer("access_token", QUARTER_HOUR)
+        "access_token_lives_a_day",
+        "an access token is good for 24 hours",
+        _lives_longer("access_token", QUARTER_HOUR),
+        SESSIONS,
     ),
-    planted("refresh_token_lives_a_month", "a refresh token is good for 30 days", _lives_longer("refresh_token", WEEK)),
-    planted("cookie_not_secure", "the cookie goes over plain HTTP, too", _cookie_lacks("secure")),
-    planted("cookie_for_scripts", "the cookie can be read by scripts", _cookie_lacks("httponly")),
-    planted("cookie_for_all_sites", "the cookie comes with requests of other sites", _cookie_lacks("samesite=strict")),
-    planted("login_fails", "nobody can sign in", _nobody_gets_in),
-    planted("login_without_token", "who signs in gets 200 and no token", _gets_no_token),
-    planted("login_failure_500", "a wrong password is a 500", _breaks),
-    planted("login_tells_users_by_body", "an unknown name gets another answer than a wrong password", _answers_differ),
-    planted("login_tells_users_by_time", "an unknown name costs no comparison", _times_differ),
-    planted("default_password_works", "every account opens with the password admin, too", _opens_with("admin")),
-    planted("lockout_off", "failures lock nobody", _never_locked),
     planted(
-        "lockout_opens_for_the_right_password", "a locked account opens for the right password", _opens_although_locked
+        "refresh_token_lives_a_month",
+        "a refresh token is good for 30 days",
+        _lives_longer("refresh_token", WEEK),
+        SESSIONS,
     ),
-    planted("password_policy_off", "any new password is taken", _takes("a")),
-    planted("password_minimum_4", "four characters of any kind are a password", _takes("abcd")),
-    planted("password_history_off", "an old password comes back", _takes_an_old_one),
+    planted("cookie_not_secure", "the cookie goes over plain HTTP, too", _cookie_lacks("secure"), SESSIONS),
+    planted("cookie_for_scripts", "the cookie can be read by scripts", _cookie_lacks("httponly"), SESSIONS),
+    planted(
+        "cookie_for_all_sites",
+        "the cookie comes with requests of other sites",
+        _cookie_lacks("samesite=strict"),
+        SESSIONS,
+    ),
+    planted("login_fails", "nobody can sign in", _nobody_gets_in, LOGIN),
+    planted("login_without_token", "who signs in gets 200 and no token", _gets_no_token, LOGIN),
+    planted("login_failure_500", "a wrong password is a 500", _breaks, INVALID),
+    planted(
+        "login_tells_users_by_body",
+        "an unknown name gets another answer than a wrong password",
+        _answers_differ,
+        INVALID,
+    ),
+    planted("login_tells_users_by_time", "an unknown name costs no comparison", _times_differ, INVALID),
+    planted(
+        "default_password_works",
+        "every account opens with the password admin, too",
+        _opens_with("admin"),
+        DEFAULT_USERS,
+    ),
+    planted("lockout_off", "failures lock nobody", _never_locked, INVALID, INVALID_AUTH),
+    planted(
+        "lockout_opens_for_the_right_password",
+        "a locked account opens for the right password",
+        _opens_although_locked,
+        INVALID,
+        INVALID_AUTH,
+    ),
+    planted("password_policy_off", "any new password is taken", _takes("a"), PASSWORD_POLICY),
+    planted("password_minimum_4", "four characters of any kind are a password", _takes("abcd"), PASSWORD_POLICY),
+    planted("password_history_off", "an old password comes back", _takes_an_old_one, PASSWORD_POLICY),
 )

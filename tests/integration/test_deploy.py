@@ -17,6 +17,7 @@ from tests.integration.conftest import AS_ADMIN, ROOT, SANDBOX, Played, Player
 Kubectl = Callable[..., str]
 NAMESPACE = "bytebot-production"
 JUDGED = 55  # controls that this version judges and that can pass on a healthy system
+JUDGED = 57  # controls that this version judges and that can pass on a healthy system
 SHOWN = 69  # controls of the sections that the terminal shows
 
 
@@ -72,6 +73,13 @@ def test_the_report_holds_every_control(again: Played) -> None:
         assert (folder / name).stat().st_size > 10_000
     ticked = (folder / "checklist.md").read_text().count("- [x] ")
     boxes = "Kubernetes Cluster", "Cache Layer", "Monitoring Stack", "Network Security", "Access Management"
+    boxes = (
+        "Kubernetes Cluster",
+        "Cache Layer",
+        "Monitoring Stack",
+        "Authentication & Authorization",
+        "Network Security",
+    )
     assert ticked == JUDGED + len(boxes), f"the items, and the boxes of {boxes}"
 
 
@@ -88,7 +96,7 @@ def test_sections_are_judged_by_their_tags(again: Played, play: Player) -> None:
     assert some.code == 2, "what was not judged keeps the gate shut"
     document = json.loads((ROOT / "reports" / "sandbox" / "latest" / "results.json").read_text())
     judged = Counter(control["section"] for control in document["controls"] if control["state"] == "pass")
-    assert judged == {"infrastructure": 17, "security_configuration": 10}
+    assert judged == {"infrastructure": 17, "security_configuration": 14}
     assert "No control of the stage deploy has been judged." in some.output
 
 

@@ -29,6 +29,7 @@ FEW = (
     "backup_suspended",
     "refresh_not_rotated",
     "others_tasks_reachable",
+    "extra_admin",
     "cors_null_origin",
     "logs_as_text",
     "lock_held",

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from bytebot_app import audit, token_faults
+from bytebot_app.account_models import PasswordChange
 from bytebot_app.auth import Auth, Caller
 from bytebot_app.errors import ApiError
 from bytebot_app.models import SignedIn
@@ -245,6 +246,20 @@ def _own_roles(auth: Auth, _users: Users) -> None:
     _wrap_caller(auth, wrong)
 
 
+def _roles_along(_auth: Auth, users: Users) -> None:
+    """Whatever else comes with a change of the password is taken over, before anything is looked at."""
+    PasswordChange.model_config["extra"] = "allow"
+    PasswordChange.model_rebuild(force=True)
+    real = users.change
+
+    async def change(caller: Caller, given: PasswordChange) -> None:
+        for role in (given.model_extra or {}).get("roles", ()):
+            await users.assign(caller.id, role)
+        await real(caller, given)
+
+    instead(users, change=change)
+
+
 def _one_endpoint_open(auth: Auth, _users: Users) -> None:
     real = auth.unknown
 
@@ -290,6 +305,7 @@ OWN: dict[str, tuple[str, Put]] = {
     "list_shows_all_tasks": ("the list has everybody's tasks", _list_shows_all),
     "admin_routes_open": ("everybody handles users and roles", _admin_routes_open),
     "own_roles_settable": ("everybody gives roles to oneself", _own_roles),
+    "roles_taken_along": ("roles that come along with a change of the password are given", _roles_along),
     "one_endpoint_open": ("the list of tasks wants no token", _one_endpoint_open),
 }
 FAULTS = OWN | {name: _forged(says, put) for name, (says, put) in token_faults.FAULTS.items()}

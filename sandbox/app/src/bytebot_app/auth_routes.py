@@ -89,7 +89,7 @@ def router(auth: Auth, users: Users) -> APIRouter:
 
     @routes.post("/change-password", status_code=204, responses=documented(400, 401, 409, 413, 415, 503))
     async def change_password(given: PasswordChange, caller: Caller = known) -> None:
-        await users.change_password(caller, given.current_password, given.new_password)
+        await users.change(caller, given)
 
     return routes
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable, Mapping
+from http.cookies import SimpleCookie
 from typing import Any
 
 from starlette.datastructures import Headers
@@ -118,6 +119,14 @@ def _broken_by_input(_scope: Scope, answer: Answer) -> None:
         _broken(answer)
 
 
+def _cookie_kept(scope: Scope, answer: Answer) -> None:
+    """A session's cookie that is brought to the login stays the session's."""
+    brought = SimpleCookie(Headers(scope=scope).get("cookie", "")).get("refresh_token")
+    if brought and scope["path"] == "/api/v1/auth/login" and "set-cookie" in answer.headers:
+        attributes = answer.headers["set-cookie"].partition(";")[2]
+        answer.headers["set-cookie"] = f"refresh_token={brought.value};{attributes}"
+
+
 def _other_id(_scope: Scope, answer: Answer) -> None:
     answer.headers["x-correlation-id"] = str(uuid.uuid4())
 
@@ -198,6 +207,7 @@ FAULTS: dict[str, tuple[str, Callable[[], Fault]]] = {
     "csp_unsafe_inline": ("the content policy lets in everything", _sets(content_security_policy=_CSP)),
     "hsts_zero": ("browsers are told to forget HTTPS", _sets(strict_transport_security="max-age=0")),
     "server_banner": ("answers name the server and its version", _sets(server="bytebot/1.0.0", x_powered_by="Express")),
+    "session_fixation": ("a cookie that is brought to the login stays the session's", _answers(_cookie_kept)),
     "cors_any_origin": ("every origin is let in, by a star", _origins(lambda _origin: True, echo="*")),
     "cors_reflects_origin": ("every origin is let in, by name", _origins(lambda origin: origin != "null")),
     "cors_null_origin": ("the origin null is let in", _origins(lambda origin: origin == "null")),

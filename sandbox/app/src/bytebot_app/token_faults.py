@@ -8,10 +8,13 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import jwt
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509 import load_pem_x509_certificate
 from jwt.algorithms import RSAAlgorithm
 from jwt.utils import base64url_decode
 
@@ -20,6 +23,7 @@ from bytebot_app.errors import ApiError
 from bytebot_app.tokens import Keys, Kind, Pair
 
 Claims = dict[str, Any]
+PATIENCE_S, LARGEST = 2.0, 65536
 _CHECKS = ("verify_exp", "verify_nbf", "verify_iat", "verify_iss", "verify_aud")
 
 
@@ -44,7 +48,7 @@ def _also(believed: Callable[[Auth, Kind, str], Claims | None]) -> Callable[[Aut
             except ApiError:
                 try:
                     claims = believed(auth, kind, token)
-                except (jwt.InvalidTokenError, ValueError, KeyError):
+                except (jwt.InvalidTokenError, ValueError, KeyError, OSError):
                     claims = None
                 if claims is None:
                     raise
@@ -80,6 +84,31 @@ def _key_of_the_header(_auth: Auth, _kind: Kind, token: str) -> Claims | None:
     return dict(jwt.decode(token, key, ["RS256"], options={"verify_aud": False}))  # type: ignore[arg-type]
 
 
+def _key_file(_auth: Auth, _kind: Kind, token: str) -> Claims | None:
+    """The key is read from the file that the token names."""
+    header = jwt.get_unverified_header(token)
+    secret = Path("/keys", str(header["kid"])).resolve().read_bytes()
+    signed, _dot, signature = token.rpartition(".")
+    right = hmac.compare_digest(hmac.digest(secret, signed.encode(), hashlib.sha256), base64url_decode(signature))
+    return _body(token) if right and header["alg"] == "HS256" else None
+
+
+def _fetched(token: str, name: str) -> bytes:
+    """What stands at the address in a token's header."""
+    with urlopen(str(jwt.get_unverified_header(token)[name]), timeout=PATIENCE_S) as found:
+        return bytes(found.read(LARGEST))
+
+
+def _set_of_keys(_auth: Auth, _kind: Kind, token: str) -> Claims | None:
+    key = RSAAlgorithm.from_jwk(json.dumps(json.loads(_fetched(token, "jku"))["keys"][0]))
+    return dict(jwt.decode(token, key, ["RS256"], options={"verify_aud": False}))  # type: ignore[arg-type]
+
+
+def _certificate(_auth: Auth, _kind: Kind, token: str) -> Claims | None:
+    key = load_pem_x509_certificate(_fetched(token, "x5u")).public_key()
+    return dict(jwt.decode(token, key, ["RS256"], options={"verify_aud": False}))  # type: ignore[arg-type]
+
+
 def _any_key_id(auth: Auth, kind: Kind, token: str) -> Claims | None:
     keys = auth.tokens.keys
     return dict(jwt.decode(token, keys.checking(kind), [keys.algorithm], options={"verify_aud": False}))
@@ -103,6 +132,9 @@ FAULTS: dict[str, tuple[str, Callable[[Auth], None]]] = {
         _unchecked(verify_signature=False, **dict.fromkeys(_CHECKS, True)),
     ),
     "header_key_trusted": ("a key in the token's own header is believed", _also(_key_of_the_header)),
+    "key_file_of_the_header": ("the key is the file that the token's header names", _also(_key_file)),
+    "key_set_of_the_header": ("keys are fetched from where the token's header says (jku)", _also(_set_of_keys)),
+    "certificate_of_the_header": ("a certificate is fetched from where the header says (x5u)", _also(_certificate)),
     "key_id_unchecked": ("a token that names an unknown key is believed", _also(_any_key_id)),
     "expiry_unchecked": ("an expired token is believed", _unchecked(verify_exp=False)),
     "not_before_unchecked": ("a token is believed before its time", _unchecked(verify_nbf=False)),

@@ -9,7 +9,7 @@ import uuid
 from fastapi.concurrency import run_in_threadpool
 
 from bytebot_app import audit, passwords
-from bytebot_app.account_models import Account, NewUser
+from bytebot_app.account_models import Account, NewUser, PasswordChange
 from bytebot_app.accounts import roles_of
 from bytebot_app.auth import Auth, Caller
 from bytebot_app.errors import conflict, not_found, refused_field
@@ -88,6 +88,10 @@ class Users:
         if unwanted == ADMIN and user["id"] == caller.id:
             raise conflict("Nobody takes this role from oneself")
         return await self._with_roles(user, [role for role in roles_of(user) if role != unwanted])
+
+    async def change(self, caller: Caller, given: PasswordChange) -> None:
+        """Change what a user may change alone: the own password."""
+        await self.change_password(caller, given.current_password, given.new_password)
 
     async def change_password(self, caller: Caller, current: str, new: str) -> None:
         """Change the caller's password. The caller's session stays, and every other one of the user ends."""
