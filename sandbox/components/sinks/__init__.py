@@ -17,7 +17,7 @@ S = load()
 PORT, MAIL_PORT = 8080, 25
 VERSION = "1"
 RUNBOOKS = {
-    "service-down": "Look at the pods of the release, their events and their last lines; roll back what was deployed last.",
+    "service-down": "Look at the pods of the release, their events and last lines; roll back what was deployed last.",
     "high-error-rate": "Look at the lines of the level error, and at what was deployed last.",
     "database-issues": "Look at PostgreSQL, at the pooler, and at the pools of the replicas.",
     "memory-issues": "Look at the memory of the containers over the last day, and restart what grows.",
