@@ -230,15 +230,18 @@ FAULTS = (
         name="alert_rule_errors", says="an alert's rule ends in an error whenever it is evaluated", layer="cluster",
         component="prometheus", put=_ruled(RULE, _asks("up * on (cluster) up == 0")), heal=_RULES_BACK,
         seen=_rule_fails,
+        turns_red=("monitoring.alerting.rules",),
     ),
     Fault(
         name="alert_rule_missing", says="a documented alert has no rule", layer="cluster", component="prometheus",
         put=_ruled(RULE, None), heal=_RULES_BACK, seen=_rule_gone,
+        turns_red=("monitoring.alerting.rules",),
     ),
     Fault(
         name="alert_rule_never_fires", says="the alert that must always fire has a condition that never holds",
         layer="cluster", component="prometheus", put=_ruled(ALWAYS, _asks("vector(1) > 1")), heal=_RULES_BACK,
         seen=_never_fires,
+        turns_red=("monitoring.alerting.trigger",),
     ),
     Fault(
         name="alertmanager_down", says="Alertmanager does not run", layer="cluster", component="alertmanager",
@@ -261,18 +264,22 @@ FAULTS = (
         name="receiver_url_wrong", says="the webhook of critical alerts leads to where nothing listens",
         layer="cluster", component="alertmanager", put=_configured(_to_a_closed_port), heal=_CONFIG_BACK,
         seen=_webhook_fails,
+        turns_red=("monitoring.alerting.delivery",),
     ),
     Fault(
         name="alert_silenced", says="a silence hides all critical alerts", layer="cluster", component="alertmanager",
         put=_silence, heal=_unsilence, seen=_hidden_by("silencedBy"),
+        turns_red=("monitoring.alerting.delivery",),
     ),
     Fault(
         name="alert_inhibited", says="an alert that always fires hides all critical ones", layer="cluster",
         component="alertmanager", put=_configured(_hidden_by_what_always_fires), heal=_CONFIG_BACK,
         seen=_hidden_by("inhibitedBy"),
+        turns_red=("monitoring.alerting.delivery",),
     ),
     Fault(
         name="escalation_one_level", says="critical alerts go out once and by mail only", layer="cluster",
         component="alertmanager", put=_configured(_once_to_one), heal=_CONFIG_BACK, seen=_one_level,
+        turns_red=("monitoring.alerting.delivery", "monitoring.alerting.escalation"),
     ),
 )  # fmt: skip

@@ -28,6 +28,8 @@ LATENCY, CONCURRENCY, RESOURCES, LEAK = (
     f"performance_testing.load.{item}" for item in ("latency", "concurrency", "resources", "leak")
 )
 LOGINS = "auth_attempts_total"
+BUSINESS, DASHBOARDS = "monitoring.metrics.business", "monitoring.metrics.dashboards"
+STRUCTURED, ERROR_LINES = "monitoring.logging.structured", "monitoring.logging.errors"
 
 
 # ---------------------------------------------------------------------------- time and errors
@@ -223,6 +225,21 @@ FAULTS = (
     planted("errors_at_level_info", "lines of errors and warnings have the level info", _failure_is_info),
     planted("stack_over_lines", "errors write a stack over several lines, which are no JSON", _stack_told),
     planted("inspector_port_open", "a debugger listens in the application's pods", _listens(INSPECTOR_PORT), DEBUG),
+    planted("answers_slow", "each answer takes a quarter of a second longer", _slower),
+    planted("answers_stall", "for two seconds of each ten, nothing is answered", _stalls),
+    planted("half_of_answers_fail", "every second answer of the API is a 500", _some_fail),
+    planted("errors_past_users", "from the eleventh user of a minute on, a replica answers 500", _crowd_fails),
+    planted("memory_leak", "each request keeps 64 KiB", _grows),
+    planted("business_metrics_frozen", "the metrics of the business stay as they first were", _frozen, BUSINESS),
+    planted("business_metrics_missing", "the metrics of the business are not there", _missing, BUSINESS, DASHBOARDS),
+    planted("debug_lines", "lines of the level debug are written, and the configuration says info", _debug),
+    planted("logs_as_text", "lines are text and not JSON", _no_json, STRUCTURED),
+    planted("correlation_id_not_logged", "lines have no correlation id", _id_is_lost, STRUCTURED, ERROR_LINES),
+    planted("token_in_log", "lines show the caller's token", _tells_token, ERROR_LINES),
+    planted("password_printed_at_start", "the database's password is printed at the start", _tells_password),
+    planted("errors_at_level_info", "lines of errors and warnings have the level info", _failure_is_info, ERROR_LINES),
+    planted("stack_over_lines", "errors write a stack over several lines, which are no JSON", _stack_told, STRUCTURED),
+    planted("inspector_port_open", "a debugger listens in the application's pods", _listens(INSPECTOR_PORT)),
     with_environment(
         "pool_of_one", "each replica has one connection to the database",
         _environment("DATABASE_MAX_CONNECTIONS", "1"), POOL_SIZE, DATABASE_MAX_CONNECTIONS="1",

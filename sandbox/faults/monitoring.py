@@ -233,20 +233,24 @@ FAULTS = (
     Fault(
         name="target_down", says="the API's metrics port leads to where nothing listens", layer="cluster",
         component="prometheus", put=changed(API, _metrics_port(NOBODY)), heal=restored(API), seen=_target_down,
+        turns_red=("monitoring.metrics.scraped",),
     ),
     Fault(
         name="service_monitor_label_wrong", says="the rule that chooses the API's targets matches no Service",
         layer="cluster", component="prometheus", put=_configured(_other_label), heal=_CONFIG_BACK,
         seen=_api_not_scraped,
+        turns_red=("monitoring.metrics.scraped",),
     ),
     Fault(
         name="exporter_missing", says="the exporter of objects' states does not run", layer="cluster",
         component="object-state", put=scaled(EXPORTER, 0), heal=scaled(EXPORTER, 1), seen=_states_missing,
+        turns_red=("monitoring.metrics.system", "monitoring.metrics.dashboards"),
     ),
     Fault(
         name="metric_renamed", says="a metric of the dashboards has another name since the last scrape",
         layer="cluster", component="prometheus", put=_configured(_renamed), heal=_CONFIG_BACK,
         seen=_only_under_another_name,
+        turns_red=("monitoring.metrics.business", "monitoring.metrics.dashboards"),
     ),
     Fault(
         name="grafana_down", says="Grafana does not run", layer="cluster", component="grafana-stub",
@@ -263,6 +267,7 @@ FAULTS = (
         name="grafana_data_source_gone", says="the dashboards ask a data source that Grafana does not have",
         layer="cluster", component="grafana-stub", put=_boards(_from_a_source_that_is_gone), heal=_GRAFANA_BACK,
         seen=_source_gone,
+        turns_red=("monitoring.metrics.dashboards",),
     ),
     Fault(
         name="grafana_dashboard_deleted", says="a dashboard is gone", layer="cluster", component="grafana-stub",

@@ -220,6 +220,7 @@ FAULTS = (
     Fault(
         name="log_retention_1d", says="the log store keeps a day only", layer="cluster", component="victoria-logs",
         put=_keeps_only(SHORT), heal=_keeps_only(victoria_logs.RETENTION), seen=_keeps_a_day,
+        turns_red=("monitoring.logging.retention",),
     ),
     Fault(
         name="log_agent_missing_on_node", says="no agent collects the pods' logs", layer="cluster", component="vlagent",
@@ -230,10 +231,12 @@ FAULTS = (
         name="log_agent_cut", says="the log agent does not reach the log store", layer="cluster", component="vlagent",
         put=_agent_told(SENT_TO, vlagent.target(NOBODY)), heal=_agent_told(SENT_TO, vlagent.target(victoria_logs.PORT)),
         seen=_no_line_arrives,
+        turns_red=("monitoring.logging.flow",),
     ),
     Fault(
         name="log_replica_missing", says="the log agent leaves out one replica", layer="cluster", component="vlagent",
         put=_leave_out_replica, heal=_agent_told(LEFT_OUT, ""), seen=_replica_left_out,
+        turns_red=("monitoring.logging.flow",),
     ),
     Fault(
         name="object_store_stopped", says="the object store does not run", layer="cluster", component="object-store",

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 # Alertmanager documentation, "Configuration": <matcher>, <route>; its sources dispatch/route.go and pkg/labels.
@@ -45,11 +45,16 @@ class Reached:
     """A receiver that an alert comes to, and by which route.
 
     :param timed: whether the route is muted, or active, at named times only.
+    :param wait: how long its group gathers first; :param interval: between news of the group.
+    :param repeat: after what time the same is told again.
     """
 
     receiver: str
     path: str
     timed: bool = False
+    wait: str = "30s"
+    interval: str = "5m"
+    repeat: str = "4h"
 
 
 def reached(root: Mapping[str, Any], labels: Labels) -> list[Reached]:
@@ -57,24 +62,31 @@ def reached(root: Mapping[str, Any], labels: Labels) -> list[Reached]:
 
     :raises NotUnderstood: a route on the way cannot be followed.
     """
-    return list(_follow(root, labels, "", "route", top=True))
+    return list(_follow(root, labels, Reached("", "route"), top=True))
 
 
-def _follow(route: Mapping[str, Any], labels: Labels, receiver: str, path: str, *, top: bool) -> Iterator[Reached]:
+def _follow(route: Mapping[str, Any], labels: Labels, above: Reached, *, top: bool) -> Iterator[Reached]:
     """What a route that matches leads to: the children that match, up to one that does not go on, or else itself."""
-    own = str(route.get("receiver") or receiver)
+    path = above.path
+    own = Reached(
+        str(route.get("receiver") or above.receiver),
+        path,
+        wait=str(route.get("group_wait") or above.wait),
+        interval=str(route.get("group_interval") or above.interval),
+        repeat=str(route.get("repeat_interval") or above.repeat),
+    )
     found = False
     for number, child in enumerate(_mappings(route.get("routes"), path)):
         matchers = matchers_of(child)
         if all(one.fits(labels.get(one.name, "")) for one in matchers):
             found = True
             told = ", ".join(map(str, matchers)) or f"number {number + 1}"
-            yield from _follow(child, labels, own, f"{path} > {told}", top=False)
+            yield from _follow(child, labels, replace(own, path=f"{path} > {told}"), top=False)
             if not child.get("continue"):
                 break
     if not found:
         timed = not top and bool(route.get("mute_time_intervals") or route.get("active_time_intervals"))
-        yield Reached(own, path, timed)
+        yield replace(own, timed=timed)
 
 
 def matchers_of(route: Mapping[str, Any]) -> list[Matcher]:

@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from ansible_collections.bytebot.production.plugins.module_utils.clients.service import WRONG, Service, Told
 
@@ -35,3 +36,14 @@ class Alertmanager:
         told = self.service.text("/metrics")
         found = _RELOADED.search(told.data) if told.ok else None
         return replace(told, data=float(found[1]) == 1 if found else None)
+
+    def alerts(self, name: str) -> Told:
+        """The alerts of a name, with ``status`` (state, silencedBy, inhibitedBy, mutedBy) and ``receivers``."""
+        told = self.service.json("/api/v2/alerts", {"filter": f'alertname="{name}"'})
+        if told.ok and not isinstance(told.data, list):
+            return Told(WRONG, None, "its answer is not that of Alertmanager", told.status)
+        return told
+
+    def send(self, alerts: Sequence[Mapping[str, Any]]) -> Told:
+        """Tell it of alerts, as Prometheus does."""
+        return self.service.send("/api/v2/alerts", list(alerts))

@@ -13,6 +13,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.clients.service
 
 PAGE = 1000  # hits of a search
 _MOST_PAGES = 50
+_PAIR = 2  # times and values
 
 
 class Grafana:
@@ -51,6 +52,32 @@ class Grafana:
             )
         return replace(told, data=_values(answer or {})) if told.ok else told
 
+    def panel_query(self, source: Mapping[str, str], expression: str, *, instant: bool) -> Told:
+        """What a panel's query gives over the last minutes: Unix time of the newest value, and how many series."""
+        asked: dict[str, Any] = {"refId": "A", "datasource": dict(source), "expr": expression}
+        asked |= {"maxDataPoints": 60, "intervalMs": 5000}
+        asked |= {"instant": instant, "range": not instant}
+        told = self.service.post("/api/ds/query", {"queries": [asked], "from": "now-5m", "to": "now"})
+        answer = _result(told.data)
+        if answer and answer.get("error"):
+            said = " ".join(str(answer["error"]).split())[:300]
+            return Told(WRONG, None, f"the data source says: {said}", told.status)
+        if told.ok and answer is None:
+            return Told(WRONG, None, "its answer to a query is not that of Grafana", told.status)
+        return replace(told, data=_newest(answer or {})) if told.ok else told
+
+    def label_values(self, source: Mapping[str, str], metric: str, label: str) -> Told:
+        """The values of a label, as a variable of a dashboard offers them."""
+        asked: dict[str, Any] = {"refId": "A", "datasource": dict(source), "expr": f"count by ({label}) ({metric})"}
+        asked |= {"instant": True, "range": False}
+        told = self.service.post("/api/ds/query", {"queries": [asked], "from": "now-5m", "to": "now"})
+        answer = _result(told.data)
+        if not told.ok or answer is None:
+            return told if not told.ok else Told(WRONG, None, "its answer is not that of Grafana", told.status)
+        fields = [(frame.get("schema") or {}).get("fields") or [{}] for frame in answer.get("frames") or []]
+        found = [str((one[-1].get("labels") or {}).get(label) or "") for one in fields]
+        return replace(told, data=sorted({one for one in found if one}))
+
     def dashboards(self) -> Told:
         """Title and uid of all that this account may see."""
         found: list[Any] = []
@@ -74,6 +101,23 @@ def _result(data: Any) -> Mapping[str, Any] | None:
     results = data.get("results") if isinstance(data, Mapping) else None
     found = results.get("A") if isinstance(results, Mapping) else None
     return found if isinstance(found, Mapping) else None
+
+
+def _newest(answer: Mapping[str, Any]) -> tuple[float, int]:
+    """Unix time of the newest value (0 where there is none), and how many series have one."""
+    newest, series = 0.0, 0
+    for frame in answer.get("frames") or []:
+        columns = (frame.get("data") or {}).get("values") or []
+        entities = (frame.get("data") or {}).get("entities") or []
+        odd = {at for found in (entities[-1] or {}).values() for at in found} if len(entities) >= _PAIR else set()
+        if len(columns) < _PAIR:
+            continue
+        times = [
+            at for row, (at, value) in enumerate(zip(columns[0], columns[-1], strict=False))
+            if value is not None or row in odd
+        ]  # fmt: skip
+        newest, series = max([newest, *(one / 1000 for one in times)]), series + bool(times)
+    return newest, series
 
 
 def _values(answer: Mapping[str, Any]) -> list[Any]:

@@ -42,6 +42,27 @@ class Prometheus:
             return replace(told, data=[({}, found[1])])
         return replace(told, data=[(one.get("metric") or {}, (one.get("value") or [0, ""])[1]) for one in found])
 
+    def targets(self) -> Told:
+        """The targets that it scrapes: ``labels``, ``health``, ``lastError``, ``lastScrape``, ``scrapeInterval`` …"""
+        return self._listed("/api/v1/targets?state=active", "activeTargets")
+
+    def rules(self) -> Told:
+        """The groups of rules that it has loaded, each with its ``rules``."""
+        return self._listed("/api/v1/rules", "groups")
+
+    def describes(self, name: str) -> Told:
+        """Whether a target describes a metric of this name, with samples or without."""
+        told = self.service.json("/api/v1/metadata", {"metric": name})
+        data = _data(told)
+        return replace(told, data=bool(data)) if told.ok else told
+
+    def _listed(self, path: str, key: str) -> Told:
+        told = self._object(path)
+        found = told.data.get(key) if told.ok else None
+        if told.ok and not isinstance(found, list):
+            return Told(WRONG, None, f"its answer at {path.partition('?')[0]} is not that of Prometheus", told.status)
+        return replace(told, data=found) if told.ok else told
+
     def _object(self, path: str) -> Told:
         told = self.service.json(path)
         if not told.ok:

@@ -73,6 +73,11 @@ class Service:
         """POST of JSON, answered by JSON."""
         return self._parsed(self._asked("POST", path, None, body))
 
+    def send(self, path: str, body: Any) -> Told:
+        """POST of JSON; what comes back is text, or nothing."""
+        answer = self._asked("POST", path, None, body)
+        return self._sorted(answer, answer.body)
+
     def _asked(self, method: str, path: str, query: Mapping[str, str] | None, body: Any = None) -> Answer:
         self.requests += 1
         asked = f"{path}?{urlencode(query)}" if query else path

@@ -16,6 +16,7 @@ SHOWN = (
     ("alertmanager", "alertmanager", 9093),
     ("grafana", "grafana", 3000),
     ("sinks", "sinks", 8080),
+    ("docs", "runbooks", 8080),
 )
 HOSTS = tuple(f"{name}.{S.domain}" for name, _, _ in SHOWN)
 

@@ -1,4 +1,4 @@
-# Where alerts end: a webhook sink and a mail sink that keep what came and list it.
+# Where alerts end: a webhook sink and a mail sink that keep what came and list it, and the pages that alerts link to.
 # SPDX-FileCopyrightText: The bytebot.production authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
@@ -16,6 +16,12 @@ from sandbox.settings import Settings, load
 S = load()
 PORT, MAIL_PORT = 8080, 25
 VERSION = "1"
+RUNBOOKS = {
+    "service-down": "Look at the pods of the release, their events and last lines; roll back what was deployed last.",
+    "high-error-rate": "Look at the lines of the level error, and at what was deployed last.",
+    "database-issues": "Look at PostgreSQL, at the pooler, and at the pools of the replicas.",
+    "memory-issues": "Look at the memory of the containers over the last day, and restart what grows.",
+}
 
 
 class Mailer(smtplib.SMTP):
@@ -30,8 +36,8 @@ class Mailer(smtplib.SMTP):
         return probe.connect(self._settings, host, port)
 
 
-def values(_: Context) -> Mapping[str, str | int]:
-    return {"image": IMAGE.reference, "port": PORT, "mail_port": MAIL_PORT}
+def values(_: Context) -> Mapping[str, str | int | Mapping[str, str]]:
+    return {"image": IMAGE.reference, "port": PORT, "mail_port": MAIL_PORT, "runbooks": RUNBOOKS}
 
 
 def received(ctx: Context, host: str, word: str) -> set[str]:
@@ -58,7 +64,10 @@ COMPONENT = Workload(
     needs=("coredns", "monitoring"),
     version=VERSION,
     images=(IMAGE,),
-    rollouts=(Rollout("Deployment", S.monitoring_namespace, "sinks"),),
+    rollouts=(
+        Rollout("Deployment", S.monitoring_namespace, "sinks"),
+        Rollout("Deployment", S.monitoring_namespace, "runbooks"),
+    ),
     values=values,
     answers=answers,
     wanted=only_full,

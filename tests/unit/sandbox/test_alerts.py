@@ -91,7 +91,7 @@ def test_alerts_say_what_is_wrong_and_critical_ones_what_to_do() -> None:
         assert {"summary", "description"} <= set(notes), rule["alert"]
         link = notes.get("runbook_url", "")
         if link:
-            assert link.removeprefix("https://docs.bytebot.com/runbooks/") in RUNBOOKS
+            assert link.removeprefix("https://docs.bytebot.test/runbooks/") in RUNBOOKS
         assert link or rule["labels"]["severity"] != "critical", (group, rule["alert"])
 
 
