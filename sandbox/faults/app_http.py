@@ -212,7 +212,7 @@ FAULTS = (
     planted(
         "rate_limit_headers_missing", "answers do not say how many requests are left",
         _not_limited, LIMITS, API_LIMIT,
-    planted("rate_limit_headers_missing", "answers do not say how many requests are left", _not_limited, LIMITS),
+    ),
     planted(
         "session_fixation", "a cookie that is brought to the login stays the session's", _session_kept,
         "security_testing.web.invalid_auth",

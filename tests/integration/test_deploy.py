@@ -16,8 +16,7 @@ from tests.integration.conftest import AS_ADMIN, ROOT, SANDBOX, Played, Player
 
 Kubectl = Callable[..., str]
 NAMESPACE = "bytebot-production"
-JUDGED = 55  # controls that this version judges and that can pass on a healthy system
-JUDGED = 57  # controls that this version judges and that can pass on a healthy system
+JUDGED = 62  # controls that this version judges and that can pass on a healthy system
 SHOWN = 69  # controls of the sections that the terminal shows
 
 
@@ -72,13 +71,14 @@ def test_the_report_holds_every_control(again: Played) -> None:
     for name in ("report.html", "checklist.md", "junit.xml"):
         assert (folder / name).stat().st_size > 10_000
     ticked = (folder / "checklist.md").read_text().count("- [x] ")
-    boxes = "Kubernetes Cluster", "Cache Layer", "Monitoring Stack", "Network Security", "Access Management"
     boxes = (
         "Kubernetes Cluster",
         "Cache Layer",
+        "Load Balancer & Ingress",
         "Monitoring Stack",
         "Authentication & Authorization",
         "Network Security",
+        "Access Management",
     )
     assert ticked == JUDGED + len(boxes), f"the items, and the boxes of {boxes}"
 
