@@ -30,7 +30,7 @@ _SECOND = "Give critical alerts a second way or receiver (a route with continue,
 _AGAIN = (
     "Shorten repeat_interval of the route of critical alerts, so that who missed the first word hears a second one."
 )
-_NAME = "Name the persons of each level (in the inventory: bytebot_escalation)."
+_NAME = "Name the persons of each level (in the inventory: bytebot_alert_escalation)."
 _HAND = "Follow the routes by hand: amtool config routes test --alertmanager.url=URL severity=critical."
 _PLACE = ("change-me", "changeme", "todo", "tbd", "[", "<", "xxx", "example")
 
