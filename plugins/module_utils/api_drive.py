@@ -10,7 +10,7 @@ import secrets
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any, TypeAlias
 
@@ -237,6 +237,8 @@ class Drive:
         if one:
             large = Claimed(self._driven.body_limit * MEBIBYTE + 1)
             self._mistake(one, one.path, Case("a body that is too large", raw=large))
+            # What stands before the application may refuse it, in a form of its own.
+            self.seen[-1] = replace(self.seen[-1], form=())
 
     # ------------------------------------------------------------------ asking
 
