@@ -6,10 +6,9 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import json
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -28,8 +27,17 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.computer
     Typed,
     Worked,
 )
-from ansible_collections.bytebot.production.plugins.module_utils.clients.http import Answer, Http
+from ansible_collections.bytebot.production.plugins.module_utils.clients.http import Http
 from ansible_collections.bytebot.production.plugins.module_utils.clients.identities import Account, Door, body_of
+from ansible_collections.bytebot.production.plugins.module_utils.desktop_answers import (
+    Reply,
+    bytes_of,
+    encoded,
+    place_of,
+    rows_of,
+    why,
+    xy,
+)
 from ansible_collections.bytebot.production.plugins.module_utils.desktop_screen import MARK, SIDE, Area, Picture
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
 
@@ -39,6 +47,7 @@ LOOK_S, POLL_S = 10.0, 0.25  # how long an effect is waited for
 SAVE_TRIES = 4
 CHANGED = 0.01  # of the picture, where a dialog has come
 WAIT_MS = 300
+PATIENCE_S = 300  # that answers which say to come back later are waited for, in all
 UNICODE = "Zażółć gęślą jaźń, Ωμέγα 9€"
 ENDED = frozenset({COMPLETED, "FAILED", "CANCELLED", "NEEDS_HELP", "NEEDS_REVIEW"})
 A, B, C = (8, 4), (30, 9), (20, 7)  # cells of the pattern, which are there in the smallest terminal
@@ -68,15 +77,6 @@ class Scope:
     door: Door | None = None
     writes: bool = False
     unasked: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What an action answered; ``problem`` where it failed."""
-
-    status: int
-    body: Mapping[str, Any]
-    problem: str = ""
 
 
 def observe(http: Http, scope: Scope, redactor: Redactor) -> ComputerFacts:
@@ -116,11 +116,15 @@ class _Use:
         self._log = f"{scope.folder}/{MARK}-{self._nonce}"
         self._bits = "".join(secrets.choice("01") for _number in range(SIDE * SIDE))
         self._words = tuple("".join(secrets.choice(LETTERS) for _letter in range(LONG)) for _word in range(WORDS))
-        self._read_to = 0
+        self._read_to, self._patience_s = 0, PATIENCE_S
 
     def facts(self) -> ComputerFacts:
         base, size = self._http.base_url, self._scope.size or (0, 0)
         first = self._act("cursor_position")
+        if first.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            return ComputerFacts(
+                base, missing=Missing(f"The account may not use the desktop: it {first.problem}.", _ACCOUNTS)
+            )
         if first.problem and first.status not in (HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR):
             return ComputerFacts(base, absent=f"No desktop can be used: {self._scope.path} answers {first.problem}")
         try:
@@ -147,12 +151,12 @@ class _Use:
     def _points(self, size: tuple[int, int]) -> Iterator[Point]:
         for share_x, share_y in ((0.1, 0.9), (0.9, 0.3), (0.5, 0.5)):
             place = int(size[0] * share_x), int(size[1] * share_y)
-            went = self._act("move_mouse", coordinates=_xy(place))
+            went = self._act("move_mouse", coordinates=xy(place))
             there = self._act("cursor_position")
-            yield Point(place, _place(there.body.get("data")), went.problem or there.problem)
+            yield Point(place, place_of(there.body.get("data")), went.problem or there.problem)
 
     def _gestures(self, area: Area) -> Iterator[Gesture]:
-        to = {cell: _xy(area.pixel(*cell)) for cell in (A, B, C)}
+        to = {cell: xy(area.pixel(*cell)) for cell in (A, B, C)}
         path = [to[A], to[C], to[B]]
         yield self._gesture("move_mouse", (Event("motion", "", A),), coordinates=to[A])
         for button, cell, count in (("left", B, 1), ("left", C, 2), ("right", A, 1), ("middle", B, 1)):
@@ -250,7 +254,7 @@ class _Use:
         """Start the program in a terminal; why it did not, or nothing."""
         script = f"{self._log}.sh"
         text = desktop_screen.program(self._log, self._bits, self._words, self._nonce)
-        wrote = self._act("write_file", path=script, data=_encoded(text))
+        wrote = self._act("write_file", path=script, data=encoded(text))
         opened = self._act("application", application="terminal") if not wrote.problem else wrote
         typed = self._act("type_text", text=f"exec sh {script}\n") if not opened.problem else opened
         if typed.problem:
@@ -292,7 +296,7 @@ class _Use:
         sent, path = secrets.token_bytes(200), f"{self._log}.bin"
         wrote = self._act("write_file", path=path, data=base64.b64encode(sent).decode())
         read = self._act("read_file", path=path)
-        yield Kept("write_file", not wrote.problem and _bytes(read.body) == sent, wrote.problem)
+        yield Kept("write_file", not wrote.problem and bytes_of(read.body) == sent, wrote.problem)
         right = read.body.get("size") == len(sent) and str(read.body.get("name", "")) == path.rpartition("/")[2]
         yield Kept("read_file", not read.problem and right, read.problem)
         began = time.monotonic()
@@ -307,7 +311,7 @@ class _Use:
         made = self._http.request("POST", scope.tasks, headers=self._headers, json={"description": asked})
         id_ = body_of(made).get("id")
         if made.status != HTTPStatus.CREATED or not isinstance(id_, str):
-            return Worked(wanted=text, problem=f"POST {scope.tasks} {_why(made)}")
+            return Worked(wanted=text, problem=f"POST {scope.tasks} {why(made)}")
         began, last = time.monotonic(), made
 
         def ended() -> bool:
@@ -318,7 +322,7 @@ class _Use:
         self._until(ended, scope.task_s, POLL_S * 2)
         took = time.monotonic() - began
         said = body_of(last)
-        status = str(said.get("status") or f"unknown, since reading it {_why(last)}")
+        status = str(said.get("status") or f"unknown, since reading it {why(last)}")
         problem = str(said.get("error") or "")
         got = self._file(file)
         with contextlib.suppress(Exception):
@@ -336,7 +340,7 @@ class _Use:
         """End the programs and remove the files, those of an earlier check too."""
         with contextlib.suppress(Exception):
             script = f"{self._log}-sweep.sh"
-            self._act("write_file", path=script, data=_encoded(desktop_screen.sweep(self._scope.folder)))
+            self._act("write_file", path=script, data=encoded(desktop_screen.sweep(self._scope.folder)))
             self._act("application", application="terminal")
             self._act("type_text", text=f"exec sh {script}\n")
             self._until(lambda: self._file(script) is None, LOOK_S / 2)
@@ -346,13 +350,23 @@ class _Use:
     def _act(self, action: str, **fields: Any) -> Reply:
         body = {"action": action, **fields}
         answer = self._http.request("POST", self._scope.path, headers=self._headers, json=body)
+        while answer.status == HTTPStatus.TOO_MANY_REQUESTS and self._waited(answer.headers.get("retry-after", "")):
+            answer = self._http.request("POST", self._scope.path, headers=self._headers, json=body)
         said = body_of(answer)
         well = answer.status == HTTPStatus.OK and said.get("success") is True
-        return Reply(answer.status, said, "" if well else _why(answer))
+        return Reply(answer.status, said, "" if well else why(answer))
+
+    def _waited(self, said: str) -> bool:
+        """Come back when that is said, within the patience; whether that was waited for."""
+        if not said.isdigit() or int(said) > self._patience_s:
+            return False
+        self._patience_s -= int(said)
+        self._pause(float(said))
+        return True
 
     def _file(self, path: str) -> str | None:
         reply = self._act("read_file", path=path)
-        data = None if reply.problem else _bytes(reply.body)
+        data = None if reply.problem else bytes_of(reply.body)
         return None if data is None else data.decode("utf-8", "replace")
 
     def _told(self) -> str:
@@ -378,42 +392,3 @@ def _shot_of(before: tuple[str, Picture | str], now: tuple[str, Picture | str], 
 def _differ(before: tuple[str, Picture | str], now: tuple[str, Picture | str]) -> bool:
     """Whether much more than a cursor has changed: the size of the packed pictures tells."""
     return abs(len(now[0]) - len(before[0])) > CHANGED * max(1, len(before[0]))
-
-
-def rows_of(answer: Answer) -> Sequence[Mapping[str, Any]]:
-    """The objects of a list of tasks, which may stand under ``tasks``."""
-    try:
-        found = json.loads(answer.body)
-    except ValueError:
-        return []
-    found = found.get("tasks", []) if isinstance(found, dict) else found
-    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
-
-
-def _why(answer: Answer) -> str:
-    if answer.failure:
-        return answer.failure.sentence.rstrip(".")
-    said = body_of(answer).get("error")
-    message = said.get("message") if isinstance(said, dict) else said
-    return f"answers {answer.status}" + (f" ({message})" if isinstance(message, str) and message else "")
-
-
-def _xy(place: tuple[int, int]) -> dict[str, int]:
-    return {"x": place[0], "y": place[1]}
-
-
-def _place(data: Any) -> tuple[int, int] | None:
-    if not isinstance(data, dict) or not all(isinstance(data.get(key), int | float) for key in ("x", "y")):
-        return None
-    return round(data["x"]), round(data["y"])
-
-
-def _encoded(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()
-
-
-def _bytes(body: Mapping[str, Any]) -> bytes | None:
-    try:
-        return base64.b64decode(str(body.get("data", "")), validate=True)
-    except ValueError:
-        return None

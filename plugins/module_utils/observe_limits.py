@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import secrets
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -159,9 +160,12 @@ class _Look:
                 f"the limit of {limits.path} is {limit}, and {limits.most} requests may be sent.",
                 raise_it,
             )
-        return self._sent(wanted), "", ""
+        burst = self._sent(wanted, at_first.reset)
+        if burst.late:  # it began at the end of a window that others had begun
+            burst = self._sent(wanted, self._once(self._http).reset)
+        return burst, "", ""
 
-    def _sent(self, wanted: int) -> Burst:
+    def _sent(self, wanted: int, ends: int | None) -> Burst:
         statuses: Counter[int] = Counter()
         refused: list[Counted] = []
         lock = threading.Lock()
@@ -183,9 +187,10 @@ class _Look:
         with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
             for done in [pool.submit(send) for _number in range(AT_ONCE)]:
                 done.result()
-        other = self._once(self._http, self._second)
         first = refused[0] if refused else None
-        return Burst(self._scope.limits.path, sum(statuses.values()), dict(statuses), first, other)
+        late = first is None and ends is not None and time.time() >= ends - 1
+        other = self._once(self._http, self._second)
+        return Burst(self._scope.limits.path, sum(statuses.values()), dict(statuses), first, other, late)
 
     def _once(self, http: Http, who: Identity | None = None) -> Counted:
         limits = self._scope.limits

@@ -20,7 +20,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.api_fact
     LimitSeen,
     Seen,
 )
-from ansible_collections.bytebot.production.plugins.module_utils.checks.rate_limit import burst_flaws
+from ansible_collections.bytebot.production.plugins.module_utils.checks.rate_limit import burst_doubts, burst_flaws
 from ansible_collections.bytebot.production.plugins.module_utils.judge import Checks
 from ansible_collections.bytebot.production.plugins.module_utils.model import (
     Verdict,
@@ -149,7 +149,7 @@ def rate_limit(facts: ApiFacts) -> Verdict:
         remedy = "Count each user for itself, over all replicas, and say in Retry-After when the count is over."
         return failed(f"{_few(wrong)}.", remedy, evidence, weaker=weaker)
     if doubts := _limit_doubts(limits):
-        return inconclusive(f"A burst met 429, and {doubts}.", "Judge again.", evidence)
+        return inconclusive(f"{doubts}.", "Judge again.", evidence)
     waited = limits.recovery.waited if limits.recovery else 0
     return passed(
         f"A burst of {limits.burst.sent} signed-in requests met 429; another user did not, and after the {waited} s of "
@@ -226,10 +226,13 @@ def _limit_flaws(facts: ApiFacts) -> Iterator[str]:
 
 def _limit_doubts(limits: LimitSeen) -> str:
     back, other = limits.recovery, limits.burst.other if limits.burst else None
+    if late := burst_doubts(limits.burst):
+        return late[0].capitalize()
     if back is None or back.problem:
-        return (back.problem if back else "that the user is let in again was not asked").rstrip(".")
+        why = back.problem if back else "that the user is let in again was not asked"
+        return f"A burst met 429, and {why.rstrip('.')}"
     if other is None or other.problem or not other.status:
-        return "what another user met was not seen"
+        return "A burst met 429, and what another user met was not seen"
     return ""
 
 

@@ -45,6 +45,7 @@ class Burst:
 
     :param first: what the first one that was refused said; None where none was.
     :param sent: how many were sent; :param other: what another user met right after.
+    :param late: whether the window that it began in ended before it did, so that no limit had to be met.
     """
 
     path: str
@@ -52,6 +53,7 @@ class Burst:
     statuses: Mapping[int, int] = field(default_factory=dict)
     first: Counted | None = None
     other: Counted | None = None
+    late: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,14 @@ def doubts(facts: LimitFacts) -> list[str]:
     if facts.replicas < SEVERAL:
         seen = "replicas could not be told apart" if not facts.replicas else "only one replica answered"
         found.append(f"{seen}, so it is not seen that they count together")
-    return found
+    return found + burst_doubts(facts.burst)
+
+
+def burst_doubts(burst: Burst | None) -> list[str]:
+    """Why a burst says nothing."""
+    if burst is None or burst.first is not None or not burst.late:
+        return []
+    return [f"a burst of {burst.sent} requests took longer than the window of the limit"]
 
 
 def _untold(facts: LimitFacts) -> Iterator[str]:
@@ -172,7 +181,7 @@ def _counted_together(facts: LimitFacts) -> Iterator[str]:
 
 def burst_flaws(burst: Burst | None) -> Iterator[str]:
     """What is wrong with what a burst met."""
-    if burst is None:
+    if burst is None or (burst.first is None and burst.late):
         return
     if burst.first is None:
         met = ", ".join(f"{count} times {status}" for status, count in sorted(burst.statuses.items()))

@@ -172,6 +172,7 @@ def test_an_error_of_another_form_is_red_and_one_that_did_not_come_is_no_proof()
         (replace(LIMITS, recovery=Recovery(30, 429)), "fail"),
         (replace(LIMITS, told=5000), "fail"),
         (replace(LIMITS, recovery=None), "inconclusive"),
+        (replace(LIMITS, burst=replace(BURST, first=None, late=True), recovery=None), "inconclusive"),
         (replace(LIMITS, recovery=Recovery(9000, problem="its 9000 s are too many")), "inconclusive"),
         (replace(LIMITS, burst=replace(BURST, other=None)), "inconclusive"),
         (LimitSeen(no_burst="A burst is not permitted.", remedy="Permit it."), "pending"),

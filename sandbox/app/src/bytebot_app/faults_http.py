@@ -163,7 +163,7 @@ async def _any_type(scope: Scope, body: bytes) -> bytes:
 
 
 def _drift(scope: Scope, answer: Answer) -> None:
-    if scope["path"] == "/api/v1/auth/permissions" and answer.status < _BAD:
+    if (scope["method"], scope["path"]) == ("GET", "/api/v1/auth/permissions") and answer.status < _BAD:
         said = json.loads(answer.body)
         said["user"] = said.pop("userId", None)
         answer.body = json.dumps(said).encode()
@@ -175,7 +175,7 @@ def _undocumented(scope: Scope, answer: Answer) -> None:
 
 
 def _fails(scope: Scope, answer: Answer) -> None:
-    if scope["path"] == "/api/v1/tasks/models":
+    if (scope["method"], scope["path"]) == ("GET", "/api/v1/tasks/models"):
         _broken(answer)
 
 
