@@ -128,6 +128,11 @@ class _Look:
         self._api, self._scope, self._source, self._keys = api, scope, source, keys
         self._redactor = redactor
         self._wanted = scope.wanted
+        self._trial: LockoutTrial | None = None
+
+    def _glance(self) -> None:
+        if self._trial and self._scope.judges([of.INVALID]) and self._scope.wait_s:
+            self._trial.glance()
 
     def facts(self, facts: AuthFacts) -> AuthFacts:
         if self._scope.judges([of.UNAUTHORIZED]):
@@ -144,6 +149,7 @@ class _Look:
             for step in self._steps(usable, session, made):
                 try:
                     facts = step(facts)
+                    self._glance()
                 except NotMade as exc:  # the other steps may need less
                     facts = replace(facts, not_made=f"{exc.sentence}.", remedy="Mend that, or correct the paths.")
         if session and session.works:
@@ -190,11 +196,10 @@ class _Look:
     def _steps(self, usable: list[Person], session: Session | None, made: Identities | None) -> Iterator[Step]:
         """What is done, in order: a lock-out begins first, and its end is waited for last."""
         judges = self._scope.judges
-        trial: list[LockoutTrial] = []
         if made:
             yield lambda facts: replace(facts, leftovers=made.clean())
         if made and judges(_REFUSED):
-            yield lambda facts: self._lock(facts, made, trial)
+            yield lambda facts: self._lock(facts, made)
         if judges(_SIGNED_IN):
             yield lambda facts: self._signed_in(facts, usable, made)
         if judges([of.UNAUTHORIZED]):
@@ -210,7 +215,7 @@ class _Look:
         if judges([of.DEFAULT_USERS]):
             yield lambda facts: replace(facts, users=self._default_users(session, made))
         if judges(_REFUSED):
-            yield lambda facts: self._unlocked(facts, trial)
+            yield self._unlocked
 
     def _rights(self, rights: Rights) -> Iterator[Step]:
         judges = self._scope.judges
@@ -221,16 +226,16 @@ class _Look:
         if judges([of.ADMIN]):
             yield lambda facts: replace(facts, admin_routes=tuple(rights.admin_routes()))
 
-    def _lock(self, facts: AuthFacts, made: Identities, trial: list[LockoutTrial]) -> AuthFacts:
-        one = LockoutTrial(self._api, made.make(self._some_role()), self._wanted, self._scope.wait_s)
-        one.begin()
-        trial.append(one)
+    def _lock(self, facts: AuthFacts, made: Identities) -> AuthFacts:
+        trial = LockoutTrial(self._api, made.make(self._some_role()), self._wanted, self._scope.wait_s)
+        trial.begin()
+        self._trial = trial
         return facts
 
-    def _unlocked(self, facts: AuthFacts, trial: list[LockoutTrial]) -> AuthFacts:
-        if not trial:
+    def _unlocked(self, facts: AuthFacts) -> AuthFacts:
+        if self._trial is None:
             return facts
-        lock = trial[0].ended() if self._scope.judges([of.INVALID]) else trial[0].begun
+        lock = self._trial.ended() if self._scope.judges([of.INVALID]) else self._trial.begun
         return replace(facts, refusals=replace(facts.refusals or of.RefusalFacts(), lockout=lock))
 
     def _some_role(self) -> str:

@@ -31,6 +31,7 @@ PAIRS = 6  # of an unknown name and a wrong password, whose times are compared
 AT_MOST = 4  # failures of one name, which is then left alone: one more could lock it
 MORE_TRIES = 3  # than a lock-out wants, before it is said that there is none
 GRACE_S, GRACE, LOOKS = 3.0, 0.1, 3
+LATEST = 0.8  # of the time of a lock-out: later a look may find it over
 _BY_NATURE = re.compile(
     r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"  # ids
     r"|\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:?\d\d)?|\b1\d{9}(?:\d{3})?\b"  # times
@@ -132,23 +133,34 @@ class LockoutTrial:
         if most > self._wait_s:
             why = f"it may take {most:.0f} s, and {self._wait_s:.0f} s may be waited"
             return replace(seen, not_waited=why)
-        middle, middle_s = self._look_at(lasts / 2)
-        if middle.status != HTTPStatus.UNAUTHORIZED:
-            return replace(seen, middle=middle, middle_s=middle_s)
-        end, after = middle, middle_s
+        self.glance(wait=True)
+        seen = self._seen
+        if seen.middle and seen.middle.status != HTTPStatus.UNAUTHORIZED:
+            return seen
+        end, after = seen.right, 0.0
         for number in range(LOOKS):  # a try while it is locked may prolong it elsewhere: few, and late
             end, after = self._look_at(lasts * (1 + GRACE * number / (LOOKS - 1)) + GRACE_S * (number + 1) / LOOKS)
             if end.status == HTTPStatus.OK:
                 break
-        return replace(seen, middle=middle, middle_s=middle_s, end=end, after_s=after)
+        return replace(seen, end=end, after_s=after)
+
+    def glance(self, *, wait: bool = False) -> None:
+        """Look once whether it is still locked when about half of the time is over; later that would say nothing."""
+        lasts, passed = self._wanted.lockout_s, time.monotonic() - self._since
+        if self._seen.right is None or self._seen.middle or passed > lasts * LATEST:
+            return
+        if wait or passed >= lasts / 2:
+            middle, second = self._look_at(lasts / 2)
+            if second <= lasts * LATEST or middle.status == HTTPStatus.UNAUTHORIZED:  # the answer came in time
+                self._seen = replace(self._seen, middle=middle, middle_s=second)
 
     def _look_at(self, second: float) -> tuple[Tried, float]:
         """Sign in rightly so many seconds after the last failure."""
         left = second - (time.monotonic() - self._since)
         if left > 0:
             self._api.patience.sleep(left)
-        after = time.monotonic() - self._since
         session = self._right()
+        after = time.monotonic() - self._since
         if session.works:
             self._api.logout(session)
         return tried(self._api, "the right password", session.answer), round(after, 1)

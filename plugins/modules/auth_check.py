@@ -496,7 +496,9 @@ def judge_auth(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
     api = AuthApi(http, _dialect(given), redactor, Patience(given["patience"], tell=progress))
     scope = _scope(given, check_mode=module.check_mode)
     source = None if scope.unasked else _source(module, redactor)
-    facts = observe(api, scope, source, keys_of(source, _keys(given["jwt"]), redactor), redactor)
+    stand = _keys(given["jwt"])
+    forges = scope.judges([auth_facts.JWT, auth_facts.INVALID_AUTH])
+    facts = observe(api, scope, source, keys_of(source if forges else None, stand, redactor), redactor)
     done = results_of(CHECKS.judge(facts, given["only"]), redactor)
     return {
         "changed": False,

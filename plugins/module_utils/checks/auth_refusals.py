@@ -87,7 +87,7 @@ def never_locked(seen: Lockout) -> Iterator[str]:
 
 def wrong_end(seen: Lockout, wanted: Wanted) -> Iterator[str]:
     """A lock that opens too early, or not at all."""
-    if seen.middle and seen.middle.status == OK:
+    if seen.middle and seen.middle.status == OK and seen.middle_s < wanted.lockout_s:
         yield f"the account is open again {seen.middle_s:.0f} s after it was locked, {wanted.lockout_s} s are wanted"
     elif seen.end and seen.end.status != OK:
         yield f"the account is still locked {seen.after_s:.0f} s after it was, {wanted.lockout_s} s are wanted"

@@ -16,6 +16,8 @@ from typing import Any
 
 import jwt
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from fastapi.testclient import TestClient
 from jwt.algorithms import RSAAlgorithm
@@ -217,6 +219,40 @@ def key_in_the_header(world: World) -> bool:
     return world.believes(world.signed(foreign.private, headers={"jwk": jwk}))
 
 
+def empty_file_as_key(world: World) -> bool:
+    body = world.signed().split(".")[1]
+    head = base64.urlsafe_b64encode(b'{"alg":"HS256","kid":"../../../../dev/null"}').decode().rstrip("=")
+    mac = hmac.digest(b"", f"{head}.{body}".encode(), hashlib.sha256)
+    return world.believes(f"{head}.{body}.{base64.urlsafe_b64encode(mac).decode().rstrip('=')}")
+
+
+def fetched(name: str) -> Callable[[World], bool]:
+    """A key of one's own, at an address that the header says."""
+
+    def believed(world: World) -> bool:
+        foreign = Pair.throwaway()
+        assert foreign.private
+        if name == "jku":
+            said = json.dumps({"keys": [RSAAlgorithm.to_jwk(foreign.public, as_dict=True)]}).encode()
+        else:
+            subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "look")])
+            now = datetime.now(UTC)
+            made = x509.CertificateBuilder(subject, subject, foreign.public, 1, now, now + timedelta(days=1))
+            said = made.sign(foreign.private, hashes.SHA256()).public_bytes(Encoding.PEM)
+        address = f"data:text/plain;base64,{base64.b64encode(said).decode()}"
+        return world.believes(world.signed(foreign.private, headers={name: address}))
+
+    return believed
+
+
+def brings_roles(world: World) -> bool:
+    world.headers = world.bearer("viewer")
+    body = {"current_password": PASSWORD, "new_password": NEW, "roles": ["operator"]}
+    world.client.post(f"{AUTH}/change-password", json=body, headers=world.headers)
+    path = f"{USERS}/{world.store.users['viewer']['id']}"
+    return "operator" in world.client.get(path, headers=world.bearer("admin")).json()["roles"]
+
+
 def foreign_signature(world: World) -> bool:
     token = world.login().json()["access_token"]
     try:
@@ -257,12 +293,16 @@ LOOKS: dict[str, Callable[[World], bool]] = {
     "list_shows_all_tasks": lists_anothers,
     "admin_routes_open": viewer_lists_users,
     "own_roles_settable": viewer_becomes_admin,
+    "roles_taken_along": brings_roles,
     "one_endpoint_open": lambda world: world.client.get(TASKS).status_code == 200,
     "signs_with_another_key": foreign_signature,
     "alg_none_accepted": lambda world: world.believes(jwt.encode(claims_of(world), None, "none")),
     "public_key_as_secret_accepted": public_key_as_secret,
     "signature_unchecked": tampered,
     "header_key_trusted": key_in_the_header,
+    "key_file_of_the_header": empty_file_as_key,
+    "key_set_of_the_header": fetched("jku"),
+    "certificate_of_the_header": fetched("x5u"),
     "key_id_unchecked": lambda world: world.believes(world.signed(headers={"kid": "unknown"})),
     "expiry_unchecked": lambda world: world.believes(world.signed(exp=PAST)),
     "not_before_unchecked": lambda world: world.believes(world.signed(nbf=FUTURE)),
