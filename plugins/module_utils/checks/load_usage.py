@@ -97,7 +97,7 @@ def _by_trends(
         return inconclusive(f"Not certain: {'; '.join(unsure[:3])}.", _longer(facts, trends), evidence)
     most = max(trend.high for trend in trends.values() if trend)
     summary = (
-        f"The memory of {len(trends)} containers grew by at most {most * HOUR_S / MIB:.3g} MiB an hour "
+        f"The memory of {len(trends)} containers grew by at most {_hourly(most)} MiB an hour "
         f"(95 % confidence) over {facts.window[1] - facts.window[0]:g} s of steady load."
     )
     return passed(summary, evidence, weaker=weaker)
@@ -163,7 +163,8 @@ def _longer(facts: LoadFacts, trends: dict[str, Slope | None]) -> str:
 
 
 def _hourly(slope: float) -> str:
-    return f"{slope * HOUR_S / MIB:.3g}"
+    number = slope * HOUR_S / MIB
+    return f"{number:.3g}" if abs(number) < 100 else f"{number:.0f}"  # noqa: PLR2004 - no exponents for readers
 
 
 def _most_memory(replica: Replica) -> float:
