@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import select
 import threading
 import time
@@ -163,7 +164,10 @@ class Watch:
         end = time.monotonic() + PATIENCE_S
         waiting = [one for one in asked if one.stream]
         while waiting and (rest := end - time.monotonic()) > 0:
-            select.select([one.stream for one in waiting if one.stream], [], [], min(rest, 0.2))
+            with contextlib.suppress(
+                OSError, ValueError, AttributeError
+            ):  # one of them has just ended, as reading tells
+                select.select([one.stream for one in waiting if one.stream], [], [], min(rest, 0.2))
             for one in list(waiting):
                 if self._read(one, start):
                     waiting.remove(one)

@@ -75,7 +75,7 @@ def _tables(seen: DatabaseSeen, wanted: Wanted) -> Iterator[str]:
     for table in seen.tables:
         each = table.scanned / table.scans if table.scans else 0
         if table.scans >= FEW_SCANS and each > wanted.scan_rows:
-            yield f"the table {table.name} was read whole {table.scans} times ({each:.0f} rows each): an index lacks"
+            yield f"the table {table.name} was read whole {table.scans} times ({each:.0f} rows each): it lacks an index"
         rows = table.live + table.dead
         if rows >= FEW_ROWS and table.dead / rows > wanted.dead_share:
             share = _percent(table.dead / rows)

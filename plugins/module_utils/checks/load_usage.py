@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from ansible_collections.bytebot.production.plugins.module_utils.checks.load_facts import (
@@ -26,6 +25,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.model import (
 
 SHOWN = 30  # points of a series in the evidence
 HOUR_S = 3600.0
+LATEST_S = 15.0  # before the end of the steady part the last look may be
 SHORTEST_S = 10.0  # of a window in which a share of processor time is told
 USUAL = Wanted()
 _LIMITS = "Give the containers limits, or say memory_budget (performance_testing_memory_budget), and load for longer."
@@ -47,7 +47,7 @@ def resources(facts: LoadFacts) -> Verdict:
     if over:
         remedy = "Raise the limits by what was used (resources in the chart's values), add replicas, or use less."
         return failed(f"While the load ran, {'; '.join(over[:4])}.", remedy, evidence, weaker=weaker)
-    if missing := [*_unseen(usage.replicas, seen), *_unbounded(seen, wanted)]:
+    if missing := [*_unseen(facts, seen), *_unbounded(seen, wanted)]:
         return pending(f"Not all could be seen: {'; '.join(missing[:3])}.", usage.remedy or _LIMITS, evidence)
     gone = [one.where for one in usage.changes if one.gone]
     if gone:
@@ -87,7 +87,7 @@ def _by_trends(
     if grows := [text for state, text in judged if state == "grows"]:
         remedy = "Take a memory profile of the application under this load; a limit only delays the end."
         return failed(f"Memory grows: {'; '.join(grows[:3])}.", remedy, evidence, weaker=weaker)
-    if missing := [*_unseen(usage.replicas, [one for one in usage.replicas if one.samples])]:
+    if missing := [*_unseen(facts, [one for one in usage.replicas if one.samples])]:
         return pending(f"Not all could be seen: {'; '.join(missing[:3])}.", usage.remedy, evidence)
     if unbounded := [text for state, text in judged if state == "unbounded"]:
         remedy = "Give the container a limit of memory, or say memory_budget (performance_testing_memory_budget)."
@@ -97,7 +97,7 @@ def _by_trends(
         return inconclusive(f"Not certain: {'; '.join(unsure[:3])}.", _longer(facts, trends), evidence)
     most = max(trend.high for trend in trends.values() if trend)
     summary = (
-        f"The memory of {len(trends)} containers grew by at most {most * HOUR_S / MIB:.3g} MiB an hour "
+        f"The memory of {len(trends)} containers grew by at most {_hourly(most)} MiB an hour "
         f"(95 % confidence) over {facts.window[1] - facts.window[0]:g} s of steady load."
     )
     return passed(summary, evidence, weaker=weaker)
@@ -163,7 +163,8 @@ def _longer(facts: LoadFacts, trends: dict[str, Slope | None]) -> str:
 
 
 def _hourly(slope: float) -> str:
-    return f"{slope * HOUR_S / MIB:.3g}"
+    number = slope * HOUR_S / MIB
+    return f"{number:.3g}" if abs(number) < 100 else f"{number:.0f}"  # noqa: PLR2004 - no exponents for readers
 
 
 def _most_memory(replica: Replica) -> float:
@@ -211,8 +212,15 @@ def _over(replica: Replica, wanted: Wanted) -> list[str]:
     return found
 
 
-def _unseen(replicas: Iterable[Replica], seen: list[Replica]) -> list[str]:
+def _unseen(facts: LoadFacts, seen: list[Replica]) -> list[str]:
+    """What was not looked at, not to the end, or not at its memory."""
+    replicas, (_first, last) = facts.usage.replicas, facts.window
     missing = [f"{one.where}: {one.problem or 'no sample came'}" for one in replicas if not one.samples]
+    missing += [
+        f"{one.where} was looked at only until {one.samples[-1].at:.0f} s"
+        for one in seen
+        if one.samples[-1].at < last - LATEST_S
+    ]
     return missing + [
         f"{one.where}: its memory could not be read"
         for one in seen

@@ -164,7 +164,10 @@ def test_a_broken_run_is_no_measurement() -> None:
         (with_tally(lagging=5, p1_e0=cell(600, 0.27), p1_e1=cell(600, 0.27)), "inconclusive"),  # whose fault is it
         (with_tally(lagging=5), "pass"),  # lag only adds
         (with_tally(lag_s=0.05), "pass"),
-        (with_tally(lag_s=0.05, p1_e0=cell(600, 0.27), p1_e1=cell(600, 0.27)), "inconclusive"),
+        (with_tally(lag_s=0.08, p1_e0=cell(600, 0.27), p1_e1=cell(600, 0.27)), "inconclusive"),
+        (with_tally(lag_s=0.05, p1_e0=cell(600, 0.27), p1_e1=cell(600, 0.27)), "fail"),  # more than the lag
+        (with_tally(lagging=5, p1_e0=cell(600, slow=120), p1_e1=cell(600, slow=120)), "fail"),
+        (with_tally(lagging=5, p1_e1=cell(40, 0.3), p1_e0=cell(1160)), "inconclusive"),
         (with_tally(lagging=15), "inconclusive"),  # another load than the wanted one
         (with_tally(lagging=15, p1_e1=cell(300, HTTP_500=300)), "fail"),  # no lag makes a 500
         (with_tally(lagging=15, p1_e1=cell(300, timeout=300)), "inconclusive"),
@@ -221,7 +224,8 @@ def test_a_limit_that_the_test_itself_met(control: str, limit: int, asked: float
     [
         (with_tally(p3_e1=cell(75, HTTP_500=75)), "fail"),  # errors past N users
         (with_tally(p3_e1=cell(150, 2.0), p3_e0=cell(150, 2.0)), "fail"),  # beyond the knee
-        (with_tally(p3_e1=cell(150, 2.0), p3_e0=cell(150, 2.0), lagging=5), "inconclusive"),
+        (with_tally(p3_e1=cell(150, 2.0), p3_e0=cell(150, 2.0), lagging=5), "fail"),
+        (with_tally(p3_e1=cell(150, 1.2), p3_e0=cell(150, 1.2), lagging=5), "inconclusive"),
         (with_tally(p3_e1=cell(75, HTTP_500=75), lagging=5), "fail"),
         (with_tally(p2_e0=Cell(), p2_e1=Cell()), "fail"),
         (with_tally(lagging=15), "inconclusive"),
@@ -253,6 +257,7 @@ def test_the_knee_is_told() -> None:
         (with_samples(tuple(replace(one, throttled=one.periods) for one in samples())), "fail"),
         (with_samples(samples(640_000.0)), "fail"),  # a leak that fills it within the quarter of an hour
         (with_samples((), problem="it has no sh"), "pending"),
+        (with_samples(samples()[:20]), "pending"),
         (with_samples(samples(), memory_limit=None), "pending"),
         (with_samples(samples(cpu_s=None)), "pending"),
         (with_samples(samples(anonymous=None, working=None)), "pending"),
@@ -278,7 +283,8 @@ def test_memory_without_a_limit_is_judged_by_the_budget() -> None:
     ("facts", "wanted"),
     [
         (with_samples(samples(640_000.0)), "fail"),  # 64 KiB for each request
-        (with_samples(samples(640_000.0)[:8]), "inconclusive"),  # too short to tell
+        (with_samples(samples()[:20]), "pending"),  # not looked at to the end
+        (with_samples(samples()[::8]), "inconclusive"),  # too few to tell
         (with_samples(samples(noise=9e6)), "inconclusive"),  # too much noise to tell
         (with_samples((), problem="it has no sh"), "pending"),
         (with_samples(samples(), memory_limit=None), "pending"),
