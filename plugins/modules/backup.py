@@ -21,7 +21,8 @@ description:
     resources among them, but what a controller makes of others (pods, replica sets, endpoints). Helm's record of the
     release has its values.
   - Artifacts are encrypted for a certificate, as CMS (RFC 5652) with AES-256-GCM, and can be opened by C(openssl cms
-    -decrypt -inform DER -recip CERTIFICATE -inkey KEY). On the controller's disk nothing is ever in clear.
+    -decrypt -inform DER -recip CERTIFICATE -inkey KEY); a large one is several messages, one after another. On the
+    controller's disk nothing is ever in clear.
   - Only the newest O(keep) artifacts of each kind stay.
 extends_documentation_fragment:
   - bytebot.production.cluster

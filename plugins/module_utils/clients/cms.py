@@ -20,24 +20,89 @@ from ansible_collections.bytebot.production.plugins.module_utils.errors import (
 )
 
 BLOCK = 64 * 1024
+SEGMENT = 16 * 1024 * 1024
+SEQUENCE, INDEFINITE, LONGEST_HEAD = 0x30, 0x80, 10
 # The first bytes of what is encrypted: the object identifiers of EnvelopedData and AuthEnvelopedData.
 ENVELOPES = (bytes.fromhex("06092a864886f70d010703"), bytes.fromhex("060b2a864886f70d0109100117"))
 HEAD = 64
 
 
 def encrypted(clear: Iterable[bytes], certificate: str) -> Iterator[bytes]:
-    """What only the certificate's key opens, authenticated (AES-256-GCM)."""
-    words = ["-encrypt", "-binary", "-stream", "-aes-256-gcm", "-outform", "DER", "-recip", _file(certificate)]
-    return _through(words, clear, "encrypt")
+    """What only the certificate's key opens, authenticated (AES-256-GCM).
+
+    It is one message after another, each of at most ``SEGMENT`` bytes of what is in there: openssl keeps a message in
+    memory when it opens it, so that one of any size would need as much.
+    """
+    return _sealed(["-encrypt", "-binary", "-aes-256-gcm", "-outform", "DER", "-recip", _file(certificate)], clear)
 
 
 def opened(sealed: Iterable[bytes], certificate: str, key_file: str) -> Iterator[bytes]:
-    """What is in there.
+    """What is in one message, or in one after another.
 
     :raises CommandFailed: at its end, where the key does not open it or it is not whole. Nothing may be trusted before.
     """
     keys = ["-recip", _file(certificate), "-inkey", _file(key_file)]
-    return _through(["-decrypt", "-binary", "-inform", "DER", *keys], sealed, "open")
+    return _cleared(["-decrypt", "-binary", "-inform", "DER", *keys], sealed)
+
+
+def _sealed(words: list[str], clear: Iterable[bytes]) -> Iterator[bytes]:
+    segment, any_yet = bytearray(), False
+    for data in clear:
+        segment += data
+        while len(segment) >= SEGMENT:
+            yield from _through(words, [bytes(segment[:SEGMENT])], "encrypt")
+            del segment[:SEGMENT]
+            any_yet = True
+    if segment or not any_yet:
+        yield from _through(words, [bytes(segment)], "encrypt")
+
+
+def _cleared(words: list[str], sealed: Iterable[bytes]) -> Iterator[bytes]:
+    messages = _Messages(sealed)
+    yield from _through(words, messages.following(), "open")
+    while not messages.ended():
+        yield from _through(words, messages.following(), "open")
+
+
+class _Messages:
+    """Messages that stand one after another in DER, by the length that each begins with (X.690, 8.1.3)."""
+
+    def __init__(self, source: Iterable[bytes]) -> None:
+        self._source, self._held = iter(source), b""
+
+    def ended(self) -> bool:
+        """Whether nothing follows."""
+        return not self._has(1)
+
+    def following(self) -> Iterator[bytes]:
+        """The next one, piece by piece; all the rest where its length is not said."""
+        self._has(LONGEST_HEAD)
+        left = _length(self._held[:LONGEST_HEAD])
+        while left is None or left > 0:
+            if not self._has(1):
+                return  # openssl says that it is cut
+            data = self._held if left is None else self._held[:left]
+            self._held = self._held[len(data) :]
+            left = None if left is None else left - len(data)
+            yield data
+
+    def _has(self, number: int) -> bool:
+        while len(self._held) < number:
+            data = next(self._source, None)
+            if data is None:
+                return False
+            self._held += data
+        return True
+
+
+def _length(head: bytes) -> int | None:
+    """How many bytes a message has, its head included; None where that is not said, or it is none."""
+    if len(head) < LONGEST_HEAD or head[0] != SEQUENCE or head[1] in (INDEFINITE, 0xFF):
+        return None
+    if head[1] < INDEFINITE:
+        return 2 + head[1]
+    count = head[1] & 0x7F
+    return 2 + count + int.from_bytes(head[2 : 2 + count], "big") if count <= LONGEST_HEAD - 2 else None
 
 
 def is_envelope(head: bytes) -> bool:

@@ -33,7 +33,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.backup.objects 
     normal,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.backup.store import Folder, pieces
-from ansible_collections.bytebot.production.plugins.module_utils.clients import object_store
+from ansible_collections.bytebot.production.plugins.module_utils.clients import cms, object_store
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cms import encrypted, is_envelope, opened
 from ansible_collections.bytebot.production.plugins.module_utils.clients.pod_run import carried
 from ansible_collections.bytebot.production.plugins.module_utils.errors import (
@@ -83,6 +83,34 @@ def test_a_cut_artifact_is_found(keys: tuple[str, str, str, str]) -> None:
     sealed = b"".join(encrypted([CLEAR], keys[0]))
     with pytest.raises(CommandFailed):
         b"".join(opened([sealed[: len(sealed) // 2]], keys[0], keys[1]))
+
+
+def test_a_large_one_is_several_messages_and_each_must_be_whole(
+    keys: tuple[str, str, str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cms, "SEGMENT", 100_000)
+    sealed = b"".join(encrypted([CLEAR[:7], CLEAR[7:]], keys[0]))
+    assert b"".join(opened([sealed[:5], sealed[5:120_000], sealed[120_000:]], keys[0], keys[1])) == CLEAR
+    first = cms._length(sealed[:10])
+    assert first
+    assert b"".join(opened([sealed[:first]], keys[0], keys[1])) == CLEAR[:100_000]  # openssl alone opens it
+    for place in (1, 3, first + 2, first + 70, len(sealed) - 2):
+        broken = bytearray(sealed)
+        broken[place] ^= 4
+        with pytest.raises(CommandFailed):
+            b"".join(opened([bytes(broken)], keys[0], keys[1]))
+    for cut in (first - 1, first + 1, first + 20, len(sealed) - 1):
+        with pytest.raises(CommandFailed):
+            b"".join(opened([sealed[:cut]], keys[0], keys[1]))
+
+
+def test_a_streamed_message_of_others_and_an_empty_one_are_opened(keys: tuple[str, str, str, str]) -> None:
+    words = ["openssl", "cms", "-encrypt", "-binary", "-stream", "-aes-256-cbc", "-outform", "DER", keys[0]]
+    sealed = subprocess.run(words, input=CLEAR, capture_output=True, check=True).stdout
+    assert b"".join(opened([sealed], keys[0], keys[1])) == CLEAR
+    assert b"".join(opened(encrypted([], keys[0]), keys[0], keys[1])) == b""
+    with pytest.raises(CommandFailed):
+        b"".join(opened([], keys[0], keys[1]))
 
 
 def test_a_source_that_breaks_off_breaks_the_artifact(keys: tuple[str, str, str, str], tmp_path: Path) -> None:
