@@ -32,6 +32,8 @@ OFF = frozenset({"0", "false", "off", "no", "disabled", ""})
 # Of Node.js, Python, Java: what opens a debugger's port or a debugger's page.
 _INSPECTS = re.compile(r"--inspect\b|--inspect-brk\b|--debug\b|-agentlib:jdwp|-Xdebug|\bdebugpy\b|\bpydevd\b")
 _OPTIONS = ("NODE_OPTIONS", "JAVA_TOOL_OPTIONS", "JAVA_OPTS", "PYTHONBREAKPOINT", "PYTHONINSPECT")
+_NAME = re.compile(r"[A-Za-z_]\w*")  # others a shell does not tell
+_SHELLS = frozenset({"_", "OLDPWD", "PWD", "SHLVL"})  # which a shell sets for itself
 _SHORT = 6  # letters of a name below which one other letter is another name
 _EDITS = 2
 _FULL = 100  # percent
@@ -145,7 +147,7 @@ def _drift(facts: Facts) -> Iterator[str]:
             for source in one.changed:
                 found[f"{source} was changed after {one.where} had read it"] = None
             continue
-        same = sorted(set(one.told) - one.unknown)
+        same = sorted(name for name in set(one.told) - one.unknown - _SHELLS if _NAME.fullmatch(name))
         stale = [name for name in same if name in one.has and one.has[name] != one.told[name]]
         late = [name for name in same if name not in one.has]
         for name in (*stale, *late):

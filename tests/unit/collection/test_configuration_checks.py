@@ -365,6 +365,12 @@ def test_what_was_not_seen_is_never_green(control: str, changes: dict[str, Any],
     assert found.remedy or state == "inconclusive"
 
 
+def test_what_a_shell_does_not_tell_is_no_drift() -> None:
+    told = {**VALUES, "application.yaml": "x", "SHLVL": "1", "MADE": "$(LOG_LEVEL)"}
+    one = replace(RUNS, told=told, has={**VALUES, "SHLVL": "2", "MADE": "info"}, unknown=frozenset({"MADE"}))
+    assert verdict(VARIABLES, replace(GOOD, running=(one,))).state == "pass"
+
+
 def test_one_that_is_ended_when_it_has_run_for_long_was_not_starting() -> None:
     assert verdict(STARTUP, replace(GOOD, events=(killing("05:00:00"),))).state == "pass"
 
