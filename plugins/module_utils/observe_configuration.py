@@ -284,7 +284,7 @@ class _Drills:
             return
         self._name = subject.name
         self._hang = pool.submit(drill_copies.hang, cluster, subject, scope.pause)
-        to = _dependency(cluster, facts)
+        to = dependency_of(cluster, facts)
         if isinstance(to, str):
             self._problem = to
         else:
@@ -318,7 +318,7 @@ def _sound(scaler: Object) -> bool:
     return active and int(spec.get("maxReplicas") or 0) > int(spec.get("minReplicas") or 1)
 
 
-def _dependency(cluster: Cluster, facts: Facts) -> Dependency | str:
+def dependency_of(cluster: Cluster, facts: Facts) -> Dependency | str:
     """The database under the name that the application knows, and an address for the relay, which lost that name."""
     target = facts.database.target if facts.database else None
     if target is None or not target.host:

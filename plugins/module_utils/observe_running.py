@@ -35,6 +35,7 @@ _LOOK = (
 )
 _VARIABLE = re.compile(r"^(?:export|declare -x) ([A-Za-z_]\w*)(?:=(.*))?$", re.DOTALL)
 _ESCAPED = re.compile(r'\\([$`"\\])')
+_NOT_COMPARED = ("$(", "\nexport ", "\ndeclare -x ")  # put together at the start, or not told apart from the next one
 _LISTENS = "0A"
 _LEVEL_WORD = re.compile(
     r"^[^A-Za-z]*(?:\S+\s+){0,3}?\[?(TRACE|DEBUG|VERBOSE|INFO|NOTICE|WARN(?:ING)?|ERROR|FATAL|CRITICAL)\b"
@@ -73,7 +74,7 @@ def _told(pod: Object, workload: Object, environment: Environment, changes: _Cha
             workload=name_of(workload),
             pod=str(pod["metadata"]["name"]),
             told=told,
-            unknown=frozenset(name for name, value in told.items() if "$(" in value),
+            unknown=frozenset(name for name, value in told.items() if any(one in value for one in _NOT_COMPARED)),
             changed=tuple(changes.since(container, str(begun.get("startedAt") or ""))),
         )
 

@@ -32,6 +32,8 @@ OFF = frozenset({"0", "false", "off", "no", "disabled", ""})
 # Of Node.js, Python, Java: what opens a debugger's port or a debugger's page.
 _INSPECTS = re.compile(r"--inspect\b|--inspect-brk\b|--debug\b|-agentlib:jdwp|-Xdebug|\bdebugpy\b|\bpydevd\b")
 _OPTIONS = ("NODE_OPTIONS", "JAVA_TOOL_OPTIONS", "JAVA_OPTS", "PYTHONBREAKPOINT", "PYTHONINSPECT")
+_NAME = re.compile(r"[A-Za-z_]\w*")  # others a shell does not tell
+_SHELLS = frozenset({"_", "OLDPWD", "PWD", "SHLVL"})  # which a shell sets for itself
 _SHORT = 6  # letters of a name below which one other letter is another name
 _EDITS = 2
 _FULL = 100  # percent
@@ -88,6 +90,14 @@ def variables(facts: Facts) -> Verdict:
         return pending("What variables are wanted is not known.", "Set bytebot_variables.", seen)
     if not wanted:
         return inconclusive("The list of wanted variables is empty.", "Name them in bytebot_variables.", seen)
+    if late := [
+        f"{source} was changed after {one.where} had read it" for one in _blind(facts) for source in one.changed
+    ]:
+        return inconclusive(
+            f"{some(late)}, and whether what it reads has changed was not seen: {_not_compared(facts)}.",
+            "Grant create on pods/exec, or roll the workload.",
+            seen,
+        )
     if compared := _not_compared(facts):
         how = f"compared by times, since {compared}"
     else:
@@ -142,15 +152,17 @@ def _drift(facts: Facts) -> Iterator[str]:
     found: dict[str, None] = {}
     for one in facts.running:
         if one.has is None:
-            for source in one.changed:
-                found[f"{source} was changed after {one.where} had read it"] = None
             continue
-        same = sorted(set(one.told) - one.unknown)
+        same = sorted(name for name in set(one.told) - one.unknown - _SHELLS if _NAME.fullmatch(name))
         stale = [name for name in same if name in one.has and one.has[name] != one.told[name]]
         late = [name for name in same if name not in one.has]
         for name in (*stale, *late):
             found[f"{one.where} still has another {name} than its source says now"] = None
     return iter(found)
+
+
+def _blind(facts: Facts) -> list[Running]:
+    return [one for one in facts.running if one.has is None]
 
 
 def _not_compared(facts: Facts) -> str:

@@ -202,12 +202,6 @@ RED = [
         {"running": (replace(RUNS, told={**VALUES, "LOG_LEVEL": "warn"}),)},
         "still has another LOG_LEVEL",
     ),
-    (
-        "a source is newer, where nobody may look inside",
-        VARIABLES,
-        {"running": (replace(RUNS, has=None, changed=("ConfigMap settings",)),), "not_looked": "not permitted"},
-        "ConfigMap settings was changed",
-    ),
     ("the level is debug", LOG_LEVEL, {"running": (has(LOG_LEVEL="DEBUG"),)}, "logs at the level DEBUG"),
     (
         "lines are debug, and the variable says info",
@@ -318,6 +312,12 @@ OPEN = [
     ("nothing runs", LIVENESS, {"running": ()}, "pending"),
     ("no list of variables", VARIABLES, {"wanted": replace(WANTED, variables=None)}, "pending"),
     ("an empty list", VARIABLES, {"wanted": replace(WANTED, variables=())}, "inconclusive"),
+    (
+        "a source is newer, where nobody may look inside",
+        VARIABLES,
+        {"running": (replace(RUNS, has=None, changed=("ConfigMap settings",)),), "not_looked": "not permitted"},
+        "inconclusive",
+    ),
     ("a log that may not be read", LOG_LEVEL, {"lines": (Lines(WHERE, "p", problem="not permitted"),)}, "pending"),
     ("no line", LOG_LEVEL, {"lines": (Lines(WHERE, "p"),)}, "inconclusive"),
     ("no level anywhere", LOG_LEVEL,
@@ -363,6 +363,12 @@ def test_what_was_not_seen_is_never_green(control: str, changes: dict[str, Any],
     found = verdict(control, replace(GOOD, **changes))
     assert found.state == state, found.summary
     assert found.remedy or state == "inconclusive"
+
+
+def test_what_a_shell_does_not_tell_is_no_drift() -> None:
+    told = {**VALUES, "application.yaml": "x", "SHLVL": "1", "MADE": "$(LOG_LEVEL)"}
+    one = replace(RUNS, told=told, has={**VALUES, "SHLVL": "2", "MADE": "info"}, unknown=frozenset({"MADE"}))
+    assert verdict(VARIABLES, replace(GOOD, running=(one,))).state == "pass"
 
 
 def test_one_that_is_ended_when_it_has_run_for_long_was_not_starting() -> None:

@@ -15,10 +15,14 @@ from typing import Any
 import pytest
 
 from ansible_collections.bytebot.production.plugins.module_utils import drill_copies, drill_relay, drill_scaling
+from ansible_collections.bytebot.production.plugins.module_utils.checks.configuration_facts import Facts
 from ansible_collections.bytebot.production.plugins.module_utils.checks.configuration_health import selects
+from ansible_collections.bytebot.production.plugins.module_utils.checks.postgres_facts import PostgresFacts
+from ansible_collections.bytebot.production.plugins.module_utils.checks.secrets_facts import Keys, Target
 from ansible_collections.bytebot.production.plugins.module_utils.drill_relay import Dependency
 from ansible_collections.bytebot.production.plugins.module_utils.errors import TimedOut
 from ansible_collections.bytebot.production.plugins.module_utils.observe_answers import shown
+from ansible_collections.bytebot.production.plugins.module_utils.observe_configuration import dependency_of
 from ansible_collections.bytebot.production.plugins.module_utils.observe_running import exported, level_of, listening
 from tests.unit.collection.fakes import FakeCluster
 
@@ -117,6 +121,35 @@ def test_what_an_earlier_run_left_is_removed_first_and_all_of_it_in_the_end() ->
         assert cluster.list("v1", "Pod", "shop") == []
         cluster.create(drill_copies.copied(subject, "new"))
     assert cluster.list("v1", "Pod", "shop") == []
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("db", "10.0.0.7"),
+        ("db.data", "10.0.0.8"),
+        ("db.data.svc.cluster.local", "10.0.0.8"),
+        ("nothing.data.svc.cluster.local", "nothing.data.svc.cluster.local."),
+        ("db.example.org", "db.example.org."),
+    ],
+)
+def test_the_relay_finds_the_database_though_its_pod_has_lost_the_name(host: str, address: str) -> None:
+    def named(place: str, cluster_ip: str) -> Object:
+        meta = {"name": "db", "namespace": place}
+        return {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": {"clusterIP": cluster_ip}}
+
+    cluster = FakeCluster(named("shop", "10.0.0.7"), named("data", "10.0.0.8"), namespaces=("shop", "data"))
+    found = dependency_of(cluster, with_database(host))
+    assert found == Dependency(host, 5432, address)
+
+
+@pytest.mark.parametrize("host", ["10.0.0.1", "fd00::1", ""])
+def test_what_has_no_name_cannot_be_relayed(host: str) -> None:
+    assert isinstance(dependency_of(FakeCluster(), with_database(host)), str)
+
+
+def with_database(host: str) -> Facts:
+    return Facts("shop", "shop", database=PostgresFacts("shop", Keys(secret="db"), target=Target(host=host, port=5432)))
 
 
 # ---------------------------------------------------------------------- the relay
