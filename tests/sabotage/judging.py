@@ -27,11 +27,13 @@ class Judged:
     """What one run recorded.
 
     :param states: state by control; :param gate: the gate's decision.
+    :param beyond: the controls of stages after the gate's, which never shut it.
     """
 
     states: Mapping[str, str]
     gate: str
     seconds: float
+    beyond: frozenset[str] = frozenset()
 
     def unproven(self, controls: Iterable[str]) -> list[str]:
         """Those among the controls that do not pass, with their states."""
@@ -87,4 +89,7 @@ class Judge:
         if document["run"]["closed"] is None:
             raise SandboxError("sabotage", f"{PLAYBOOKS[playbook]} did not come to its end", remedy=f"read {log}")
         states = {entry["id"]: entry["state"] for entry in document["controls"]}
-        return Judged(states, document["gate"]["decision"], time.monotonic() - began)
+        gate = document["gate"]
+        later = gate["policy"]["stages"][gate["policy"]["stages"].index(gate["stage"]) + 1 :] if gate["stage"] else []
+        beyond = frozenset(entry["id"] for entry in document["controls"] if entry["stage"] in later)
+        return Judged(states, gate["decision"], time.monotonic() - began, beyond)

@@ -31,7 +31,7 @@ class Bite:
         """Compare what was declared with what was recorded."""
         missed = tuple(sorted(set(fault.turns_red) - judged.red))
         collateral = tuple(sorted(judged.red - set(fault.turns_red)))
-        wanted = "shut" if fault.shuts else "open"
+        wanted = "shut" if fault.shuts and set(fault.turns_red) - judged.beyond else "open"
         return cls(fault.name, fault.turns_red, missed, collateral, judged.gate, wanted, round(judged.seconds, 1))
 
     @property

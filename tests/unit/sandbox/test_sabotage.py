@@ -42,6 +42,12 @@ def test_what_counts(fault: Fault, states: dict[str, str], gate: str, bitten: bo
     assert ("COLLATERAL" in row(bite)) is bool(collateral)
 
 
+def test_what_the_gate_does_not_look_at_yet_leaves_it_open() -> None:
+    later = frozenset({"a.b.c"})
+    assert Bite.of(FAULT, Judged({"a.b.c": "fail"}, "open", 1.0, later)).bitten
+    assert not Bite.of(FAULT, Judged({"a.b.c": "fail"}, "shut", 1.0, later)).bitten
+
+
 def test_only_a_pass_is_green() -> None:
     judged = Judged({"a.b.c": "pass", "d.e.f": "inconclusive"}, "shut", 1.0)
     assert judged.unproven(["a.b.c"]) == []
