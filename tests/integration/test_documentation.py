@@ -39,9 +39,9 @@ def judged(tmp_path_factory: pytest.TempPathFactory, generated: Path) -> dict[st
     (generated / "users" / "faq.md").write_text("mine\n")
     tags = "deployment,documentation,team,emergency,go_live"
     variables = {"bytebot_reports_dir": str(reports), "documentation_generate": str(generated)}
-    played = Player()("playbooks/verify.yml", "--tags", tags, variables=variables)
+    played = Player()("playbooks/verify.yml", variables=variables, environment={"ANSIBLE_RUN_TAGS": tags})
+    assert played.changed == 1, "what is generated, and nothing else"
     document = json.loads((reports / "sandbox" / "latest" / "results.json").read_text())
-    assert played.failed == 1, "the gate is shut, since sections were left out"
     return {one["id"]: one for one in document["controls"]}
 
 
