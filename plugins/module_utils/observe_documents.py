@@ -149,10 +149,15 @@ def _looked_up(
     """What commands name and is not there, and what could not be asked for."""
     missing: set[Reference] = set()
     unseen: dict[Reference, str] = {}
+    not_yet = _not_yet(cluster, scope) if cluster and named else ""
     known: dict[tuple[str, str], set[str] | str] = {}
     for one in named[:NAMES_ASKED]:
         if cluster is None:
             unseen[one] = "no namespace is named"
+            continue
+        place = one.name if one.kind == NAMESPACE else one.namespace or scope.namespace
+        if not_yet and place == scope.namespace:
+            unseen[one] = not_yet
             continue
         there = _there(cluster, scope, one, known)
         if isinstance(there, str):
@@ -161,6 +166,19 @@ def _looked_up(
             missing.add(one)
     unseen |= dict.fromkeys(named[NAMES_ASKED:], f"more than {NAMES_ASKED} names")
     return missing, unseen
+
+
+def _not_yet(cluster: Cluster, scope: Scope) -> str:
+    """Why nothing of the release can be there yet, as before its first deployment; empty where it can."""
+    try:
+        if cluster.get("v1", NAMESPACE, scope.namespace) is None:
+            return f"namespace {scope.namespace} is not there yet"
+        driver = os.environ.get("HELM_DRIVER", "")
+        if scope.release and not history(cluster, scope.release, scope.namespace, driver):
+            return f"release {scope.release} is not deployed yet"
+    except CollectionError:
+        return ""  # each name tells by itself what this account may not see
+    return ""
 
 
 def _there(cluster: Cluster, scope: Scope, one: Reference, known: dict[tuple[str, str], set[str] | str]) -> bool | str:

@@ -21,7 +21,7 @@ def kube(*arguments: str, stdin: str = "") -> str:
     return subprocess.run([*KUBECTL, *arguments], input=stdin, capture_output=True, text=True, check=True).stdout
 
 
-def call(module: str, folder: Path, **arguments: Any) -> dict[str, dict[str, Any]]:
+def call(module: str, folder: Path, /, **arguments: Any) -> dict[str, dict[str, Any]]:
     """What an examining module says, by control; no secret that was handed over is in it."""
     given = {"kubeconfig": f"{SANDBOX}/admin.kubeconfig", **arguments, "_ansible_remote_tmp": str(folder)}
     done = subprocess.run(
