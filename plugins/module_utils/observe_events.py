@@ -32,6 +32,7 @@ SIGN_IN, FAILED, REQUEST, TASK = "sign_in", "failed_sign_in", "request", "task"
 EVENTS = (SIGN_IN, FAILED, REQUEST, TASK)
 MARKER = "bytebot.production checklist:"
 TRIES, PAUSE_S = 3, 0.5
+MORE = 4  # further tries have another number of events, by chance: others who count in step are told apart
 _ALLOW = "bytebot_tests_allowed lacks writes"
 
 
@@ -95,8 +96,10 @@ class Business:
             try:
                 if self.plan.writes:
                     self._remove_earlier(who)
-                for _number in range(TRIES):
-                    moves, trouble = self._once(wanted, who)
+                for number in range(TRIES):
+                    moves, trouble = self._once(
+                        wanted, who, self.plan.events + (secrets.randbelow(MORE) if number else 0)
+                    )
                     tries.append(moves)
                     if not trouble and not any(map(missed, moves)):
                         break
@@ -106,22 +109,24 @@ class Business:
                 left = self._remove(who)
         return BusinessSeen(tuple(tries), left_out=dict(left_out), trouble=trouble, left=left)
 
-    def _once(self, wanted: Sequence[Counter], who: Identity) -> tuple[tuple[Move, ...], str]:
+    def _once(self, wanted: Sequence[Counter], who: Identity, events: int) -> tuple[tuple[Move, ...], str]:
+        """One try with so many events of each kind."""
+        late = tuple(Move(one, events) for one in wanted), "not all targets were scraped again in time"
         if not self._scraped_again():
-            return tuple(Move(one, self.plan.events) for one in wanted), "not all targets were scraped again in time"
+            return late
         before = {str(one): self._series(one) for one in wanted}
         for event in dict.fromkeys(one.event for one in wanted):
-            for _number in range(self.plan.events):
+            for _number in range(events):
                 self._cause(event, who)
         if not self._scraped_again():
-            return tuple(Move(one, self.plan.events) for one in wanted), "not all targets were scraped again in time"
+            return late
         moves, trouble = [], ""
         for one in wanted:
             was, now = before[str(one)], self._series(one)
             if any(now.get(key, -1.0) < value for key, value in was.items()):
                 trouble = f"a replica that counts {one.metric} went away or began anew meanwhile"
             there = bool(now) or self._there(one.metric)
-            moves.append(Move(one, self.plan.events, sum(was.values()), sum(now.values()), there))
+            moves.append(Move(one, events, sum(was.values()), sum(now.values()), there))
         return tuple(moves), trouble
 
     # ------------------------------------------------------------------ Prometheus

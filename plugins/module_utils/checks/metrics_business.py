@@ -22,7 +22,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.model import (
 
 _COUNT = "Look at where the application counts this, and whether every replica exports it at its metrics port."
 _QUIET = "Judge again when nobody else causes such events, or choose labels that only this check's events have."
-_TWICE = 2
+_EACH = 3  # tries that must agree before an event is called counted more than once
 
 
 def missed(move: Move) -> str:
@@ -79,7 +79,7 @@ def _multiple(tries: Sequence[Sequence[Move]], move: Move) -> bool:
     """Whether each try counted the same whole multiple of what was caused."""
     same = [one for moves in tries for one in moves if one.counter == move.counter]
     factors = {(one.after - one.before) / one.caused for one in same if one.caused}
-    return len(same) >= _TWICE and len(factors) == 1 and next(iter(factors)).is_integer()
+    return len(same) >= _EACH and len(factors) == 1 and next(iter(factors)).is_integer()
 
 
 def _told(seen: BusinessSeen) -> dict[str, object]:

@@ -72,6 +72,8 @@ def told(control: str, facts: WatchedFacts) -> tuple[str, str]:
         (scrapes(target(1), target(2), exceeded="3"), "fail", "3 scrapes were refused for a limit"),
         (scrapes(target(1), target(2, scrapeUrl="http://a/", labels={"namespace": "prod", "pod": "api-2"})), "pass", ""),
         (scrapes(target(1), target(2, scrapeUrl="http://a/x", labels={"namespace": "so", "pod": "api-2"})), "fail", ""),
+        (scrapes(target(1), target(2, scrapeUrl="", labels={"namespace": "prod", "pod": "api-2"})), "pass", ""),
+        (scrapes(target(1), target(2, scrapeUrl="", labels={"namespace": "so", "pod": "api-2"})), "fail", ""),
         (ScrapesSeen("http://p", Told(DENIED, None, "it answers 403")), "pending", "not permitted"),
         (ScrapesSeen("http://p", Told("silent", None, "nothing listens")), "fail", "nothing listens"),
     ],
