@@ -24,6 +24,7 @@ FEW = (
     "ingress_certificate_self_signed",
     "config_changed_without_rollout",
     "hpa_other_target",
+    "side_door_open",
     "target_down",
     "alert_silenced",
     "backup_suspended",
@@ -31,6 +32,7 @@ FEW = (
     "others_tasks_reachable",
     "extra_admin",
     "cors_null_origin",
+    "template_injection",
     "logs_as_text",
     "lock_held",
 )

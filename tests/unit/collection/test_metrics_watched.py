@@ -70,8 +70,6 @@ def told(control: str, facts: WatchedFacts) -> tuple[str, str]:
         (scrapes(target(1), target(2, health="down", lastError="refused")), "fail", "is down (refused)"),
         (scrapes(target(1), target(2, lastScrape="2026-11-30T03:10:00Z")), "fail", "was scraped"),
         (scrapes(target(1), target(2), exceeded="3"), "fail", "3 scrapes were refused for a limit"),
-        (scrapes(target(1), target(2, scrapeUrl="http://a/", labels={"namespace": "prod", "pod": "api-2"})), "pass", ""),
-        (scrapes(target(1), target(2, scrapeUrl="http://a/x", labels={"namespace": "so", "pod": "api-2"})), "fail", ""),
         (scrapes(target(1), target(2, scrapeUrl="", labels={"namespace": "prod", "pod": "api-2"})), "pass", ""),
         (scrapes(target(1), target(2, scrapeUrl="", labels={"namespace": "so", "pod": "api-2"})), "fail", ""),
         (ScrapesSeen("http://p", Told(DENIED, None, "it answers 403")), "pending", "not permitted"),
