@@ -34,6 +34,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.injection_input
 from ansible_collections.bytebot.production.plugins.module_utils.openapi import Description
 
 IDS = "id"
+ORDER = (True, False, False, True, True, False)  # of conditions that hold
 PLAIN = "probe"  # where a text is wanted, and none is tried
 
 
@@ -149,8 +150,8 @@ class Injection:
     def _conditions(self, operation: Operation, parameter: Parameter, point: Point) -> None:
         word = texts.marks().word
         true, false = texts.conditions(word)
-        asked = [self._put(operation, parameter, text) for text in (true, false, true, false)]
-        answers = [one for one in asked if one is not None]
+        asked = [(holds, self._put(operation, parameter, true if holds else false)) for holds in ORDER]
+        answers = [(holds, seen) for holds, seen in asked if seen is not None]
         if len(answers) == len(asked) and decides(answers):
             self._found("sql", point, "a condition that was added decides the answer", true)
 

@@ -24,7 +24,9 @@ from ansible_collections.bytebot.production.plugins.module_utils.model import (
 INJECTION = "security_testing.web.injection"
 ERROR = 500
 SHARE = 0.8  # of the seconds that a text asks for: so much must an answer be later
-ALIKE = 16  # characters by which two answers to the same may differ in length
+# By how much two answers to the same may differ in length: characters, or a share of the longer. A time that is there or
+# not yet makes two dozen.
+ALIKE, ALIKE_SHARE = 32, 0.1
 SHOWN = 4
 # What databases say of a statement that a quote has broken: PostgreSQL's and MySQL's manuals, Oracle's and SQL Server's
 # error lists, SQLite's result codes.
@@ -175,13 +177,14 @@ def hits(marks: Marks, plain: Seen, seen: Seen) -> Iterator[tuple[str, str]]:
         yield "path", "a path that climbs is answered with the system's file"
 
 
-def decides(answers: Sequence[Seen]) -> bool:
-    """Whether a condition in a text decides the answer.
+def decides(answers: Sequence[tuple[bool, Seen]]) -> bool:
+    """Whether a condition in a text decides the answer: what is true is answered alike, and what is false otherwise.
 
-    :param answers: to a true one, a false one, and both once more: each alike both times, and unlike the other.
+    :param answers: to conditions that are true and false, in no order that replicas which take turns could have.
     """
-    true, false, true_again, false_again = answers
-    return _alike(true, true_again) and _alike(false, false_again) and not _alike(true, false)
+    true, false = ([seen for holds, seen in answers if holds is wanted] for wanted in (True, False))
+    apart = not any(_alike(one, other) for one in true for other in false)
+    return apart and all(_alike(group[0], one) for group in (true, false) for one in group)
 
 
 def waits(asked: Sequence[tuple[float, float]]) -> bool:
@@ -194,7 +197,8 @@ def waits(asked: Sequence[tuple[float, float]]) -> bool:
 
 
 def _alike(one: Seen, other: Seen) -> bool:
-    return one.status == other.status and abs(len(one.body) - len(other.body)) <= ALIKE
+    lengths = sorted((len(one.body), len(other.body)))
+    return one.status == other.status and lengths[1] - lengths[0] <= max(ALIKE, ALIKE_SHARE * lengths[1])
 
 
 def _told(facts: InjectionFacts) -> dict[str, Any]:

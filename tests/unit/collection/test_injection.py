@@ -140,7 +140,7 @@ def united(text: str, answer: Answer) -> Answer:
 
 def conditional(text: str, answer: Answer) -> Answer:
     found = re.search(r"'(\d)'='(\d)", text)
-    return replace(answer, status=200, body="x" * (99 if found[1] == found[2] else 0)) if found else answer
+    return replace(answer, status=200, body="x" * (199 if found[1] == found[2] else 0)) if found else answer
 
 
 def sleeping(text: str, answer: Answer) -> Answer:
@@ -331,10 +331,16 @@ def test_waits(asked: list[tuple[float, float]], waited: bool) -> None:
 
 def test_a_condition_must_decide_both_times() -> None:
     full, empty = Seen(200, JSON, {}, "x" * 90), Seen(200, JSON, {}, "")
-    assert decides([full, empty, full, empty])
-    assert not decides([full, empty, empty, empty])
-    assert not decides([full, full, full, full])
-    assert not decides([full, empty, full, full])
+    said = (True, False, False, True)
+    assert decides(list(zip(said, [full, empty, empty, full], strict=True)))
+    assert not decides(list(zip(said, [full, empty, full, empty], strict=True))), "as replicas that take turns"
+    assert not decides(list(zip(said, [full, full, full, full], strict=True)))
+    assert not decides(list(zip(said, [full, empty, full, full], strict=True)))
+
+
+def test_a_time_that_is_there_or_not_yet_decides_nothing() -> None:
+    long, short = Seen(201, JSON, {}, "x" * 453), Seen(201, JSON, {}, "x" * 431)
+    assert not decides([(True, long), (False, short), (False, short), (True, long)])
 
 
 # ---------------------------------------------------------------------- the inputs
