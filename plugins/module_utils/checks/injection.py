@@ -24,8 +24,8 @@ from ansible_collections.bytebot.production.plugins.module_utils.model import (
 INJECTION = "security_testing.web.injection"
 ERROR = 500
 SHARE = 0.8  # of the seconds that a text asks for: so much must an answer be later
-# By how much two answers to the same may differ in length: characters, or a share of the longer. A time that is there or
-# not yet makes two dozen.
+# By how much two answers to the same may differ in length: characters, or a share of the longer. A time that is there,
+# or not yet, makes two dozen.
 ALIKE, ALIKE_SHARE = 32, 0.1
 SHOWN = 4
 # What databases say of a statement that a quote has broken: PostgreSQL's and MySQL's manuals, Oracle's and SQL Server's
