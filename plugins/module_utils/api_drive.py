@@ -35,7 +35,7 @@ MEBIBYTE = 1 << 20
 BEGINS = 4096
 SWEEPS = 2
 
-Sent: TypeAlias = "bytes | Iterable[bytes] | None"
+Sent: TypeAlias = bytes | Iterable[bytes] | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,7 @@ _REFUSED = frozenset({of.INVALID, of.INVALID_AUTH})
 _RIGHTS = frozenset({of.RBAC, of.PERMISSIONS, of.ADMIN})
 # Signing in needs no user of one's own; one is made all the same, where that is permitted.
 _MAKING = _REFUSED | _RIGHTS | _SIGNED_IN | {of.PASSWORD_POLICY, of.DEFAULT_USERS}
-Step: TypeAlias = "Callable[[AuthFacts], AuthFacts]"
+Step: TypeAlias = Callable[[AuthFacts], AuthFacts]
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,6 +143,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.clients.service
 from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError
 from ansible_collections.bytebot.production.plugins.module_utils.judge import known_only, results_of
 from ansible_collections.bytebot.production.plugins.module_utils.module import run_module
+from ansible_collections.bytebot.production.plugins.module_utils.paths import own
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
 from ansible_collections.bytebot.production.plugins.module_utils.yaml_text import load
 
@@ -202,9 +203,9 @@ def _register(name: str, given: Mapping[str, Any]) -> Register:
         return Register("the inventory", value)
     if not isinstance(value, str):
         raise InputError(f"{name} is neither the path of a file nor a mapping.")
-    path = Path(value).expanduser()
+    path = own(value)
     try:
-        loaded = _loaded(path if path.is_absolute() else Path(given["folder"] or "").expanduser() / path, value)
+        loaded = _loaded(path if path.is_absolute() else own(given["folder"] or "") / path, value)
     except InputError as exc:
         return Register(value, problem=f"it cannot be read: {exc.sentence.rstrip('.')}")
     return Register(value, loaded) if isinstance(loaded, Mapping) else Register(value, problem="it is no mapping")

@@ -78,7 +78,6 @@ kept:
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -95,6 +94,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.document_skelet
 from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError
 from ansible_collections.bytebot.production.plugins.module_utils.helm.release import Release, history, learn_secrets
 from ansible_collections.bytebot.production.plugins.module_utils.module import run_module
+from ansible_collections.bytebot.production.plugins.module_utils.paths import own
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
 from ansible_collections.bytebot.production.plugins.module_utils.running_version import versions_of
 from ansible_collections.bytebot.production.plugins.module_utils.yaml_text import load
@@ -117,7 +117,7 @@ def write(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
     redactor.learn(connection.api_key)
     cluster = Cluster(connection, module.tmpdir)
     texts = {path: redactor.text(text) for path, text in skeletons(_known(given, cluster, redactor)).items()}
-    folder = Path(given["folder"]).expanduser()
+    folder = own(given["folder"])
     kept = sorted(path for path in texts if (folder / path).exists())
     new = sorted(texts.keys() - set(kept))
     for path in () if module.check_mode else new:
@@ -193,7 +193,7 @@ def _alerts(given: Mapping[str, Any], redactor: Redactor) -> list[Any]:
 def _levels(given: Any) -> list[Mapping[str, Any]]:
     if isinstance(given, str) and given:
         try:
-            given = load(Path(given).expanduser().read_text(encoding="utf-8"), given)
+            given = load(own(given).read_text(encoding="utf-8"), given)
         except OSError as exc:
             raise InputError(f"escalation: {given} cannot be read ({exc.strerror}).") from exc
     levels = given.get("severities") if isinstance(given, Mapping) else None

@@ -170,7 +170,6 @@ failed_controls:
 """
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -203,6 +202,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.errors import C
 from ansible_collections.bytebot.production.plugins.module_utils.judge import known_only, results_of
 from ansible_collections.bytebot.production.plugins.module_utils.module import run_module
 from ansible_collections.bytebot.production.plugins.module_utils.observe_backup import look_at_backup
+from ansible_collections.bytebot.production.plugins.module_utils.paths import own
 from ansible_collections.bytebot.production.plugins.module_utils.progress import Progress
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
 
@@ -352,7 +352,7 @@ def _plan(path: str | None) -> Plan | None:
     if not path:
         return None
     try:
-        content = yaml_text.load(Path(path).expanduser().read_text(encoding="utf-8"), path)
+        content = yaml_text.load(own(path).read_text(encoding="utf-8"), path)
     except (OSError, UnicodeDecodeError) as exc:
         raise InputError(f"recovery_plan: {path} cannot be read.") from exc
     if not isinstance(content, dict):
