@@ -14,11 +14,11 @@ from ansible_collections.bytebot.production.plugins.module_utils.argspec_data im
     PROBE_ARGS,
     database_keys,
     filled,
-    key,
     probe_of,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.argspec_http import HTTP_ARGS
 from ansible_collections.bytebot.production.plugins.module_utils.argspec_services import service_args
+from ansible_collections.bytebot.production.plugins.module_utils.argspec_users import ACCOUNTS, FIELDS
 from ansible_collections.bytebot.production.plugins.module_utils.checks.load_facts import Wanted
 from ansible_collections.bytebot.production.plugins.module_utils.checks.workload import quantity
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
@@ -60,22 +60,6 @@ _LOAD: dict[str, Any] = {
         "seed": {"type": "int", "default": 1},
     },
 }
-_ACCOUNTS: dict[str, Any] = {
-    "type": "list",
-    "elements": "dict",
-    "default": [],
-    "options": {
-        "role": {"type": "str", "required": True},
-        "secret": {"type": "str", "required": True, "no_log": False},
-        "username_key": key("username"),
-        "password_key": key("password"),
-    },
-}
-_FIELDS: dict[str, Any] = {
-    "type": "dict",
-    "default": {},
-    "options": {"username": key("username"), "password": key("password"), "token": key("access_token")},
-}
 # What is judged by: options and fields of Wanted have the same names.
 _NUMBERS = (
     "latency_ms", "error_share", "knee_ms", "head_room", "lag_ms", "memory_share", "cpu_share", "throttled_share",
@@ -92,9 +76,9 @@ LOAD_ARGS: dict[str, Any] = {
     "release": {"type": "str", "required": True},
     "allowed": {"type": "bool", "default": False},
     "load": _LOAD,
-    "accounts": _ACCOUNTS,
+    "accounts": ACCOUNTS,
     "login_path": {"type": "str", "default": Fields().login_path},
-    "login_fields": _FIELDS,
+    "login_fields": FIELDS,
     "limit_header": {"type": "str", "default": "X-RateLimit-Limit"},
     "workers": {"type": "int", "default": 0},
     "maximum_rate": {"type": "float", "default": 200.0},
@@ -127,7 +111,7 @@ class LoadInputs:
     def scope(self, cluster: Cluster) -> LoadScope:
         """All that is sent and watched."""
         given = self._given
-        names = filled(given["login_fields"], _FIELDS)
+        names = filled(given["login_fields"], FIELDS)
         fields = Fields(given["login_path"], names["username"], names["password"], names["token"])
         return LoadScope(
             base_url=self._http.base_url,

@@ -15,25 +15,27 @@ from ansible_collections.bytebot.production.plugins.module_utils.clients.identit
 from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
 
+ACCOUNTS: dict[str, Any] = {
+    "type": "list",
+    "elements": "dict",
+    "default": [],
+    "options": {
+        "role": {"type": "str", "required": True},
+        "secret": {"type": "str", "required": True, "no_log": False},
+        "username_key": key("username"),
+        "password_key": key("password"),
+    },
+}
+FIELDS: dict[str, Any] = {
+    "type": "dict",
+    "default": {},
+    "options": {"username": key("username"), "password": key("password"), "token": key("access_token")},
+}
 USER_ARGS: Spec = {
     "namespace": {"type": "str", "default": ""},
     "login_path": {"type": "str", "default": Fields().login_path},
-    "accounts": {
-        "type": "list",
-        "elements": "dict",
-        "default": [],
-        "options": {
-            "role": {"type": "str", "required": True},
-            "secret": {"type": "str", "required": True, "no_log": False},
-            "username_key": key("username"),
-            "password_key": key("password"),
-        },
-    },
-    "login_fields": {
-        "type": "dict",
-        "default": {},
-        "options": {"username": key("username"), "password": key("password"), "token": key("access_token")},
-    },
+    "accounts": ACCOUNTS,
+    "login_fields": FIELDS,
 }
 
 
@@ -45,6 +47,6 @@ def door_of(given: Mapping[str, Any], folder: str, http: Http, redactor: Redacto
         raise InputError("accounts: name the namespace in which their Secrets are (namespace).")
     connection = connection_of(given)
     redactor.learn(connection.api_key)
-    names = filled(given["login_fields"], USER_ARGS["login_fields"])
+    names = filled(given["login_fields"], FIELDS)
     fields = Fields(given["login_path"], names["username"], names["password"], names["token"])
     return Door(Cluster(connection, folder), given["namespace"], http, fields)

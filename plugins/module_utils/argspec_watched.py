@@ -8,29 +8,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.bytebot.production.plugins.module_utils.argspec import CLUSTER_ARGS, Spec, connection_of
-from ansible_collections.bytebot.production.plugins.module_utils.argspec_data import filled, key
+from ansible_collections.bytebot.production.plugins.module_utils.argspec_data import filled
+from ansible_collections.bytebot.production.plugins.module_utils.argspec_users import FIELDS
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
 from ansible_collections.bytebot.production.plugins.module_utils.clients.http import Http
 from ansible_collections.bytebot.production.plugins.module_utils.clients.identities import Account, Fields
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
 
 # doc_fragments/watched.py
-ACCOUNTS: dict[str, Any] = {
-    "type": "list",
-    "elements": "dict",
-    "default": [],
-    "options": {
-        "role": {"type": "str", "required": True},
-        "secret": {"type": "str", "required": True, "no_log": False},
-        "username_key": key("username"),
-        "password_key": key("password"),
-    },
-}
-FIELDS: dict[str, Any] = {
-    "type": "dict",
-    "default": {},
-    "options": {"username": key("username"), "password": key("password"), "token": key("access_token")},
-}
 WATCHED_ARGS: Spec = {
     **CLUSTER_ARGS,
     "namespace": {"type": "str", "default": ""},

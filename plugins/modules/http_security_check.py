@@ -264,8 +264,9 @@ from urllib.parse import urlsplit
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.bytebot.production.plugins.module_utils.argspec import CLUSTER_ARGS, ONLY_ARGS, connection_of
-from ansible_collections.bytebot.production.plugins.module_utils.argspec_data import filled, key, not_negative
+from ansible_collections.bytebot.production.plugins.module_utils.argspec_data import filled, not_negative
 from ansible_collections.bytebot.production.plugins.module_utils.argspec_http import HTTP_ARGS, http_of
+from ansible_collections.bytebot.production.plugins.module_utils.argspec_users import ACCOUNTS, FIELDS
 from ansible_collections.bytebot.production.plugins.module_utils.checks.http_headers import DOCUMENT_MAX_AGE
 from ansible_collections.bytebot.production.plugins.module_utils.checks.http_security import (
     CHECKS,
@@ -290,22 +291,6 @@ from ansible_collections.bytebot.production.plugins.module_utils.observe_limits 
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
 
 _TEXTS = {"type": "list", "elements": "str", "default": []}
-ACCOUNTS: dict[str, Any] = {
-    "type": "list",
-    "elements": "dict",
-    "default": [],
-    "options": {
-        "role": {"type": "str", "required": True},
-        "secret": {"type": "str", "required": True, "no_log": False},
-        "username_key": key("username"),
-        "password_key": key("password"),
-    },
-}
-FIELDS: dict[str, Any] = {
-    "type": "dict",
-    "default": {},
-    "options": {"username": key("username"), "password": key("password"), "token": key("access_token")},
-}
 HEADERS: dict[str, Any] = {
     "type": "dict",
     "default": {},

@@ -209,8 +209,9 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.bytebot.production.plugins.module_utils.argspec import CLUSTER_ARGS, ONLY_ARGS, connection_of
-from ansible_collections.bytebot.production.plugins.module_utils.argspec_data import filled, key
+from ansible_collections.bytebot.production.plugins.module_utils.argspec_data import filled
 from ansible_collections.bytebot.production.plugins.module_utils.argspec_http import HTTP_ARGS, http_of
+from ansible_collections.bytebot.production.plugins.module_utils.argspec_users import ACCOUNTS, FIELDS
 from ansible_collections.bytebot.production.plugins.module_utils.checks.injection import CHECKS, InjectionFacts
 from ansible_collections.bytebot.production.plugins.module_utils.clients.canary import listening
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
@@ -224,28 +225,13 @@ from ansible_collections.bytebot.production.plugins.module_utils.openapi import 
 from ansible_collections.bytebot.production.plugins.module_utils.openapi_given import OPENAPI_ARG, description_of
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
 
-FIELDS: dict[str, Any] = {
-    "type": "dict",
-    "default": {},
-    "options": {"username": key("username"), "password": key("password"), "token": key("access_token")},
-}
 ARGUMENTS: dict[str, Any] = {
     **CLUSTER_ARGS,
     **ONLY_ARGS,
     **HTTP_ARGS,
     "openapi": OPENAPI_ARG,
     "namespace": {"type": "str", "default": ""},
-    "accounts": {
-        "type": "list",
-        "elements": "dict",
-        "default": [],
-        "options": {
-            "role": {"type": "str", "required": True},
-            "secret": {"type": "str", "required": True, "no_log": False},
-            "username_key": key("username"),
-            "password_key": key("password"),
-        },
-    },
+    "accounts": ACCOUNTS,
     "login_path": {"type": "str", "default": InjectionScope().login_path},
     "login_fields": FIELDS,
     "writes": {"type": "bool", "default": False},

@@ -235,8 +235,8 @@ from ansible_collections.bytebot.production.plugins.module_utils.argspec_service
     service_args,
     service_of,
 )
+from ansible_collections.bytebot.production.plugins.module_utils.argspec_users import ACCOUNTS
 from ansible_collections.bytebot.production.plugins.module_utils.argspec_watched import (
-    ACCOUNTS,
     WATCHED_ARGS,
     accounts_of,
     application_of,
