@@ -46,7 +46,7 @@ def _removed(hands: Hands) -> None:
 
 FAULTS = (
     Fault(
-        name="extra_admin", says="somebody whom nobody named has the role admin", layer="application",
+        name="extra_admin", says="somebody whom nobody named has the role admin", layer="database",
         turns_red=("security_configuration.auth.default_users",), shuts=False, put=_made, heal=_removed,
         seen=seen_by(lambda visitor: bool(_found(visitor, visitor.token("admin")))),
     ),

@@ -160,7 +160,7 @@ FAULTS = (
     ),
     Fault(
         name="killed_for_memory_under_load", says="each request keeps 64 KiB, until the kernel ends the process",
-        layer="application", turns_red=(RESOURCES, LEAK),
+        layer="values", turns_red=(RESOURCES, LEAK),
         put=_api(_memory(SOON_FULL, **{MARK: "memory_leak"})), heal=restored(API, then=ready(API)),
         seen=_limited_to(SOON_FULL), variables=_only_memory_counts,
     ),

@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # Where no vertical autoscaler is served, that none fights is not applicable.
 ONLY_WHEN_BROKEN = frozenset({"application_configuration.tuning.vpa"})
 ALL = frozenset(control for fault in FAULTS.values() for control in fault.turns_red) - ONLY_WHEN_BROKEN
-# One for each section that takes seconds to judge, for `make test`. Those that take minutes are in `make sabotage` alone.
+# One for each section that takes seconds to judge, for `make test`; the others' are left to `make sabotage`.
 SMOKE = (
     "kubelet_out_of_skew",
     "secret_low_entropy",

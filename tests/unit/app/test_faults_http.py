@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 
 from bytebot_app.logs import configure
 
-from .memory import ORIGIN, Clock
+from .memory import ORIGIN, PASSWORD, Clock
 from .test_http import PREFLIGHT
 from .wrong import LOGIN, ME, TASKS, Made, bearer, both, burst
 
@@ -64,6 +64,24 @@ def test_rate_limit_headers_missing(made: Made) -> None:
     assert burst(client, mine)[-1] == 429
     names = {name.lower() for name in client.get(TASKS, headers=mine).headers}
     assert not [name for name in names if "ratelimit" in name or name == "retry-after"]
+
+
+def test_session_fixation(made: Made) -> None:
+    def cookie(client: Callable[..., TestClient]) -> str:
+        given = {"username": "operator@bytebot.test", "password": PASSWORD}
+        answer = client().post(LOGIN, json=given, headers={"Cookie": "refresh_token=brought"})
+        return str(answer.headers["set-cookie"].partition(";")[0])
+
+    right, wrong = both(made, "session_fixation", cookie)
+    assert (right == "refresh_token=brought", wrong) == (False, "refresh_token=brought")
+
+
+def test_endpoint_500(made: Made) -> None:
+    def status(client: Callable[..., TestClient]) -> int:
+        one = client()
+        return one.get(f"{TASKS}/models", headers=bearer(one)).status_code
+
+    assert both(made, "endpoint_500", status) == (200, 500)
 
 
 # ---------------------------------------------------------------------------- headers and origins
