@@ -16,6 +16,9 @@ description:
   - Restores the newest backup of M(bytebot.production.backup), and the newest artifact of the CronJob that makes the
     regular ones, into a PostgreSQL server of its own in a short-lived pod, which listens on no network. Rows, checksums
     and schema are held against the snapshot that was dumped, and C(pg_amcheck) looks at every table and index.
+  - Where that CronJob works and has not run since the release was first deployed, no longer ago than the RPO of
+    O(recovery_targets), no backup of the release can be there yet. Then one Job is begun from it, as
+    C(kubectl create job --from) does, and what that makes is restored. It stays as any Job of the CronJob does.
   - Makes the objects of the configuration's backup again in a scratch namespace with a quota and a policy that lets
     nothing in or out, and compares each with the one that is there. Secrets, ConfigMaps, service accounts, disruption
     budgets and roles are really made. Of workloads, claims, Ingresses, Services, network policies, role bindings,
@@ -90,6 +93,11 @@ options:
   recovery_plan:
     description: YAML file with the register of recovery; C(docs/backup.md) shows one.
     type: path
+  first_backup_timeout:
+    description:
+      - Seconds that the Job may take that makes the first backup of a young release. With V(0) none is begun.
+    type: int
+    default: 120
   failure:
     description: Why the backup that this drill was to restore could not be made; it makes the drill's controls red.
     type: str
@@ -185,6 +193,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.argspec_backup 
 from ansible_collections.bytebot.production.plugins.module_utils.backup import records, scripts
 from ansible_collections.bytebot.production.plugins.module_utils.backup.claim import checked_pattern
 from ansible_collections.bytebot.production.plugins.module_utils.backup.drill import Drill, Regular, drilled
+from ansible_collections.bytebot.production.plugins.module_utils.backup.first import made_first
 from ansible_collections.bytebot.production.plugins.module_utils.backup.store import Folder
 from ansible_collections.bytebot.production.plugins.module_utils.checks.backup import (
     CRON_JOB,
@@ -232,6 +241,7 @@ ARGUMENTS: dict[str, Any] = {
         },
     },
     "recovery_plan": {"type": "path"},
+    "first_backup_timeout": {"type": "int", "default": 120},
     "failure": {"type": "str", "default": ""},
 }
 
@@ -245,6 +255,8 @@ def examine(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
     targets, plan = _targets(given["recovery_targets"]), _plan(given["recovery_plan"])
     place, regular = place_of(given, redactor), _source(given["backup"])
     left_out = scripts.schemas(given["exclude_schemas"])
+    if given["first_backup_timeout"] < 0:
+        raise InputError("first_backup_timeout: give seconds, or 0 for no first backup.")
     connection = connection_of(given)
     redactor.learn(connection.api_key)
     cluster = Cluster(connection, module.tmpdir)
@@ -259,8 +271,10 @@ def examine(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
     )
     changed = False
     if not facts.waits:
-        drill = _drill(given, cluster, left_out, Progress.given(redactor))
-        outcome = drilled(drill, _regular(regular, facts.backup))
+        drill, source = _drill(given, cluster, left_out, Progress.given(redactor)), _regular(regular, facts.backup)
+        if source and (first := made_first(drill, source, facts.backup, float(given["first_backup_timeout"]))):
+            facts = replace(facts, first=first, backup=_backup(regular, cluster, targets))
+        outcome = drilled(drill, source)
         facts = replace(
             facts,
             live=outcome.live,
@@ -272,7 +286,7 @@ def examine(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
             now=cluster.now().timestamp(),
         )
         new = records_of(facts)
-        changed = bool(new)
+        changed = bool(new or (facts.first and facts.first.job))
         facts = replace(facts, records=records.add(cluster, given["namespace"], new) if new else facts.records)
     copy = _copy(given, cluster, place, check_mode=module.check_mode)
     now = cluster.now().timestamp()

@@ -50,21 +50,27 @@ class Drilled:
     """What the newest restore drill of this source came to.
 
     :param flaw: why it does not count; :param at: when it was passed, :param made: when its artifact was made.
+    :param remedy: what to do against the flaw, where it is known.
     """
 
     flaw: str = ""
     at: float = 0.0
     made: float = 0.0
+    remedy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class BackupFacts:
-    """One observation, and how old a backup may be (the recovery point objective, in seconds)."""
+    """One observation, and how old a backup may be (the recovery point objective, in seconds).
+
+    :param note: what else is to be told of it.
+    """
 
     seen: BackupSeen | None = None
     rpo_s: float = 86_400.0
     now: float = 0.0
     drilled: Drilled | None = None
+    note: str = ""
     at: str = field(default_factory=utc_now)
 
 
@@ -78,10 +84,21 @@ class Made:
     began: float = 0.0
 
 
+def made_of(facts: BackupFacts) -> list[Made]:
+    """What was made, the oldest first."""
+    return sorted(map(_READ[facts.seen.kind], facts.seen.made), key=lambda one: one.began) if facts.seen else []
+
+
+def last_success(facts: BackupFacts) -> float:
+    """When the newest good one ended (Unix time, 0 where there is none)."""
+    newest = max((one.at for one in made_of(facts) if not one.flaw), default=0.0)
+    maker = (facts.seen.maker if facts.seen else None) or {}
+    return max(newest, _time(maker.get("status") or {}, "lastSuccessfulTime"))
+
+
 def last_failure(facts: BackupFacts) -> str:
     """That the last backup failed, and why; empty where it did not, or nothing is known."""
-    made = sorted(map(_READ[facts.seen.kind], facts.seen.made), key=lambda one: one.began) if facts.seen else []
-    ended = [one for one in made if one.at or one.flaw]
+    ended = [one for one in made_of(facts) if one.at or one.flaw]
     return f"the last backup, {ended[-1].name}, failed: {ended[-1].flaw}" if ended and ended[-1].flaw else ""
 
 
@@ -90,8 +107,9 @@ def backup(facts: BackupFacts) -> Verdict:
     seen = facts.seen
     if seen is None:
         return no_input("backup", "bytebot_backup")
-    found, made = Found(), sorted(map(_READ[seen.kind], seen.made), key=lambda one: one.began)
-    evidence = Evidence(seen.where, _told(seen, made), facts.at)
+    found, made = Found(), made_of(facts)
+    told = {**_told(seen, made), **({"first_backup": facts.note} if facts.note else {})}
+    evidence = Evidence(seen.where, told, facts.at)
     if seen.denied:
         found.unknown(seen.denied, "Let this account read what makes the backups.")
         return found.verdict(seen.where, "", [evidence])
@@ -102,21 +120,21 @@ def backup(facts: BackupFacts) -> Verdict:
         found.wrong("it is suspended", _RESUME)
     if broken := last_failure(facts):
         found.wrong(broken, _FAILED)
-    newest = max((one.at for one in made if not one.flaw), default=0.0)
-    newest = max(newest, _time((seen.maker or {}).get("status") or {}, "lastSuccessfulTime"))
+    newest = last_success(facts)
     if not newest:
         found.wrong("it has made no backup yet", _MAKE)
     elif facts.now - newest > facts.rpo_s:
         found.wrong(f"its newest backup is {words(facts.now - newest)} old, {words(facts.rpo_s)} is the most", _MAKE)
     drilled = facts.drilled
     if drilled and drilled.flaw:
-        found.wrong(drilled.flaw, _DRILL)
+        found.wrong(drilled.flaw, drilled.remedy or _DRILL)
     elif drilled and facts.now - drilled.made > facts.rpo_s:
         age = words(facts.now - drilled.made)
         found.wrong(f"its newest artifact is {age} old, {words(facts.rpo_s)} is the most", _MAKE)
     good = f"its newest backup is {words(facts.now - newest)} old"
     if drilled:
         good += f", and one was restored {words(facts.now - drilled.at)} ago"
+    good += f"; {facts.note}" if facts.note else ""
     verdict = found.verdict(seen.where, good, [evidence])
     if drilled or verdict.state is not State.PASS:
         return verdict

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from ansible_collections.bytebot.production.plugins.module_utils.backup.database import DatabaseFacts
@@ -58,8 +58,9 @@ def database(facts: DrillFacts) -> Verdict:
     if facts.failure:
         found.wrong(f"a backup could not be made: {facts.failure}", _AGAIN)
     for one in facts.databases:
+        remedy = _first_remedy(facts) if one.source == _where(facts) else ""
         for flaw in one.flaws(facts.live):
-            found.wrong(f"{one.artifact} ({one.source}): {flaw}", _WHOLE)
+            found.wrong(f"{one.artifact} ({one.source}): {flaw}", remedy or _WHOLE)
     if not found.problems:
         if facts.waits:
             return pending(facts.waits, facts.waits_for)
@@ -73,6 +74,8 @@ def database(facts: DrillFacts) -> Verdict:
         f"{len(facts.databases)} artifacts restored into a scratch server in {_slowest(facts):.3g} s at most, "
         f"{len(live.tables)} tables, {rows} rows and the schema as in the snapshot, pg_amcheck finds nothing"
     )
+    if facts.first:
+        good += f"; of the regular one: {facts.first.said}"
     return found.verdict("The database's backups", good, evidence)
 
 
@@ -211,7 +214,7 @@ def disaster(facts: DrillFacts) -> Verdict:
 def regular(facts: DrillFacts) -> Verdict:
     """What makes the backups works, and what it made last was restored."""
     interval = facts.targets.interval_s if facts.targets else Targets(0, 0).interval_s
-    where = facts.backup.seen.where if facts.backup.seen else ""
+    where = _where(facts)
     today = next((one for one in facts.databases if one.source == where), None)
     record = _newest([one for one in facts.records if one.source == where], DATABASE)
     if record is None:
@@ -221,7 +224,8 @@ def regular(facts: DrillFacts) -> Verdict:
         return backup(replace(facts.backup, drilled=Drilled(told)))
     flaw = "" if record.passed else f"its newest backup was not restored: {record.why}"
     made = today.made if today else record.made
-    return backup(replace(facts.backup, drilled=Drilled(flaw, record.at, made)))
+    note = facts.first.said if facts.first else ""
+    return backup(replace(facts.backup, drilled=Drilled(flaw, record.at, made, _first_remedy(facts)), note=note))
 
 
 def records_of(facts: DrillFacts) -> list[Record]:
@@ -250,8 +254,18 @@ def records_of(facts: DrillFacts) -> list[Record]:
 
 def _regular(facts: DrillFacts) -> Record | None:
     """The newest drill of what makes backups regularly; of one that was made for the drill where there is no other."""
-    where = facts.backup.seen.where if facts.backup.seen else ""
+    where = _where(facts)
     return _newest([one for one in facts.records if one.source == where], DATABASE) or _newest(facts.records, DATABASE)
+
+
+def _where(facts: DrillFacts) -> str:
+    """What makes the regular backups, in words."""
+    return facts.backup.seen.where if facts.backup.seen else ""
+
+
+def _first_remedy(facts: DrillFacts) -> str:
+    """What to do where the first backup of a young release could not be made."""
+    return facts.first.remedy if facts.first else ""
 
 
 def _newest(records: Sequence[Record], kind: str) -> Record | None:
@@ -294,7 +308,9 @@ def _database_evidence(facts: DrillFacts) -> Evidence:
         }
         for one in facts.databases
     ]
-    observed = {"snapshot": _shown(facts.live), "restored": told}
+    observed: dict[str, Any] = {"snapshot": _shown(facts.live), "restored": told}
+    if facts.first:
+        observed["first_backup"] = asdict(facts.first) | {"said": facts.first.said}
     return Evidence("restores into a scratch server", observed, facts.at)
 
 

@@ -11,6 +11,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.backup.configur
 from ansible_collections.bytebot.production.plugins.module_utils.backup.database import DatabaseFacts, Restored
 from ansible_collections.bytebot.production.plugins.module_utils.backup.records import Record
 from ansible_collections.bytebot.production.plugins.module_utils.checks.backup import BackupFacts
+from ansible_collections.bytebot.production.plugins.module_utils.checks.first_backup import First
 from ansible_collections.bytebot.production.plugins.module_utils.checks.recovery_plan import Plan
 from ansible_collections.bytebot.production.plugins.module_utils.model import utc_now
 
@@ -117,6 +118,7 @@ class DrillFacts:
 
     :param waits: why no drill ran, and :param waits_for: what to do; :param trouble: why it broke off.
     :param live: the database as it is in the newest backup's own snapshot.
+    :param first: the first backup of a young release, where one was wanted for this drill.
     """
 
     waits: str = ""
@@ -131,6 +133,7 @@ class DrillFacts:
     targets: Targets | None = None
     plan: Plan | None = None
     copy: Copy | None = None
+    first: First | None = None
     now: float = 0.0
     at: str = field(default_factory=utc_now)
 

@@ -54,6 +54,7 @@ class Release:
     labels: tuple[tuple[str, str], ...] = ()  # the user's own ones
     crds: tuple[tuple[str, str], ...] = ()  # name and SHA-256 of the files in its chart's folder `crds`
     hook_runs: tuple[tuple[str, str, Object], ...] = ()  # kind, name, and when and how each hook ran last
+    first_deployed: str = ""  # when the release was first deployed, which every revision repeats
     written: str = ""  # when its record was last written, by the API server's clock; empty where it was not stored
 
     @property
@@ -136,6 +137,7 @@ class Release:
                 (str(hook.get("kind") or ""), str(hook.get("name") or ""), hook.get("last_run") or {})
                 for hook in raw.get("hooks") or []
             ),
+            first_deployed=str(info.get("first_deployed") or ""),
             written=_last_written(metadata),
         )
 
