@@ -9,7 +9,7 @@ import json
 import secrets
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any, TypeAlias
@@ -25,6 +25,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.api_fact
 )
 from ansible_collections.bytebot.production.plugins.module_utils.clients.http import Answer, Http
 from ansible_collections.bytebot.production.plugins.module_utils.clients.identities import Identity
+from ansible_collections.bytebot.production.plugins.module_utils.clients.oversized import oversized
 from ansible_collections.bytebot.production.plugins.module_utils.openapi import Case, Description, Operation
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
 
@@ -32,10 +33,9 @@ MARK = "bytebot-api-check"
 PAGES = 10  # of a list, at most, where something is looked for
 OPEN_CASES = 4  # mistakes that are tried where nobody is signed in: such limits are low
 MEBIBYTE = 1 << 20
-BEGINS = 4096
 SWEEPS = 2
 
-Sent: TypeAlias = bytes | Iterable[bytes] | None
+SendLarge: TypeAlias = Callable[[Http, str, Mapping[str, str], int], Answer]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,33 +55,38 @@ class Driven:
     body_limit: int = 0
 
 
-class Claimed:
-    """A body that says how large it is, and begins: who refuses it by its length answers before the rest would come."""
+@dataclass(frozen=True, slots=True)
+class Oversized:
+    """A body of so many bytes, of which no more is sent than it takes to get an answer."""
 
-    def __init__(self, length: int) -> None:
-        self.len = length
-
-    def __iter__(self) -> Iterator[bytes]:
-        yield b'{"' + b"x" * BEGINS
+    length: int
 
 
 class Asker:
     """Sends requests, each with an id of its own, and looks at each answer's form."""
 
     def __init__(
-        self, http: Http, shape: ErrorShape, patience_s: float, pause: Callable[[float], None] = time.sleep
+        self,
+        http: Http,
+        shape: ErrorShape,
+        patience_s: float,
+        pause: Callable[[float], None] = time.sleep,
+        send_large: SendLarge = oversized,
     ) -> None:
-        self._http, self._shape, self._pause = http, shape, pause
+        self._http, self._shape, self._pause, self._send_large = http, shape, pause, send_large
         self._until = time.monotonic() + patience_s
 
     def ask(
-        self, method: str, path: str, headers: Mapping[str, str], *, body: Any = None, raw: Sent = None
+        self, method: str, path: str, headers: Mapping[str, str], *, body: Any = None, raw: bytes | None = None
     ) -> tuple[Answer, tuple[str, ...]]:
         """One answer and what is wrong with its form; who is told to come back later does so, within the patience."""
         while True:
             sent = str(uuid.uuid4())
             given = {**headers, self._shape.header: sent} if self._shape.header else dict(headers)
-            answer = self._http.request(method, path, headers=given, json=body, data=raw)
+            if isinstance(raw, Oversized):
+                answer = self._send_large(self._http, path, given, raw.length)
+            else:
+                answer = self._http.request(method, path, headers=given, json=body, data=raw)
             wait = self._told_to_wait(answer)
             if wait is None:
                 return answer, form_of(answer.status, answer.headers, answer.body, sent, self._shape)
@@ -236,10 +241,12 @@ class Drive:
     def _too_large(self) -> None:
         one = next((one for one in self._by_name.values() if one.body is not None and self._item_of(one)), None)
         if one:
-            large = Claimed(self._driven.body_limit * MEBIBYTE + 1)
+            large = Oversized(self._driven.body_limit * MEBIBYTE + 1)
             self._mistake(one, one.path, Case("a body that is too large", raw=large))
-            # What stands before the application may refuse it, in a form of its own.
-            self.seen[-1] = replace(self.seen[-1], form=())
+            # What stands before the application may refuse it, in a form of its own. The body is no good JSON either,
+            # so that no other refusal tells of a limit.
+            wanted = int(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+            self.seen[-1] = replace(self.seen[-1], departures=(), form=(), wanted=wanted)
 
     # ------------------------------------------------------------------ asking
 
@@ -251,7 +258,7 @@ class Drive:
         case: str = "",
         *,
         body: Any = None,
-        raw: Sent = None,
+        raw: bytes | None = None,
         media: str = "application/json",
         must: bool = False,
     ) -> Answer:  # fmt: skip

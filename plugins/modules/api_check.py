@@ -71,7 +71,9 @@ options:
     type: str
     default: id
   body_limit:
-    description: MiB that a body may have; one that is larger is sent once. None is sent where it is V(0).
+    description:
+      - MiB that a body may have. None that is larger is sent where it is V(0).
+      - One that is larger is begun once, and sent on only until there is an answer, which must be 413.
     type: int
     default: 0
   writes:
@@ -192,6 +194,7 @@ attributes:
     description: What is made is removed again, so there is no difference to show.
     support: none
 requirements:
+  - "aiohttp >= 3.10 (Python package)"
   - "jsonschema >= 4.20 (Python package)"
   - "prometheus-client >= 0.21 (Python package)"
   - "requests >= 2.32 (Python package)"

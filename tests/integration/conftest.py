@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,14 +26,18 @@ LOGS = ROOT / "build" / "integration-logs"
 BIN = Path(sys.executable).parent
 # The inventory's account may work in the release's namespace only; what makes or fills another one says this.
 AS_ADMIN = {"bytebot_kubeconfig": str(SANDBOX / "admin.kubeconfig")}
-# What most tests are about. A section that takes its time has tests of its own, which name it by `--tags`.
+# What most tests are about. A section that takes its time has tests of its own, which name their tags by `--tags`.
 CORE = "infrastructure,security_configuration,deployment,team"
 _RECAP = re.compile(r"^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
 
 
-def core_only(playbook: str) -> dict[str, str]:
-    """The environment in which a playbook of all sections judges those of CORE, unless `--tags` says others."""
-    return {"ANSIBLE_RUN_TAGS": CORE} if Path(playbook).stem in {"deploy", "verify"} else {}
+def core_only(playbook: str, arguments: Sequence[str] = ()) -> dict[str, str]:
+    """The environment in which a playbook of all sections judges those of CORE.
+
+    Empty where the arguments have tags of their own: Ansible would run the tags of both.
+    """
+    own = any(one in {"-t", "--tags"} or one.startswith("--tags=") for one in arguments)
+    return {"ANSIBLE_RUN_TAGS": CORE} if Path(playbook).stem in {"deploy", "verify"} and not own else {}
 
 
 def kill_all(pid: int) -> None:
@@ -86,7 +90,7 @@ class Player:
             "ANSIBLE_COLLECTIONS_PATH": str(self.collections),
             "ANSIBLE_NOCOLOR": "1",
             "ANSIBLE_DEPRECATION_WARNINGS": "0",
-            **core_only(playbook),
+            **core_only(playbook, arguments),
         }
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("KUBE", "ANSIBLE_", "K8S_"))}
         began = time.monotonic()

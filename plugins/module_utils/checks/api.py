@@ -208,6 +208,8 @@ def _mistaken(one: Seen) -> Iterator[str]:
         yield f"{one.operation} answers {one.status} to {one.case}"
     elif one.status in REFUSALS and one.departures:
         yield f"{one.operation} {one.departures[0]}, to {one.case}"
+    elif one.status in REFUSALS and one.wanted and one.status != one.wanted:
+        yield f"{one.operation} answers {one.status} to {one.case}, and not {one.wanted}"
     elif one.status and one.status not in REFUSALS | UNSEEN:
         yield f"{one.operation} answers {one.status} to {one.case}"
 

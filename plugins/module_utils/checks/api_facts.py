@@ -40,6 +40,7 @@ class Seen:
     :param described: the statuses that the description has for it.
     :param departures: how it departs from the description; :param form: what is wrong with an error's form.
     :param must: whether it had to succeed: what it asks for is there, and who asks may.
+    :param wanted: the one status that refuses it; 0 where others do as well.
     """
 
     operation: str
@@ -51,6 +52,7 @@ class Seen:
     form: tuple[str, ...] = ()
     must: bool = False
     problem: str = ""
+    wanted: int = 0
 
     @property
     def succeeded(self) -> bool:

@@ -116,9 +116,9 @@ class Http:
             raise InputError(f"timeout: {timeout_s} is not a positive number of seconds.")
         self.base_url = base_url.rstrip("/")
         self._allowed = frozenset(_allowed(entry) for entry in allowed_hosts)
-        self._resolve = {_plain(name): address for name, address in (resolve or {}).items()}
-        self._timeout_s, self._body_cap = timeout_s, body_cap
-        self._session = _session(self._resolve, ca_file)
+        self.resolve = {_plain(name): address for name, address in (resolve or {}).items()}
+        self._timeout_s, self._body_cap, self.ca_file = timeout_s, body_cap, ca_file
+        self._session = _session(self.resolve, ca_file)
         self._session.cert = certificate
         self.permit(base_url)
 
@@ -182,7 +182,7 @@ class Http:
             raise InputError(f"{_bare(url)!r} cannot be asked: {exc}.") from exc
         url = str(prepared.url)
         self.permit(url)  # as the library understands it: this is what it connects to
-        given = self._resolve.get(_plain(urlsplit(url).hostname or ""), "")
+        given = self.resolve.get(_plain(urlsplit(url).hostname or ""), "")
         began = time.monotonic()
         try:
             with self._session.send(prepared, stream=True, timeout=self._timeout_s, allow_redirects=False) as response:
@@ -195,7 +195,7 @@ class Http:
                 at=time.time(),
                 address=given,
                 given_address=bool(given),
-                failure=_failure(exc, url, given, self._timeout_s),
+                failure=failure_of(exc, url, given, self._timeout_s),
             )
         return Answer(
             url,
@@ -339,7 +339,8 @@ def _origin(url: str) -> tuple[str, str, int]:
 # ---------------------------------------------------------------------- failures
 
 
-def _failure(exc: BaseException, url: str, given: str, timeout_s: float) -> Failure:
+def failure_of(exc: BaseException, url: str, given: str, timeout_s: float) -> Failure:
+    """Why no answer came of a request to an URL, by what was raised."""
     parts = urlsplit(url)
     host = f"{parts.hostname}:{parts.port or _PORTS.get(parts.scheme, 0)}" + (f" (at {given})" if given else "")
     causes = list(causes_of(exc))

@@ -61,7 +61,7 @@ async def sender(target: Target, tally: Tally, tokens: Sequence[str] = ()) -> As
     tokens = tokens or target.tokens
     aiohttp = library()
     context = ssl.create_default_context(cafile=target.ca_file or None)
-    connector = aiohttp.TCPConnector(limit=0, ssl=context, resolver=_resolver(target.resolve), keepalive_timeout=60)
+    connector = aiohttp.TCPConnector(limit=0, ssl=context, resolver=resolver(target.resolve), keepalive_timeout=60)
     timeout = aiohttp.ClientTimeout(total=target.timeout_s)
     options: dict[str, Any] = {
         "connector": connector,
@@ -111,7 +111,7 @@ def _why(exc: BaseException, aiohttp: Any) -> str:
     return PROTOCOL
 
 
-def _resolver(given: Mapping[str, str]) -> Any:
+def resolver(given: Mapping[str, str]) -> Any:
     """Connects to given addresses, while SNI, verification and Host keep the name."""
     from aiohttp.abc import AbstractResolver
     from aiohttp.resolver import ThreadedResolver

@@ -100,8 +100,6 @@ class Application:
     def takes(self, id_: str, headers: dict[str, str], given: Any, data: Any) -> tuple[int, Any]:
         if data is not None and headers.get("Content-Type") != "application/json" and self.wrong != "any type":
             return 415, None
-        if not isinstance(data, bytes) and data is not None:
-            return 413, None
         try:
             body = json.loads(data) if data is not None else given
         except ValueError:
@@ -124,10 +122,17 @@ class Application:
         return Answer("", status, {**headers, **(more or {})}, "" if body is None else json.dumps(body))
 
 
+def too_large(application: Any, path: str, headers: Mapping[str, str], length: int) -> Answer:
+    assert (path, length) == ("/things", (1 << 20) + 1)
+    application.sent.append(f"POST {path}")
+    kept = {"content-type": "text/html"}  # of what stands before the application
+    return Answer("", 400, kept) if application.wrong == "no limit" else Answer("", 413, kept)
+
+
 def driven(application: Application, **options: Any) -> tuple[Drive, dict[str, str]]:
     """What was seen, and the states that it comes to."""
     waited: list[float] = []
-    asker = Asker(application, ErrorShape(), 60.0, waited.append)  # type: ignore[arg-type]
+    asker = Asker(application, ErrorShape(), 60.0, waited.append, too_large)  # type: ignore[arg-type]
     given = Driven(last=("DELETE /session",), body_limit=1, **options)
     drive = Drive(asker, Description(DOCUMENT), given, Identity("admin", "token-of-admin"), Redactor())
     drive.read_all()
@@ -161,6 +166,7 @@ def test_a_sound_application_is_green_and_keeps_nothing() -> None:
         ("takes all", "validation"),
         ("any type", "validation"),
         ("breaks", "validation"),
+        ("no limit", "validation"),
     ],
 )
 def test_each_flaw_is_red_where_it_belongs(wrong: str, control: str) -> None:
