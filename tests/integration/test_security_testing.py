@@ -44,7 +44,7 @@ def test_many_texts_were_tried_and_none_is_left(tested: Played, kubectl: Kubectl
     )
     assert {"POST /api/v1/tasks (body description)", "POST /api/v1/auth/login (body username)"} <= set(tried)
     asked = ("psql", "-qtA", "-h", "/run/postgresql", "-U", "postgres", "bytebot_production")
-    count = """SELECT count(*) FROM tasks WHERE description LIKE '%bbprobe%'"""
+    count = """SELECT count(*) FROM "Task" WHERE description LIKE '%bbprobe%'"""
     assert kubectl("-n", "database", "exec", "postgres-0", "--", *asked, "-c", count).strip() == "0"
 
 
