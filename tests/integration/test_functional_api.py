@@ -65,8 +65,7 @@ def test_check_mode_sends_nothing(reports: Path) -> None:
         "playbooks/verify.yml", *TAGS, "--check", variables={"bytebot_reports_dir": str(reports), "run_fresh": True}
     )
     assert foretold.changed == 0
-    states = {one["state"] for one in judged(reports).values()}
-    assert states <= {"pending"}, foretold.output[-2000:]
+    assert foretold.output.count("check mode sends none") >= len(CONTROLS), "nothing is recorded in check mode"
 
 
 def test_nothing_is_made_where_it_is_not_permitted(reports: Path) -> None:
