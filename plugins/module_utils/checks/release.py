@@ -22,6 +22,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.model import (
 )
 
 Object = dict[str, Any]
+ENDS_WITHIN_S = 60.0  # after the end of its grace a pod is gone; two clocks may differ
 NO_PORT = "(none)"  # a headless Service need not name ports; its endpoints count all the same
 
 
@@ -271,14 +272,20 @@ def _pod_problems(pod: Object, facts: ReleaseFacts) -> Iterator[str]:
     name, status = pod["metadata"]["name"], pod.get("status") or {}
     if status.get("reason") == "Evicted" or _condition(pod, "DisruptionTarget") == "True":
         yield f"Pod {name} is being evicted"
-    elif pod["metadata"].get("deletionTimestamp"):
-        yield f"Pod {name} is being deleted"
+    elif pod["metadata"].get("deletionTimestamp"):  # in order where an autoscaler or a roll-out wants fewer
+        if _overdue(pod, facts.observed_at):
+            yield f"Pod {name} is being deleted, and should have ended at {pod['metadata']['deletionTimestamp']}"
     elif _condition(pod, "Ready") != "True":
         yield f"Pod {name} is not Ready"
     for item in _statuses(pod):
         if (item.get("restartCount") or 0) > facts.max_restarts:
             counts = f"{item['restartCount']} times, {facts.max_restarts} are accepted"
             yield f"Pod {name} container {item['name']} restarted {counts}"
+
+
+def _overdue(pod: Object, now: str) -> bool:
+    """Whether a pod that must end has not, a while after the end of its grace (Kubernetes API, ObjectMeta)."""
+    return (_time(now) - _time(pod["metadata"]["deletionTimestamp"])).total_seconds() > ENDS_WITHIN_S
 
 
 def _digest_problems(facts: ReleaseFacts) -> Iterator[str]:

@@ -234,11 +234,23 @@ ROWS: list[tuple[str, str, dict[str, Any], State, str]] = [
         "being evicted",
     ),
     (
-        "being deleted",
+        "being deleted for long",
         HEALTH,
-        {"pods": ({**pod(), "metadata": {**pod()["metadata"], "deletionTimestamp": NOW}},)},
+        {"pods": ({**pod(), "metadata": {**pod()["metadata"], "deletionTimestamp": LONG_AGO}},)},
         State.FAIL,
-        "being deleted",
+        "being deleted, and should have ended",
+    ),
+    (
+        "being deleted in order, as where an autoscaler wants fewer",
+        HEALTH,
+        {
+            "pods": (
+                pod(),
+                {**pod(name="other"), "metadata": {**pod(name="other")["metadata"], "deletionTimestamp": NOW}},
+            )
+        },
+        State.PASS,
+        "",
     ),
     (
         "too many restarts",
