@@ -34,7 +34,7 @@ FEW = (
     "cors_null_origin",
     "template_injection",
     "logs_as_text",
-    "lock_held",
+    "request_limit_lowered",
 )
 
 
