@@ -26,6 +26,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.api_fact
 from ansible_collections.bytebot.production.plugins.module_utils.clients.http import Answer, Http
 from ansible_collections.bytebot.production.plugins.module_utils.clients.identities import Identity
 from ansible_collections.bytebot.production.plugins.module_utils.clients.oversized import oversized
+from ansible_collections.bytebot.production.plugins.module_utils.errors import CollectionError
 from ansible_collections.bytebot.production.plugins.module_utils.openapi import Case, Description, Operation
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
 
@@ -153,10 +154,10 @@ class Drive:
                 self._too_large()
         finally:
             for path in reversed(self._made):
-                with contextlib.suppress(Exception):
+                with contextlib.suppress(CollectionError):  # what stays is looked for below, and told
                     self._plain("DELETE", path)
             for one in roots * SWEEPS:  # an answer may have been lost, and what it told of be there
-                with contextlib.suppress(Exception):
+                with contextlib.suppress(CollectionError):
                     self._clean(one.path, self.mark)
         self.left = [name for one in roots if (name := self._there(one.path, self.mark))]
         if still := next((one for one in self._by_name.values() if one.secured and self._reads(one)), None):
@@ -189,8 +190,10 @@ class Drive:
         answer = self._ask(make, make.path, AS_DESCRIBED, body=sent, must=True)
         made = _object(answer)
         id_ = made.get(self._driven.id_field)
-        if not isinstance(id_, str | int) or not _well(answer):
-            why = f"POST {make.path} answers {answer.status}" + ("" if _well(answer) else " to the body that was tried")
+        if not isinstance(id_, str | int) or not answer.succeeded:
+            why = f"POST {make.path} answers {answer.status}" + (
+                "" if answer.succeeded else " to the body that was tried"
+            )
             self.lives.append(Life(make.path, _problem(answer) or why))
             return
         path = item.replace(f"{{{Operation('GET', item).variables[0]}}}", str(id_))
@@ -212,7 +215,7 @@ class Drive:
         remove = self._by_name[f"DELETE {item}"]
         removed = self._ask(remove, path, AS_DESCRIBED, must=True)
         after = self._ask(read, path, AS_DESCRIBED, "what was removed").status if read else 0
-        if _well(removed):
+        if removed.succeeded:
             self._made.remove(path)
         listed = bool(self._there(make.path, self.mark))
         return Life(make.path, "", lost, unchanged, removed.status, after, listed, _problem(removed))
@@ -235,7 +238,7 @@ class Drive:
     def _mistake(self, one: Operation, path: str, case: Case) -> None:
         answer = self._ask(one, path, MISTAKE, case.why, body=case.body, raw=case.raw, media=case.media)
         id_ = _object(answer).get(self._driven.id_field)
-        if one.method == "POST" and _well(answer) and isinstance(id_, str | int) and self._item_of(one):
+        if one.method == "POST" and answer.succeeded and isinstance(id_, str | int) and self._item_of(one):
             self._made.append(f"{one.path}/{id_}")
 
     def _too_large(self) -> None:
@@ -308,7 +311,7 @@ class Drive:
 
     def _clean(self, path: str, mark: str) -> int:
         found = [id_ for id_, _name in self._marked(path, mark)]
-        return sum(_well(self._plain("DELETE", f"{path}/{id_}")) for id_ in found)
+        return sum(self._plain("DELETE", f"{path}/{id_}").succeeded for id_ in found)
 
     def _there(self, path: str, mark: str) -> str:
         return next((f"{path}/{id_}" for id_, _name in self._marked(path, mark)), "")
@@ -344,10 +347,6 @@ def filled(body: Any, values: Mapping[str, str]) -> Any:
         for name, value in values.items():
             body = body.replace(f"<{name}>", value)
     return body
-
-
-def _well(answer: Answer) -> bool:
-    return 200 <= answer.status < 300  # noqa: PLR2004
 
 
 def _problem(answer: Answer) -> str:

@@ -39,6 +39,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.desktop_answers
     xy,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.desktop_screen import MARK, SIDE, Area, Picture
+from ansible_collections.bytebot.production.plugins.module_utils.errors import CollectionError
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
 
 LETTERS = "ACDEFHKLMNPRTUVWXY347"  # none that look like another one
@@ -325,9 +326,8 @@ class _Use:
         status = str(said.get("status") or f"unknown, since reading it {why(last)}")
         problem = str(said.get("error") or "")
         got = self._file(file)
-        with contextlib.suppress(Exception):
-            self._http.request("DELETE", f"{scope.tasks}/{id_}", headers=self._headers)
-        return Worked(status, text, got, took, problem)
+        removed = self._http.request("DELETE", f"{scope.tasks}/{id_}", headers=self._headers)
+        return Worked(status, text, got, took, problem, "" if removed.succeeded else why(removed))
 
     def _forget_tasks(self) -> None:
         """Remove tasks that an earlier check left, since it was killed."""
@@ -338,7 +338,7 @@ class _Use:
 
     def _sweep(self) -> None:
         """End the programs and remove the files, those of an earlier check too."""
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(CollectionError):  # it must not hide what was seen; the next check sweeps again
             script = f"{self._log}-sweep.sh"
             self._act("write_file", path=script, data=encoded(desktop_screen.sweep(self._scope.folder)))
             self._act("application", application="terminal")

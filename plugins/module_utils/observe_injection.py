@@ -34,6 +34,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.injection_input
 from ansible_collections.bytebot.production.plugins.module_utils.openapi import Description
 
 IDS = "id"
+PAGES = 20  # of what an earlier run left, at most
 ORDER = (True, False, False, True, True, False)  # of conditions that hold
 PLAIN = "probe"  # where a text is wanted, and none is tried
 
@@ -134,13 +135,14 @@ class Injection:
                 break
         if plain is None:
             return
-        for text in texts.texts(made):
+        stores = operation.method != "GET" and operation.path != self._scope.login_path
+        for text in texts.texts(made, stored=stores):
             seen = self._put(operation, parameter, text)
             if seen is None:
                 return
             for cause, said in hits(made, plain, seen):
                 self._found(cause, point, said, text)
-            for cause, said in hits(made, plain, self._stored() or plain):
+            for cause, said in hits(made, plain, (self._stored() if stores else None) or plain):
                 self._found(cause, point, f"stored: {said}", text)
         self._conditions(operation, parameter, point)
         self._pauses(operation, parameter, point)
@@ -157,17 +159,17 @@ class Injection:
 
     def _pauses(self, operation: Operation, parameter: Parameter, point: Point) -> None:
         word = texts.marks().word
-        for number, cause in enumerate(("sql", "sql", "command", "command")):
+        for cause, form in texts.SLEEPERS:
             taken = []
             for seconds in texts.PAUSES:
-                seen = self._put(operation, parameter, list(texts.sleepers(word, seconds))[number])
+                text = form.format(word=word, seconds=seconds)
+                seen = self._put(operation, parameter, text)
                 if seen is None:
                     return
                 taken.append((seconds, seen.seconds))
-                if not waits([taken[0], taken[-1]]) and seconds:
+                if seconds and not waits([taken[0], taken[-1]]):
                     break
             else:
-                text = list(texts.sleepers(word, texts.PAUSES[-1]))[number]
                 self._found(cause, point, "the answer waits as long as the text says", text)
 
     def _address(self, operation: Operation, parameter: Parameter, point: Point, canary: Canary) -> None:
@@ -280,13 +282,17 @@ class Injection:
         return _seen(self._http.get(list(self._made)[-1], headers=self._users[0].headers))
 
     def _sweep(self, chosen: Sequence[Operation]) -> None:
-        """Remove what this run or an earlier one made: all that carries the mark."""
-        for operation in chosen:
-            if operation.method == "GET" and operation.path in self._scope.write_paths:
-                self._made.update(self._marked(operation.path))
-        for path in list(self._made):
-            if any(self._gone(path, user) for user in self._users):
-                del self._made[path]
+        """Remove what this run or an earlier one made: all that carries the mark, page by page."""
+        lists = [one.path for one in chosen if one.method == "GET" and one.path in self._scope.write_paths]
+        for _page in range(PAGES):
+            for path in lists:
+                self._made.update(self._marked(path))
+            before = len(self._made)
+            for path in list(self._made):
+                if any(self._gone(path, user) for user in self._users):
+                    del self._made[path]
+            if len(self._made) == before:  # nothing was left, or what is left stays
+                return
 
     def _gone(self, path: str, user: Identity) -> bool:
         answer = self._http.request("DELETE", path, headers=user.headers)

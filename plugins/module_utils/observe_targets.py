@@ -28,6 +28,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.clients.prometh
 from ansible_collections.bytebot.production.plugins.module_utils.errors import NotPermitted
 
 PAUSE_S = 1.0
+CHANGES = 3  # times that pods may come while others are waited for, as after a scale-out
 _INSTANCE, _SERVICE = "app.kubernetes.io/instance", "kubernetes.io/service-name"
 _RELEASE = "meta.helm.sh/release-name"
 # What Prometheus counts of scrapes that a limit of a job refused.
@@ -110,13 +111,20 @@ def _pod(found: Mapping[str, Any]) -> Pod:
 def look_at_scrapes(
     server: Prometheus, scope: Scope, release: Callable[[], ReleaseSeen], pause: Callable[[float], None] = time.sleep
 ) -> tuple[ReleaseSeen, ScrapesSeen]:
-    """Look until the targets are as wanted, or have had their time to settle: after a roll-out they follow later."""
-    end = time.monotonic() + scope.settle_s
+    """Look until the targets are as wanted, or have had their time to settle: after a roll-out they follow later.
+
+    A pod that comes meanwhile has the same time, as often as ``CHANGES`` times; then the release is not at rest.
+    """
+    end, left, known = time.monotonic() + scope.settle_s, CHANGES, None
     while True:
         found, seen = release(), _scrapes(server)
         settled = not seen.targets.ok or bool(found.denied) or not target_problems(found, seen)
         if settled or exceeded(seen) > 0 or time.monotonic() >= end:
             return found, seen
+        came = set(found.sources) - known if known is not None else set()
+        if came and left:
+            end, left = time.monotonic() + scope.settle_s, left - 1
+        known = set(found.sources)
         pause(PAUSE_S)
 
 

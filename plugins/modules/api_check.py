@@ -28,10 +28,12 @@ description:
   - Origins are asked as by M(bytebot.production.http_security_check), with one path of each group of endpoints.
   - Only hosts in O(allowed_hosts) are asked. Answers that say to come back later are waited for within O(patience).
   - A control that does not hold is a result, not a failure of the module.
+  - The first of O(accounts) is who bursts, and the second one is the other user then.
 extends_documentation_fragment:
   - bytebot.production.cluster
   - bytebot.production.results
   - bytebot.production.web
+  - bytebot.production.users
 options:
   namespace:
     description: Namespace in which the Secrets of O(accounts) are.
@@ -84,49 +86,6 @@ options:
     description: The role of the account that asks for everything; it should be the one that may most.
     type: str
     default: admin
-  accounts:
-    description: Users that sign in for this; the first one is who bursts, and the second one is the other user then.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      role:
-        description: Its role, in words.
-        type: str
-        required: true
-      secret:
-        description: Name of the Secret with its name and password.
-        type: str
-        required: true
-      username_key:
-        description: Key of the name.
-        type: str
-        default: username
-      password_key:
-        description: Key of the password.
-        type: str
-        default: password
-  login_path:
-    description: The path of the login, which takes JSON.
-    type: str
-    default: /api/v1/auth/login
-  login_fields:
-    description: The names by which the login is spoken to.
-    type: dict
-    default: {}
-    suboptions:
-      username:
-        description: Field of the name.
-        type: str
-        default: username
-      password:
-        description: Field of the password.
-        type: str
-        default: password
-      token:
-        description: Field of the answer that holds the access token.
-        type: str
-        default: access_token
   success_path:
     description: A path that answers 2xx to everybody.
     type: str

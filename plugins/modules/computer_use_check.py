@@ -30,6 +30,7 @@ extends_documentation_fragment:
   - bytebot.production.cluster
   - bytebot.production.results
   - bytebot.production.web
+  - bytebot.production.users
 options:
   namespace:
     description: Namespace in which the Secrets of O(accounts) are.
@@ -90,49 +91,6 @@ options:
     description: The role of the account that uses the desktop.
     type: str
     default: operator
-  accounts:
-    description: Users that may sign in for this.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      role:
-        description: Its role, in words.
-        type: str
-        required: true
-      secret:
-        description: Name of the Secret with its name and password.
-        type: str
-        required: true
-      username_key:
-        description: Key of the name.
-        type: str
-        default: username
-      password_key:
-        description: Key of the password.
-        type: str
-        default: password
-  login_path:
-    description: The path of the login, which takes JSON.
-    type: str
-    default: /api/v1/auth/login
-  login_fields:
-    description: The names by which the login is spoken to.
-    type: dict
-    default: {}
-    suboptions:
-      username:
-        description: Field of the name.
-        type: str
-        default: username
-      password:
-        description: Field of the password.
-        type: str
-        default: password
-      token:
-        description: Field of the answer that holds the access token.
-        type: str
-        default: access_token
 attributes:
   check_mode:
     description: In check mode nothing is sent, and all controls are V(pending).

@@ -34,10 +34,12 @@ description:
     O(namespace), must not answer in clear.
   - Only hosts in O(allowed_hosts) are asked. Nothing is created or changed.
   - A control that does not hold is a result, not a failure of the module.
+  - For limits O(accounts) names at least two users; the first one is who bursts.
 extends_documentation_fragment:
   - bytebot.production.cluster
   - bytebot.production.results
   - bytebot.production.web
+  - bytebot.production.users
 options:
   namespace:
     description: Namespace in which the Secrets of O(accounts) are, and where ways around the Ingress are looked for.
@@ -56,10 +58,6 @@ options:
     description: A path that answers 401 to who is not signed in, and 2xx to who is.
     type: str
     default: /api/v1/tasks
-  login_path:
-    description: The path of the login, which takes JSON.
-    type: str
-    default: /api/v1/auth/login
   static_path:
     description: The path of a static file. Where there is none, what is answered in its place is judged.
     type: str
@@ -92,45 +90,6 @@ options:
     type: list
     elements: str
     default: []
-  accounts:
-    description: Users that sign in for this, at least two; the first one is who bursts.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      role:
-        description: Its role, in words.
-        type: str
-        required: true
-      secret:
-        description: Name of the Secret with its name and password.
-        type: str
-        required: true
-      username_key:
-        description: Key of the name.
-        type: str
-        default: username
-      password_key:
-        description: Key of the password.
-        type: str
-        default: password
-  login_fields:
-    description: The names by which the login is spoken to.
-    type: dict
-    default: {}
-    suboptions:
-      username:
-        description: Field of the name.
-        type: str
-        default: username
-      password:
-        description: Field of the password.
-        type: str
-        default: password
-      token:
-        description: Field of the answer that holds the access token.
-        type: str
-        default: access_token
   limit_headers:
     description: The names of the headers that tell of a limit.
     type: dict

@@ -27,10 +27,12 @@ description:
   - Where a limit on requests is met, it is waited for as long as the answer says. What O(seconds) and O(requests) do
     not suffice for is told, and the control is V(inconclusive).
   - Only hosts in O(allowed_hosts) are asked. A control that does not hold is a result, not a failure of the module.
+  - The last of O(accounts) asks first, and another one where that one may not. At least one is needed.
 extends_documentation_fragment:
   - bytebot.production.cluster
   - bytebot.production.results
   - bytebot.production.web
+  - bytebot.production.users
 options:
   openapi:
     description:
@@ -48,49 +50,6 @@ options:
     description: Namespace in which the Secrets of O(accounts) are.
     type: str
     default: ""
-  accounts:
-    description: Users that sign in for this; the last one asks first. At least one is needed.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      role:
-        description: Its role, in words.
-        type: str
-        required: true
-      secret:
-        description: Name of the Secret with its name and password.
-        type: str
-        required: true
-      username_key:
-        description: Key of the name.
-        type: str
-        default: username
-      password_key:
-        description: Key of the password.
-        type: str
-        default: password
-  login_path:
-    description: The path of the login, which takes JSON.
-    type: str
-    default: /api/v1/auth/login
-  login_fields:
-    description: The names by which the login is spoken to.
-    type: dict
-    default: {}
-    suboptions:
-      username:
-        description: Field of the name.
-        type: str
-        default: username
-      password:
-        description: Field of the password.
-        type: str
-        default: password
-      token:
-        description: Field of the answer that holds the access token.
-        type: str
-        default: access_token
   writes:
     description:
       - Whether things may be made for this, and removed again.
@@ -208,15 +167,13 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.bytebot.production.plugins.module_utils.argspec import CLUSTER_ARGS, ONLY_ARGS, connection_of
-from ansible_collections.bytebot.production.plugins.module_utils.argspec_data import filled
+from ansible_collections.bytebot.production.plugins.module_utils.argspec import CLUSTER_ARGS, ONLY_ARGS
 from ansible_collections.bytebot.production.plugins.module_utils.argspec_http import HTTP_ARGS, http_of
-from ansible_collections.bytebot.production.plugins.module_utils.argspec_users import ACCOUNTS, FIELDS
+from ansible_collections.bytebot.production.plugins.module_utils.argspec_users import USER_ARGS, door_of
 from ansible_collections.bytebot.production.plugins.module_utils.checks.injection import CHECKS, InjectionFacts
 from ansible_collections.bytebot.production.plugins.module_utils.clients.canary import listening
-from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
 from ansible_collections.bytebot.production.plugins.module_utils.clients.http import Http
-from ansible_collections.bytebot.production.plugins.module_utils.clients.identities import Account, Door, Fields
+from ansible_collections.bytebot.production.plugins.module_utils.clients.identities import Account
 from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError
 from ansible_collections.bytebot.production.plugins.module_utils.judge import known_only, results_of
 from ansible_collections.bytebot.production.plugins.module_utils.module import run_module
@@ -230,10 +187,7 @@ ARGUMENTS: dict[str, Any] = {
     **ONLY_ARGS,
     **HTTP_ARGS,
     "openapi": OPENAPI_ARG,
-    "namespace": {"type": "str", "default": ""},
-    "accounts": ACCOUNTS,
-    "login_path": {"type": "str", "default": InjectionScope().login_path},
-    "login_fields": FIELDS,
+    **USER_ARGS,
     "writes": {"type": "bool", "default": False},
     "write_paths": {"type": "list", "elements": "str", "default": ["/api/v1/tasks"]},
     "skip": {"type": "list", "elements": "str", "default": ["/execute$", "/messages$"]},
@@ -288,12 +242,8 @@ def _unable(module: AnsibleModule, http: Http) -> InjectionFacts | None:
 
 def _tried(module: AnsibleModule, http: Http, description: Description, redactor: Redactor) -> InjectionFacts:
     given = module.params
-    connection = connection_of(given)
-    redactor.learn(connection.api_key)
-    names = filled(given["login_fields"], FIELDS)
-    fields = Fields(given["login_path"], names["username"], names["password"], names["token"])
-    door = Door(Cluster(connection, module.tmpdir), given["namespace"], http, fields)
-    users = [door.sign_in(Account(**one), redactor) for one in reversed(given["accounts"])]
+    door = door_of(given, module.tmpdir, http, redactor)
+    users = [door.sign_in(Account(**one), redactor) for one in reversed(given["accounts"])] if door else []
     problems = [f"{one.role}: {one.problem}" for one in users if one.problem]
     if problems:
         remedy = "Correct their Secrets (in the inventory: bytebot_test_accounts), or wait where a limit was met."

@@ -42,6 +42,7 @@ extends_documentation_fragment:
   - bytebot.production.prometheus
   - bytebot.production.results
   - bytebot.production.web
+  - bytebot.production.users
 options:
   namespace:
     description: Namespace of the release, in which the Secrets of O(accounts) are, too.
@@ -113,28 +114,6 @@ options:
         description: By which the same requests come at the same times again.
         type: int
         default: 1
-  accounts:
-    description: Users that sign in, as in M(bytebot.production.http_security_check).
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      role: {description: "Its role, in words.", type: str, required: true}
-      secret: {description: Name of the Secret with its name and password., type: str, required: true}
-      username_key: {description: Key of the name., type: str, default: username}
-      password_key: {description: Key of the password., type: str, default: password}
-  login_path:
-    description: The path of the login, which takes JSON.
-    type: str
-    default: /api/v1/auth/login
-  login_fields:
-    description: The names by which the login is spoken to.
-    type: dict
-    default: {}
-    suboptions:
-      username: {description: Field of the name., type: str, default: username}
-      password: {description: Field of the password., type: str, default: password}
-      token: {description: Field of the answer that holds the access token., type: str, default: access_token}
   limit_header:
     description: The header by which a 429 tells the limit.
     type: str

@@ -21,6 +21,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.api_fact
     Seen,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.checks.rate_limit import burst_doubts, burst_flaws
+from ansible_collections.bytebot.production.plugins.module_utils.clients.http import SUCCESS
 from ansible_collections.bytebot.production.plugins.module_utils.judge import Checks
 from ansible_collections.bytebot.production.plugins.module_utils.model import (
     Verdict,
@@ -189,7 +190,7 @@ def _life(one: Life) -> Iterator[str]:
         yield f"an object of {one.resource} does not come back as it was made ({', '.join(one.lost)})"
     if one.unchanged:
         yield f"an object of {one.resource} does not come back as it was changed ({', '.join(one.unchanged)})"
-    if not 200 <= one.removed < 300:  # noqa: PLR2004
+    if one.removed not in SUCCESS:
         yield f"an object of {one.resource} is not removed ({one.removed})"
     elif one.after and one.after not in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
         yield f"an object of {one.resource} that was removed answers {one.after}"

@@ -12,6 +12,7 @@ from typing import Any
 
 from ansible_collections.bytebot.production.plugins.module_utils.checks.http_security import HttpFacts
 from ansible_collections.bytebot.production.plugins.module_utils.checks.rate_limit import Burst
+from ansible_collections.bytebot.production.plugins.module_utils.clients.http import SUCCESS
 from ansible_collections.bytebot.production.plugins.module_utils.model import Evidence, utc_now
 
 AS_DESCRIBED, MISTAKE, ERROR = "as described", "mistake", "error"
@@ -56,7 +57,7 @@ class Seen:
 
     @property
     def succeeded(self) -> bool:
-        return 200 <= self.status < 300  # noqa: PLR2004
+        return self.status in SUCCESS
 
     @property
     def what(self) -> str:

@@ -96,6 +96,7 @@ class Worked:
     """A task from its creation to its end.
 
     :param status: what it came to; :param wanted: the text that a file had to have, :param got: what it has.
+    :param stays: why the task could not be removed; empty where it is gone.
     """
 
     status: str = ""
@@ -103,6 +104,7 @@ class Worked:
     got: str | None = None
     seconds: float = 0.0
     problem: str = ""
+    stays: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,6 +329,8 @@ def _work(work: Worked) -> Iterator[str]:
         yield "the task is completed, and the file that it should have written is not there"
     elif work.status and work.got is not None and work.got.rstrip("\n") != work.wanted:
         yield f"the task is completed, and its file has {work.got[:80]!r} and not {work.wanted!r}"
+    if work.stays:
+        yield f"the task that was made for this could not be removed ({work.stays})"
 
 
 def _presses(events: Sequence[Event]) -> list[Event]:

@@ -82,11 +82,22 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """What only a text that was run would leave behind."""
+    """What only a text that was run would leave behind.
+
+    :param word: is in every text; :param factors: what a text has multiplied; :param halves: what it has joined.
+    """
 
     word: str
-    product: str
-    joined: str
+    factors: tuple[int, int]
+    halves: tuple[str, str]
+
+    @property
+    def product(self) -> str:
+        return str(self.factors[0] * self.factors[1])
+
+    @property
+    def joined(self) -> str:
+        return "".join(self.halves)
 
     @property
     def tag(self) -> str:

@@ -18,6 +18,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.errors import I
 
 BODY_CAP = 4 * 1024 * 1024  # bytes; a large metrics page has one, everything else that is asked far less
 CHUNK = 64 * 1024
+SUCCESS = range(200, 300)  # RFC 9110, 15.3
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 USER_AGENT = "bytebot.production (deployment checklist)"
 _PORTS = {"http": 80, "https": 443}
@@ -84,6 +85,11 @@ class Answer:
     address: str = ""
     given_address: bool = False
     failure: Failure | None = None
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the answer is one of success."""
+        return self.status in SUCCESS
 
     @property
     def label(self) -> str:

@@ -81,7 +81,7 @@ class Application:
     base_url = BASE
 
     def __init__(self, wrong: Wrong = same) -> None:
-        self.wrong, self.tasks, self.sent, self.keeps = wrong, {}, 0, False
+        self.wrong, self.sent, self.keeps, self.page = wrong, 0, False, 100
         self.tasks: dict[str, str] = {"0": "somebody else's"}
 
     def get(self, path: str, *, headers: Mapping[str, str] | None = None, follow: int = 0) -> Answer:
@@ -107,7 +107,8 @@ class Application:
             return self._answer(404) if found is None else self._answer(200, {"id": name, "description": found})
         if "status" in parse_qs(parts.query):
             return self._answer(400, {"error": "no status"})
-        return self._answer(200, [{"id": key, "description": text} for key, text in self.tasks.items()])
+        newest = list(reversed(self.tasks.items()))[: self.page]
+        return self._answer(200, [{"id": key, "description": text} for key, text in newest])
 
     def _answer(self, status: int, body: Any = None) -> Answer:
         return Answer(BASE, status, {"content-type": "application/json"}, json.dumps(body) if body is not None else "")
@@ -232,6 +233,21 @@ def test_what_an_earlier_run_left_is_removed() -> None:
     assert application.tasks == {"0": "somebody else's"}
 
 
+def test_more_than_one_page_of_an_earlier_run_is_removed() -> None:
+    application = Application()
+    application.page = 3
+    application.tasks.update({f"old-{number}": f"{injection_texts.MARK} {number}" for number in range(8)})
+    facts(application)
+    assert application.tasks == {"0": "somebody else's"}
+
+
+def test_what_may_be_stored_bears_the_mark() -> None:
+    made = injection_texts.marks()
+    stored = [*injection_texts.texts(made, stored=True), *injection_texts.conditions(made.word)]
+    stored += [form.format(word=made.word, seconds=3) for _cause, form in injection_texts.SLEEPERS]
+    assert all(injection_texts.MARK in text for text in stored)
+
+
 def test_what_cannot_be_removed_is_told() -> None:
     application = Application()
     application.keeps = True
@@ -285,7 +301,7 @@ def test_many_findings_are_told_shortly() -> None:
 
 # ---------------------------------------------------------------------- marks
 
-MARKS = Marks("bbprobe12ab", "123456789", "aabbccdd")
+MARKS = Marks("bbprobe12ab", (10821, 11409), ("aabb", "ccdd"))
 JSON = "application/json"
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
+import time
 from collections import Counter as Tally
 from collections.abc import Mapping
 from typing import Any, cast
@@ -22,6 +23,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.scrape_f
     Counter,
     ReleaseSeen,
     ScrapesSeen,
+    Source,
     WatchedFacts,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
@@ -237,6 +239,43 @@ def test_targets_follow_from_the_services_of_the_release() -> None:
     (one,) = CHECKS.judge(WatchedFacts(found, seen), [SCRAPED])
     assert one.verdict.state == "pass", one.verdict.summary
     assert selector_of(found, seen) == 'job=~"shop\\\\.api", namespace="shop"'
+
+
+@pytest.mark.parametrize(("comes_at", "state"), [(6.0, "pass"), (None, "fail")])
+def test_a_pod_that_came_while_others_were_waited_for_has_its_time_too(
+    comes_at: float | None, state: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    old, new = (Source("api", f"api-{number}", f"10.0.0.{number}", 9090) for number in (1, 2))
+
+    def release() -> ReleaseSeen:
+        there = (old, new) if comes_at is not None and clock[0] >= comes_at else (old,)
+        return ReleaseSeen("shop", "shop", sources=there)
+
+    class Server:
+        """Has the old target up at once where a new one comes, which is up 7 s later; else the old one never is."""
+
+        service = Application()
+
+        def targets(self) -> Told:
+            def one(address: str, up: bool) -> dict[str, Any]:
+                health = {"health": "up", "lastScrape": "1970-01-01T00:00:09Z"} if up else {"health": "unknown"}
+                return {"labels": {}, "scrapeUrl": f"http://{address}:9090/metrics", "scrapeInterval": "5s", **health}
+
+            up = comes_at is not None and clock[0] >= comes_at + 7
+            return Told(data=[one(old.address, up), one(new.address, up)])
+
+        def query(self, expression: str) -> Told:
+            return Told(data=[({}, "10")] if expression == "time()" else [({}, "0")])
+
+    def pause(seconds: float) -> None:
+        clock[0] += seconds
+
+    found, seen = look_at_scrapes(cast("Prometheus", Server()), Scope("shop", "shop", settle_s=10), release, pause)
+    (one,) = CHECKS.judge(WatchedFacts(found, seen), [SCRAPED])
+    assert one.verdict.state == state, one.verdict.summary
+    assert clock[0] <= 13
 
 
 # ---------------------------------------------------------------------------- lines
