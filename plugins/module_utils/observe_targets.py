@@ -115,14 +115,14 @@ def look_at_scrapes(
 
     A pod that comes meanwhile has the same time, as often as ``CHANGES`` times; then the release is not at rest.
     """
-    end, left, known = time.monotonic() + scope.settle_s, CHANGES, None
+    end, left = time.monotonic() + scope.settle_s, CHANGES
+    known: set[Source] | None = None
     while True:
         found, seen = release(), _scrapes(server)
         settled = not seen.targets.ok or bool(found.denied) or not target_problems(found, seen)
         if settled or exceeded(seen) > 0 or time.monotonic() >= end:
             return found, seen
-        came = set(found.sources) - known if known is not None else set()
-        if came and left:
+        if left and known is not None and set(found.sources) - known:
             end, left = time.monotonic() + scope.settle_s, left - 1
         known = set(found.sources)
         pause(PAUSE_S)
