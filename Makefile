@@ -45,7 +45,7 @@ test: $(VENV)/.ready $(LINK) ## everything: lint, sanity, unit and integration t
 	@$(PY) scripts/stages.py lint sanity test-unit sandbox-full test-integration test-sabotage
 
 test-unit: $(VENV)/.ready $(LINK) ## unit tests: no root, no cluster
-	@$(PY) -m pytest tests/unit
+	@$(PY) -m pytest -n auto tests/unit
 
 test-integration: dist $(LINK) ## playbooks against the sandbox, which must be up
 	@$(PY) -m pytest tests/integration

@@ -28,16 +28,19 @@ BIN = Path(sys.executable).parent
 AS_ADMIN = {"bytebot_kubeconfig": str(SANDBOX / "admin.kubeconfig")}
 # What most tests are about. A section that takes its time has tests of its own, which name their tags by `--tags`.
 CORE = "infrastructure,security_configuration,deployment,team"
+BEYOND = "application_configuration,functional_testing,performance_testing,security_testing,monitoring,backup,emergency"
 _RECAP = re.compile(r"^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
 
 
 def core_only(playbook: str, arguments: Sequence[str] = ()) -> dict[str, str]:
     """The environment in which a playbook of all sections judges those of CORE.
 
+    :param playbook: its path, or its name in the collection.
     Empty where the arguments have tags of their own: Ansible would run the tags of both.
     """
+    name = playbook.removesuffix(".yml").replace("/", ".").rpartition(".")[2]
     own = any(one in {"-t", "--tags"} or one.startswith("--tags=") for one in arguments)
-    return {"ANSIBLE_RUN_TAGS": CORE} if Path(playbook).stem in {"deploy", "verify"} and not own else {}
+    return {"ANSIBLE_RUN_TAGS": CORE} if name in {"deploy", "verify"} and not own else {}
 
 
 def kill_all(pid: int) -> None:
@@ -110,6 +113,32 @@ class Player:
         recap = _RECAP.search(output)
         changed, failed = (int(recap.group(3)), int(recap.group(5))) if recap else (0, 0)
         return Played(done.returncode, output, changed, failed, time.monotonic() - began)
+
+
+@dataclass(frozen=True)
+class Whole:
+    """One run over the healthy sandbox of all sections beyond CORE, which the tests of these sections look at.
+
+    :param document: its results; :param reports: the folder of reports, to which a test may add runs.
+    """
+
+    played: Played
+    document: Mapping[str, Any]
+    reports: Path
+
+    def controls(self, *prefixes: str) -> dict[str, dict[str, Any]]:
+        """The controls whose ids begin so, by id."""
+        return {one["id"]: one for one in self.document["controls"] if one["id"].startswith(prefixes)}
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    """Judge all sections beyond CORE, once."""
+    reports = tmp_path_factory.mktemp("whole")
+    variables = {"bytebot_reports_dir": str(reports), "run_fresh": True}
+    played = Player()("playbooks/verify.yml", "--tags", f"deployment,{BEYOND}", variables=variables)
+    document = json.loads((reports / "sandbox" / "latest" / "results.json").read_text(encoding="utf-8"))
+    return Whole(played, document, reports)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -47,9 +47,15 @@ def states(play: Player, inventory: str, reports: Path) -> dict[str, str]:
     return {one["id"]: one["state"] for one in json.loads(document.read_text())["controls"]}
 
 
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The states of every control by the sandbox's own inventory."""
+    return states(Player(), str(ROOT / "inventories" / "sandbox"), tmp_path_factory.mktemp("own"))
+
+
 @pytest.mark.parametrize("account", ["deployer", "admin"])
 def test_the_written_inventory_says_the_same_as_the_sandboxs_own(
-    play: Player, tmp_path: Path, kubectl: Callable[..., str], account: str
+    play: Player, tmp_path: Path, kubectl: Callable[..., str], own: dict[str, str], account: str
 ) -> None:
     folder = tmp_path / "found"
     would, _output = discover(play, folder, account, "--check", "--diff")
@@ -67,17 +73,15 @@ def test_the_written_inventory_says_the_same_as_the_sandboxs_own(
             if key not in OPEN and secret["type"] != "helm.sh/release.v1":
                 assert value not in everything
                 assert b64decode(value).decode("utf-8", "replace") not in everything, (secret["metadata"]["name"], key)
-    own = states(play, str(ROOT / "inventories" / "sandbox"), tmp_path / "own")
     # Who looks may see more than who deploys; an account that may do everything is itself a finding.
     said = answers(text) | {"bytebot_kubeconfig": str(SANDBOX / "deployer.kubeconfig")}
     (folder / "inventory/group_vars/all/own.yml").write_text(json.dumps(said))
     assert states(play, str(folder / "inventory"), tmp_path / "answered") == own
 
 
-def test_blanks_leave_no_control_better_than_it_is(play: Player, tmp_path: Path) -> None:
+def test_blanks_leave_no_control_better_than_it_is(play: Player, tmp_path: Path, own: dict[str, str]) -> None:
     folder = tmp_path / "found"
     discover(play, folder, "deployer")
-    own = states(play, str(ROOT / "inventories" / "sandbox"), tmp_path / "own")
     blank = states(play, str(folder / "inventory"), tmp_path / "blank")
     assert {control for control, state in blank.items() if state == "pass" and own[control] != "pass"} == set()
     # What needs no answer holds all the same.

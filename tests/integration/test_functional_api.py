@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.integration.conftest import ROOT, Played, Player
+from tests.integration.conftest import ROOT, Player, Whole
 from tests.integration.deployed import API, world
 
 CONTROLS = [
@@ -22,7 +22,7 @@ CONTROLS = [
     for control in listed
 ]
 MARKS = ("bytebot-api-check", "bytebot-desktop-check")
-TAGS = ("--tags", "deployment,functional_testing")
+TAGS = ("--tags", "functional_testing")
 
 
 def judged(reports: Path) -> dict[str, Any]:
@@ -35,19 +35,15 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("reports")
 
 
-@pytest.fixture(scope="module")
-def healthy(reports: Path) -> Played:
-    return Player()("playbooks/verify.yml", *TAGS, variables={"bytebot_reports_dir": str(reports), "run_fresh": True})
-
-
-def test_every_control_is_green(healthy: Played, reports: Path) -> None:
-    states = {id_: f"{one['state']}: {one['summary']}" for id_, one in judged(reports).items()}
+def test_every_control_is_green(whole: Whole) -> None:
+    found = whole.controls("functional_testing.")
+    states = {id_: f"{found[id_]['state']}: {found[id_]['summary']}" for id_ in CONTROLS if id_ in found}
     wrong = {id_: told for id_, told in states.items() if not told.startswith("pass")}
-    assert wrong == {}, healthy.output[-2000:]
+    assert wrong == {}
     assert sorted(states) == sorted(CONTROLS)
 
 
-def test_nothing_that_was_made_is_left(healthy: Played) -> None:
+def test_nothing_that_was_made_is_left(whole: Whole) -> None:
     with world() as there:
         for path in ("tasks?limit=100", "users?limit=100", "roles"):
             answer = there.client.get(f"{API}/{path}", headers=there.administrator, timeout=30)
@@ -55,7 +51,7 @@ def test_nothing_that_was_made_is_left(healthy: Played) -> None:
             assert [mark for mark in MARKS if mark in answer.text] == [], path
 
 
-def test_no_file_is_left_on_the_desktop(healthy: Played, kubectl: Callable[..., str]) -> None:
+def test_no_file_is_left_on_the_desktop(whole: Whole, kubectl: Callable[..., str]) -> None:
     listed = kubectl("-n", "bytebot-production", "exec", "deployment/bytebot-desktop", "--", "ls", "/home/user/Desktop")
     assert [mark for mark in MARKS if mark in listed] == []
 

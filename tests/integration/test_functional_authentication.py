@@ -11,14 +11,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ansible_collections.bytebot.production.plugins.module_utils.checks import auth_facts as of
 from ansible_collections.bytebot.production.plugins.module_utils.test_identities import MARK
-from tests.integration.conftest import ROOT, SANDBOX, Player
+from tests.integration.conftest import ROOT, SANDBOX, Whole
 
 Kubectl = Callable[..., str]
 MODULE = "ansible_collections.bytebot.production.plugins.modules.auth_check"
@@ -33,11 +32,6 @@ def left(kubectl: Kubectl, table: str = "users", column: str = "username") -> in
     question = f"SELECT count(*) FROM \"{table}\" WHERE {column} LIKE '{MARK}%'"
     psql = ("psql", "-qtA", "-h", "/run/postgresql", "-U", "postgres", "bytebot_production", "-c", question)
     return int(kubectl("-n", "database", "exec", "postgres-0", "--", *psql))
-
-
-def newest(reports: Path) -> dict[str, str]:
-    document = json.loads((reports / "sandbox" / "latest" / "results.json").read_text())
-    return {one["id"]: one["state"] for one in document["controls"]}
 
 
 def process(**options: Any) -> subprocess.Popen[str]:
@@ -69,11 +63,9 @@ def process(**options: Any) -> subprocess.Popen[str]:
 
 
 @pytest.fixture(scope="module")
-def judged(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, str], str]:
-    reports = tmp_path_factory.mktemp("reports")
-    tags = "deployment,functional_testing"
-    played = Player()("playbooks/verify.yml", "--tags", tags, variables={"bytebot_reports_dir": str(reports)})
-    return newest(reports), played.output
+def judged(whole: Whole) -> tuple[dict[str, str], str]:
+    states = {id_: one["state"] for id_, one in whole.controls("functional_testing.").items()}
+    return states, whole.played.output
 
 
 def test_an_application_in_order_is_green_and_it_is_told_what_is_waited_for(judged: tuple[dict[str, str], str]) -> None:

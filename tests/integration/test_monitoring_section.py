@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from sandbox.settings import FULL, load
-from tests.integration.conftest import Played, Player
+from tests.integration.conftest import Played, Player, Whole
 from tests.integration.test_monitoring import ask
 
 S = load()
@@ -26,12 +26,9 @@ def judged(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def healthy(tmp_path_factory: pytest.TempPathFactory) -> tuple[Played, dict[str, dict[str, Any]]]:
-    """One run of the section."""
-    folder = tmp_path_factory.mktemp("reports")
-    variables = {"bytebot_reports_dir": str(folder)}
-    played = Player()("playbooks/verify.yml", "--tags", "deployment,monitoring", variables=variables)
-    return played, judged(folder)
+def healthy(whole: Whole) -> tuple[Played, dict[str, dict[str, Any]]]:
+    """What was judged of the section."""
+    return whole.played, whole.controls(SECTION)
 
 
 def test_every_control_is_green(healthy: tuple[Played, dict[str, dict[str, Any]]]) -> None:

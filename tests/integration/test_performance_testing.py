@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from tests.integration.called import kube
-from tests.integration.conftest import Played, Player
+from tests.integration.conftest import Played, Player, Whole
 
-TAGS = ("--tags", "deployment,performance_testing")
+TAGS = ("--tags", "performance_testing")
 EVERY = {f"performance_testing.load.{item}" for item in ("latency", "concurrency", "resources", "leak", "database")}
 
 
@@ -40,8 +40,8 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Play:
 
 
 @pytest.fixture(scope="module")
-def healthy(judged: Play) -> tuple[Played, dict[str, Mapping[str, Any]]]:
-    return judged()
+def healthy(whole: Whole) -> tuple[Played, dict[str, Mapping[str, Any]]]:
+    return whole.played, {id_: one for id_, one in whole.controls("performance_testing.").items() if id_ in EVERY}
 
 
 def evidence(entry: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -16,8 +16,10 @@ from typing import Any
 
 import pytest
 
-from tests.integration.conftest import BIN, ROOT, Player, core_only, kill_all
+from tests.integration.conftest import BIN, ROOT, Player, kill_all
 
+# One section is judged before a kill and one after it; the gate stays shut, for what was not judged.
+SECTIONS = ("--tags", "infrastructure,deployment")
 FOUND_WITHIN_S = 120  # only so that a test that waits in vain ends
 
 
@@ -25,13 +27,12 @@ FOUND_WITHIN_S = 120  # only so that a test that waits in vain ends
 def playing(reports: Path) -> Iterator[subprocess.Popen[str]]:
     """A play of deploy.yml in a process group of its own."""
     command = [str(BIN / "ansible-playbook"), "deploy.yml", "-i", str(ROOT / "inventories" / "sandbox")]
-    command += ["-e", json.dumps({"bytebot_reports_dir": str(reports)})]
+    command += ["-e", json.dumps({"bytebot_reports_dir": str(reports)}), *SECTIONS]
     play = subprocess.Popen(
         command,
         cwd=ROOT,
         env={
             **os.environ,
-            **core_only("deploy.yml"),
             "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
             "ANSIBLE_NOCOLOR": "1",
         },
@@ -71,15 +72,14 @@ def test_a_run_that_was_killed_goes_on(tmp_path: Path, play: Player) -> None:
         appears(recorded, first)
         kill_all(first.pid)
     killed, before = latest.resolve().name, read(recorded)["results"]["infrastructure.cluster.version"]
-    again = play("deploy.yml", variables={"bytebot_reports_dir": str(tmp_path)})
-    assert again.code == 0, again.output[-4000:]
+    play("deploy.yml", *SECTIONS, variables={"bytebot_reports_dir": str(tmp_path)})
     document = read(latest / "results.json")
     assert (latest.resolve().name, document["run"]["resumed"]) == (killed, 1)
     assert document["run"]["closed"] is not None
     assert read(recorded)["results"]["infrastructure.cluster.version"] == before, "it was judged again"
-    assert (document["gate"]["decision"], len(document["controls"])) == ("open", 204)
-    anew = play("deploy.yml", variables={"bytebot_reports_dir": str(tmp_path)})
-    assert anew.code == 0, anew.output[-4000:]
+    judged = {control["section"] for control in document["controls"] if control["state"] == "pass"}
+    assert (judged, len(document["controls"])) == ({"infrastructure", "deployment"}, 204)
+    play("deploy.yml", "--tags", "deployment", variables={"bytebot_reports_dir": str(tmp_path)})
     assert latest.resolve().name != killed, "a closed run takes nothing more"
     assert read(latest / "results.json")["previous"]["run"] == killed
 
@@ -89,14 +89,14 @@ def test_two_plays_exclude_each_other(tmp_path: Path, play: Player) -> None:
         appears(tmp_path / "sandbox" / "latest" / "run.json", first)
         os.killpg(first.pid, signal.SIGSTOP)  # it is in the middle, for as long as the other one needs
         try:
-            second = play("deploy.yml", variables={"bytebot_reports_dir": str(tmp_path)})
+            second = play("deploy.yml", *SECTIONS, variables={"bytebot_reports_dir": str(tmp_path)})
         finally:
             os.killpg(first.pid, signal.SIGCONT)
         assert second.code == 2
         assert (tmp_path / "sandbox" / "latest").resolve().name in second.output
         assert "Traceback" not in second.output
         said, _ = first.communicate()
-        assert first.returncode == 0, said[-4000:]
+        assert "controls judged" in said, said[-4000:]
     assert len([path for path in (tmp_path / "sandbox").iterdir() if path.name.startswith("2")]) == 1
 
 

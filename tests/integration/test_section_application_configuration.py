@@ -12,11 +12,11 @@ import pytest
 from sandbox.cluster import Cluster
 from sandbox.pki import Pki
 from sandbox.settings import FULL, load
-from tests.integration.conftest import Played, Player
+from tests.integration.conftest import Played, Player, Whole
 
 S = load()
 pytestmark = pytest.mark.skipif(S.profile != FULL, reason="limits are judged by Prometheus, of the profile `full`")
-SECTION, TAGS = "application_configuration", "--tags=deployment,application_configuration"
+SECTION, TAGS = "application_configuration", "--tags=application_configuration"
 NAMESPACE = "bytebot-production"
 CORE, SCALERS = (
     f"/api/v1/namespaces/{NAMESPACE}",
@@ -25,9 +25,9 @@ CORE, SCALERS = (
 
 
 @pytest.fixture(scope="module")
-def played() -> tuple[Played, dict[str, dict[str, Any]]]:
-    """One run of the section with load and drills, and what it recorded."""
-    return judged(Player())
+def played(whole: Whole) -> tuple[Played, dict[str, dict[str, Any]]]:
+    """What a run with load and drills recorded of the section."""
+    return whole.played, whole.controls(SECTION)
 
 
 def judged(play: Player, *arguments: str, **variables: Any) -> tuple[Played, dict[str, dict[str, Any]]]:

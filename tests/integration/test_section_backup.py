@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.conftest import BIN, ROOT, SANDBOX, Played, Player, kill_all
+from tests.integration.conftest import BIN, ROOT, SANDBOX, Player, Whole, kill_all
 
 SECTION = (
     "infrastructure.database.backup",
@@ -39,15 +39,9 @@ def judged(reports: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("reports")
-
-
-@pytest.fixture(scope="module")
-def healthy(reports: Path) -> Played:
-    """One run over the healthy system, which the tests below look at."""
-    given = {"bytebot_reports_dir": str(reports), "run_fresh": True}
-    return Player()("playbooks/verify.yml", "--tags", "deployment,backup", variables=given)
+def reports(whole: Whole) -> Path:
+    """Where the record has drills that passed."""
+    return whole.reports
 
 
 def left(kubectl: Callable[..., str]) -> list[str]:
@@ -57,9 +51,9 @@ def left(kubectl: Callable[..., str]) -> list[str]:
     return kubectl("get", kinds, "-A", "-l", marks, "-o", "name").split()
 
 
-def test_everything_is_restored_and_green(healthy: Played, reports: Path) -> None:
-    found = judged(reports)
-    assert {id_: one["state"] for id_, one in found.items()} == dict.fromkeys(SECTION, "pass"), healthy.output[-4000:]
+def test_everything_is_restored_and_green(whole: Whole) -> None:
+    found = whole.controls(*SECTION)
+    assert {id_: one["state"] for id_, one in found.items()} == dict.fromkeys(SECTION, "pass"), found
     drill = found["backup.drills.database"]["evidence"][0]["observed"]
     assert [one["same_snapshot"] for one in drill["restored"]] == [True, False]
     assert drill["restored"][0]["restored"]["tables"] == drill["snapshot"]["tables"]
@@ -69,30 +63,28 @@ def test_everything_is_restored_and_green(healthy: Played, reports: Path) -> Non
     assert kept["kept"] == kept["live"]
 
 
-def test_each_part_of_the_drill_is_timed(healthy: Played, reports: Path) -> None:
-    took = [one["observed"] for one in judged(reports)["backup.drills.rto_rpo"]["evidence"]]
+def test_each_part_of_the_drill_is_timed(whole: Whole) -> None:
+    took = [one["observed"] for one in whole.controls("backup.")["backup.drills.rto_rpo"]["evidence"]]
     assert took[0]["seconds"]
     assert all(part > 0 for part in took[0]["seconds"].values())
 
 
-def test_nothing_of_it_stays(healthy: Played, kubectl: Callable[..., str]) -> None:
+def test_nothing_of_it_stays(whole: Whole, kubectl: Callable[..., str]) -> None:
     assert left(kubectl) == []
     assert kubectl("get", "namespace", SCRATCH, "-o", "name").strip()  # an administrator has made it
 
 
-def test_artifacts_are_private_and_show_no_secret(healthy: Played, kubectl: Callable[..., str]) -> None:
+def test_artifacts_are_private_and_show_no_secret(whole: Whole, kubectl: Callable[..., str]) -> None:
     secret = json.loads(kubectl("get", "secret", "bytebot-db-secret", "-n", "bytebot-production", "-o", "json"))
     password = b64decode(secret["data"]["password"])
     files = list((SANDBOX / "backups").iterdir())
     assert {path.suffix for path in files} == {".cms", ".json"}
     assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
     assert not [path.name for path in files if password in path.read_bytes() or b"PGDMP" in path.read_bytes()]
-    assert password.decode() not in healthy.output
+    assert password.decode() not in whole.played.output
 
 
-def test_what_a_killed_drill_left_the_next_one_removes(
-    healthy: Played, reports: Path, kubectl: Callable[..., str]
-) -> None:
+def test_what_a_killed_drill_left_the_next_one_removes(reports: Path, kubectl: Callable[..., str]) -> None:
     given = {"bytebot_reports_dir": str(reports), "run_fresh": True}
     command = [str(BIN / "ansible-playbook"), "playbooks/verify.yml", "--tags", "backup", "-e", json.dumps(given)]
     command += ["-i", str(ROOT / "inventories" / "sandbox")]
@@ -110,7 +102,7 @@ def test_what_a_killed_drill_left_the_next_one_removes(
     assert left(kubectl) == []
 
 
-def test_a_namespace_that_is_no_drills_is_refused(healthy: Played, reports: Path, kubectl: Callable[..., str]) -> None:
+def test_a_namespace_that_is_no_drills_is_refused(reports: Path, kubectl: Callable[..., str]) -> None:
     before = kubectl("get", "all,secrets,configmaps", "-n", "cache", "-o", "name")
     given = {
         "bytebot_reports_dir": str(reports),
@@ -122,15 +114,15 @@ def test_a_namespace_that_is_no_drills_is_refused(healthy: Played, reports: Path
     assert kubectl("get", "all,secrets,configmaps", "-n", "cache", "-o", "name") == before
 
 
-def test_where_drills_are_not_permitted_the_record_is_judged(healthy: Played, reports: Path) -> None:
+def test_where_drills_are_not_permitted_the_record_is_judged(reports: Path) -> None:
     given = {"bytebot_reports_dir": str(reports), "run_fresh": True, "bytebot_tests_allowed": []}
-    Player()("playbooks/verify.yml", "--tags", "deployment,backup", variables=given)
+    Player()("playbooks/verify.yml", "--tags", "backup", variables=given)
     states = {id_.rpartition(".")[2]: one["state"] for id_, one in judged(reports).items()}
     proved = {"recovery": "pass", "rto_rpo": "pass", "disaster": "pass", "backup": "pass"}
     assert states == {"database": "pending", "configuration": "pending", **proved}
 
 
-def test_check_mode_restores_nothing(healthy: Played, reports: Path, kubectl: Callable[..., str]) -> None:
+def test_check_mode_restores_nothing(reports: Path, kubectl: Callable[..., str]) -> None:
     before = sorted((SANDBOX / "backups").iterdir())
     given = {"bytebot_reports_dir": str(reports)}
     played = Player()("playbooks/verify.yml", "--tags", "backup", "--check", variables=given)

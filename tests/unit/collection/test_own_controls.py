@@ -79,6 +79,14 @@ def state(monkeypatch: pytest.MonkeyPatch, one: Any, **options: Any) -> tuple[st
 # ---------------------------------------------------------------------- judging
 
 
+def test_where_nothing_is_judged_controls_are_only_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = FakeCluster()
+    answer = run(monkeypatch, cluster, control(), judge=False)
+    assert (answer["results"], answer["api_requests"]) == ([], 0)
+    with pytest.raises(InputError, match="own.quota.pods"):
+        run(monkeypatch, cluster, control("data.[x"), judge=False)
+
+
 @pytest.mark.parametrize(
     ("query", "expect", "wanted"),
     [
