@@ -83,7 +83,7 @@ def test_where_nothing_is_judged_controls_are_only_read(monkeypatch: pytest.Monk
     cluster = FakeCluster()
     answer = run(monkeypatch, cluster, control(), judge=False)
     assert (answer["results"], answer["api_requests"]) == ([], 0)
-    with pytest.raises(InputError, match="own.quota.pods"):
+    with pytest.raises(InputError, match=r"own\.quota\.pods"):
         run(monkeypatch, cluster, control("data.[x"), judge=False)
 
 
