@@ -43,11 +43,13 @@ class Wanted:
 
     :param exported: metrics of which the application shows samples; None where it could not be asked.
     :param settle_s: what a metric may take from its first sample until a panel shows it.
+    :param missed: metrics of which nothing is stored though their events were caused.
     """
 
     boards: Collection[str]
     exported: Callable[[], Collection[str] | None]
     settle_s: float = 30.0
+    missed: Collection[str] = ()
 
 
 def look_at_boards(
@@ -164,7 +166,7 @@ class _Known:
     """Which metrics of the dashboards are stored, described, or exported and not stored."""
 
     def __init__(self, stored: Prometheus | None, wanted: Wanted, boards: Collection[BoardSeen]) -> None:
-        self._stored, self._exported = stored, wanted.exported
+        self._stored, self._exported, self._missed = stored, wanted.exported, wanted.missed
         names = sorted({name for board in boards for one in board.asked for name in names_in(one.expression)})
         self._there = self._stored_of(names)
         before = self._stored_of(names, f" offset {max(1, round(wanted.settle_s))}s") if self._there else None
@@ -192,7 +194,9 @@ class _Known:
         return {str(labels.get("__name__")) for labels, _value in told.data} if told.ok else None
 
     def _is_lost(self, name: str) -> bool:
-        """Without a description nothing exports it; what the application shows samples of should be stored."""
+        """Without a description nothing exports it; what the application has counted should be stored."""
+        if name in self._missed:
+            return True
         if name not in self._lost:
             if not self._page_read:
                 self._page, self._page_read = self._exported(), True

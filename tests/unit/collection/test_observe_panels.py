@@ -55,6 +55,16 @@ class Stored:
         return Told(data=[({"__name__": name}, "1") for name in names])
 
 
+class Nothing:
+    """Prometheus, which knows of tasks by their description alone."""
+
+    def query(self, _expression: str) -> Told:
+        return Told(data=[({"__name__": "up"}, "1")])
+
+    def describes(self, _name: str) -> Told:
+        return Told(data=True)
+
+
 def looked(boards: Boards, *, young: bool, settle_s: float = 60.0) -> BoardsSeen:
     wanted = Wanted(("steady", "tasks"), lambda: (), settle_s)
     server, stored = cast("Grafana", boards), cast("Prometheus", Stored(young=young))
@@ -72,3 +82,14 @@ def test_a_panel_is_waited_for_where_its_metric_has_just_come(young: bool, asks:
 def test_it_is_not_waited_for_any_longer_than_it_may_take() -> None:
     boards = Boards(shown_after=1)
     assert looked(boards, young=True, settle_s=0.0).boards[1].asked[0].told.data[1] == 0
+
+
+@pytest.mark.parametrize(
+    ("missed", "lost", "quiet"), [((), (), ("tasks_total",)), (("tasks_total",), ("tasks_total",), ())]
+)
+def test_what_is_only_described_is_quiet_as_long_as_no_event_of_it_came(
+    missed: tuple[str, ...], lost: tuple[str, ...], quiet: tuple[str, ...]
+) -> None:
+    wanted = Wanted(("tasks",), lambda: (), missed=missed)
+    seen = look_at_boards(cast("Grafana", Boards(9)), cast("Prometheus", Nothing()), wanted, pause=lambda _: None)
+    assert (seen.boards[0].asked[0].lost, seen.boards[0].asked[0].quiet) == (lost, quiet)
