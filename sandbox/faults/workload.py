@@ -11,7 +11,7 @@ from collections.abc import Callable
 from sandbox import probe
 from sandbox.errors import SandboxError
 from sandbox.faults.database import ask_postgres
-from sandbox.faults.fault import API, NAMESPACE, Act, Fault, Hands, no_drills, nothing
+from sandbox.faults.fault import API, NAMESPACE, Act, Fault, Hands, no_drills, no_load, nothing
 from sandbox.faults.keeping import Object, changed, ready, restored, stamped, steps
 
 APPS, CORE = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments", f"/api/v1/namespaces/{NAMESPACE}"
@@ -250,6 +250,11 @@ def _advice(fault: Fault, turns_red: tuple[str, ...]) -> Fault:
     return dataclasses.replace(fault, turns_red=turns_red, shuts=shuts, variables=no_drills)
 
 
+def _drilled(fault: Fault) -> Fault:
+    """Two probes are the same, and only a drill tells which of them is wrong."""
+    return dataclasses.replace(fault, variables=no_load)
+
+
 FAULTS = (
     _variable(
         "variable_missing", "the pods lack a variable that the contract names",
@@ -279,18 +284,18 @@ FAULTS = (
         "liveness_probe_missing", "the API has no liveness probe", _container(_without_liveness),
         _probes(lambda container: "livenessProbe" not in container), LIVENESS,
     ),
-    _pod(
+    _drilled(_pod(
         "liveness_needs_database", "the liveness probe asks a route that fails with the database",
         _container(_path("livenessProbe", READY)), _liveness_needs_database, LIVENESS,
-    ),
+    )),
     _pod(
         "liveness_timeout_short", "the liveness probe waits a second for what takes three",
         _container(_impatient, then=nothing), _probe_runs_out_of_time, LIVENESS,
     ),
-    _pod(
+    _drilled(_pod(
         "readiness_is_liveness", "the readiness probe asks what the liveness probe asks",
         _container(_path("readinessProbe", LIVE)), _probes(_same_probe), READINESS,
-    ),
+    )),
     _pod(
         "startup_slower_than_liveness", "the liveness probe ends the API before it has started",
         _container(_starts_late, then=nothing), _killed_while_starting, STARTUP, PODS,
