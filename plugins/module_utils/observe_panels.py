@@ -17,6 +17,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.clients.service
 
 PROMETHEUS = "prometheus"
 MOST = 300  # queries of one dashboard
+PAUSE_S = 2.0
 _VALUES = re.compile(r"label_values\(\s*(?:(?P<metric>.+),\s*)?(?P<label>[a-zA-Z_][a-zA-Z0-9_]*)\s*\)\s*$", re.DOTALL)
 _VARIABLE = re.compile(r"\$\{(\w+)(?::\w+)?\}|\[\[(\w+)(?::\w+)?\]\]|\$(\w+)")
 _TEXT = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|`[^`]*`')
@@ -41,14 +42,20 @@ class Wanted:
     """Which dashboards, and what is known to be exported.
 
     :param exported: metrics of which the application shows samples; None where it could not be asked.
+    :param settle_s: what a metric may take from its first sample until a panel shows it.
+    :param missed: metrics of which nothing is stored though their events were caused.
     """
 
     boards: Collection[str]
     exported: Callable[[], Collection[str] | None]
+    settle_s: float = 30.0
+    missed: Collection[str] = ()
 
 
-def look_at_boards(server: Grafana, stored: Prometheus | None, wanted: Wanted) -> BoardsSeen:
-    """Ask each query of each wanted dashboard once."""
+def look_at_boards(
+    server: Grafana, stored: Prometheus | None, wanted: Wanted, pause: Callable[[float], None] = time.sleep
+) -> BoardsSeen:
+    """Ask each query of each wanted dashboard, once or until the metrics whose first sample has just come are shown."""
     listed = server.dashboards()
     if not listed.ok:
         return BoardsSeen(server.service.url, listed=listed)
@@ -56,15 +63,19 @@ def look_at_boards(server: Grafana, stored: Prometheus | None, wanted: Wanted) -
     sources = server.sources()
     fit = [one for one in sources.data if one.get("type") == PROMETHEUS] if sources.ok else []
     default: Mapping[str, Any] = next((one for one in fit if one.get("isDefault")), fit[0] if fit else {})
-    boards = [
-        _board(server, name, there[name], str(default.get("uid") or ""))
-        if name in there
-        else BoardSeen(name, problem=Told("absent", None, "it is not there"))
-        for name in wanted.boards
-    ]
-    known = _Known(stored, wanted.exported, boards)
-    told = [replace(one, asked=tuple(known.judged(query) for query in one.asked)) for one in boards]
-    return BoardsSeen(server.service.url, tuple(told), time.time(), listed)
+
+    def board(name: str) -> BoardSeen:
+        if name not in there:
+            return BoardSeen(name, problem=Told("absent", None, "it is not there"))
+        return _board(server, name, there[name], str(default.get("uid") or ""))
+
+    told = {name: board(name) for name in wanted.boards}
+    known, end = _Known(stored, wanted, list(told.values())), time.monotonic() + wanted.settle_s
+    while (young := [name for name, one in told.items() if known.young(one)]) and time.monotonic() < end:
+        pause(PAUSE_S)
+        told |= {name: board(name) for name in young}
+    judged = [replace(one, asked=tuple(known.judged(query) for query in one.asked)) for one in told.values()]
+    return BoardsSeen(server.service.url, tuple(judged), time.time(), listed)
 
 
 def _board(server: Grafana, name: str, uid: str, default: str) -> BoardSeen:
@@ -154,18 +165,20 @@ def _source(given: Any, values: Mapping[str, str], default: str) -> dict[str, st
 class _Known:
     """Which metrics of the dashboards are stored, described, or exported and not stored."""
 
-    def __init__(
-        self,
-        stored: Prometheus | None,
-        exported: Callable[[], Collection[str] | None],
-        boards: Collection[BoardSeen],
-    ) -> None:
-        self._stored, self._exported = stored, exported
+    def __init__(self, stored: Prometheus | None, wanted: Wanted, boards: Collection[BoardSeen]) -> None:
+        self._stored, self._exported, self._missed = stored, wanted.exported, wanted.missed
         names = sorted({name for board in boards for one in board.asked for name in names_in(one.expression)})
         self._there = self._stored_of(names)
+        before = self._stored_of(names, f" offset {max(1, round(wanted.settle_s))}s") if self._there else None
+        self._young = self._there - before if self._there and before is not None else set()
         self._lost: dict[str, bool] = {}
         self._page: Collection[str] | None = None
         self._page_read = False
+
+    def young(self, board: BoardSeen) -> bool:
+        """Whether a panel is empty yet whose metric has just had its first sample: a rate needs two."""
+        empty = [one for one in board.asked if one.told.ok and not one.told.data[1]]
+        return any(self._young & set(names_in(one.expression)) for one in empty)
 
     def judged(self, one: Asked) -> Asked:
         if self._there is None or not one.told.ok:
@@ -174,14 +187,16 @@ class _Known:
         lost = tuple(name for name in absent if self._is_lost(name))
         return replace(one, lost=lost, quiet=tuple(name for name in absent if name not in lost))
 
-    def _stored_of(self, names: Collection[str]) -> set[str] | None:
+    def _stored_of(self, names: Collection[str], when: str = "") -> set[str] | None:
         if self._stored is None or not names:
             return None
-        told = self._stored.query(f'count by (__name__) ({{__name__=~"{"|".join(names)}"}})')
+        told = self._stored.query(f'count by (__name__) ({{__name__=~"{"|".join(names)}"}}{when})')
         return {str(labels.get("__name__")) for labels, _value in told.data} if told.ok else None
 
     def _is_lost(self, name: str) -> bool:
-        """Without a description nothing exports it; what the application shows samples of should be stored."""
+        """Without a description nothing exports it; what the application has counted should be stored."""
+        if name in self._missed:
+            return True
         if name not in self._lost:
             if not self._page_read:
                 self._page, self._page_read = self._exported(), True

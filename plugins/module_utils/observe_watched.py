@@ -96,11 +96,25 @@ def look(watch: Watch, redactor: Redactor) -> WatchedFacts:
         found, system = look_at_system(server, scope, release)
         facts = replace(facts, release=found if cluster else None, system=system)
     if watch.grafana and DASHBOARDS in watch.only and watch.boards:
-        wanted = Wanted(watch.boards, lambda: exported(watch))
+        wanted = Wanted(watch.boards, lambda: exported(watch), _settles(watch, facts), _missed(facts))
         facts = replace(facts, boards=look_at_boards(watch.grafana, server, wanted))
     elif watch.grafana and DASHBOARDS in watch.only:
         facts = replace(facts, boards=look_at_boards(watch.grafana, None, Wanted((), lambda: None)))
     return facts
+
+
+def _settles(watch: Watch, facts: WatchedFacts) -> float:
+    """Seconds after which what has just been counted is shown, at the longest interval of scraping."""
+    found, seen = facts.release, facts.scrapes
+    known = found is not None and seen is not None and seen.targets.ok
+    slowest = slowest_of(found, seen, seconds) if found and seen and known else 0.0
+    return max(watch.scope.settle_s, ROUNDS * slowest + SLACK_S)
+
+
+def _missed(facts: WatchedFacts) -> Collection[str]:
+    """Metrics of which there is nothing after events that they count."""
+    tries = facts.business.tries if facts.business and not facts.business.trouble else ()
+    return {move.counter.metric for move in (tries[-1] if tries else ()) if move.caused and not move.there}
 
 
 def _plan(watch: Watch, found: ReleaseSeen, seen: ScrapesSeen) -> Plan:

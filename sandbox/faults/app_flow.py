@@ -215,7 +215,10 @@ FAULTS = (
         LATENCY, CONCURRENCY,
     ),
     planted("memory_leak", "each request keeps 64 KiB", _grows, RESOURCES, LEAK),
-    planted("business_metrics_frozen", "the metrics of the business stay as they first were", _frozen, BUSINESS),
+    # They were first looked at before any request, so that the dashboards have nothing to show.
+    planted(
+        "business_metrics_frozen", "the metrics of the business stay as they first were", _frozen, BUSINESS, DASHBOARDS
+    ),
     planted("business_metrics_missing", "the metrics of the business are not there", _missing, BUSINESS, DASHBOARDS),
     planted("debug_lines", "lines of the level debug are written, and the configuration says info", _debug, LOG_LEVEL),
     planted("logs_as_text", "lines are text and not JSON", _no_json, STRUCTURED),

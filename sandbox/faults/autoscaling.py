@@ -84,6 +84,26 @@ def _past_connections(hands: Hands) -> bool:
     return most > int(ask_postgres(hands, "SHOW max_connections"))
 
 
+def _reads_figures(hands: Hands, status: str) -> bool:
+    """Whether the API's autoscaler tells that it reads its figures (True) or not (False); so it is where none is."""
+    found = hands.cluster.get(SCALER)
+    return found is None or (bool(found.get("status", {}).get("conditions")) and _active(found) == status)
+
+
+def _active(scaler: Object) -> str:
+    return _condition(scaler, "ScalingActive")[0]
+
+
+def _no_figures(hands: Hands) -> bool:
+    return hands.cluster.get(FIGURES) is None and _reads_figures(hands, "False")
+
+
+def _figures_again(hands: Hands) -> None:
+    """The autoscalers look some seconds after the figures are there."""
+    hands.until(lambda: hands.cluster.get(FIGURES) is not None, "the figures of nodes are served")
+    hands.until(lambda: _reads_figures(hands, "True"), "the API's autoscaler reads its figures")
+
+
 VERTICALS = f"/apis/autoscaling.k8s.io/v1/namespaces/{NAMESPACE}/verticalpodautoscalers"
 RECOMMENDER = f"{VERTICALS}/bytebot-api"
 KIND = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/verticalpodautoscalers.autoscaling.k8s.io"
@@ -154,7 +174,6 @@ FAULTS = (
     Fault(
         name="metrics_server_stopped", says="nobody serves the figures of CPU and memory", layer="cluster",
         turns_red=(HPA,), shuts=False, variables=no_drills,
-        put=scaled(METRICS_SERVER, 0), heal=scaled(METRICS_SERVER, 1),
-        seen=lambda hands: hands.cluster.get(FIGURES) is None,
+        put=scaled(METRICS_SERVER, 0), heal=steps(scaled(METRICS_SERVER, 1), _figures_again), seen=_no_figures,
     ),
 )  # fmt: skip

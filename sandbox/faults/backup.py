@@ -211,9 +211,10 @@ def _without_a_table(pod: Object) -> None:
 
 
 def _on_a_full_disk(pod: Object) -> None:
-    """One page is all the room that there is."""
-    full = {"name": "backups", "emptyDir": {"medium": "Memory", "sizeLimit": "4Ki"}}
-    pod["volumes"] = [full if volume["name"] == "backups" else volume for volume in pod["volumes"]]
+    """One page is all the room where it writes; the claim stays there, for those who look at what was made."""
+    (kept,) = [volume for volume in pod["volumes"] if volume["name"] == "backups"]
+    kept["name"] = "kept"
+    pod["volumes"].append({"name": "backups", "emptyDir": {"medium": "Memory", "sizeLimit": "4Ki"}})
 
 
 def _for_another(hands: Hands) -> None:

@@ -162,6 +162,11 @@ def no_drills(_: Hands) -> Mapping[str, Any]:
     return {"bytebot_tests_allowed": ["writes"]}
 
 
+def no_load(_: Hands) -> Mapping[str, Any]:
+    """For faults that a drill has to tell from another one, and no load."""
+    return {"bytebot_tests_allowed": ["writes", "drills"]}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Fault:
     """One fault.

@@ -14,7 +14,7 @@ import yaml
 
 from sandbox import probe
 from sandbox.components import grafana_stub, prometheus
-from sandbox.faults.fault import NAMESPACE, Act, Fault, Hands, scaled
+from sandbox.faults.fault import Act, Fault, Hands, scaled
 from sandbox.faults.keeping import Object, changed, looked_at, ready, restarted, restored, stamped, steps
 from sandbox.handover import password
 
@@ -24,7 +24,6 @@ SERVER, POD = f"{APPS}/statefulsets/prometheus", f"{CORE}/pods/prometheus-0"
 CONFIG, RULES = f"{CORE}/configmaps/bytebot-prometheus-config", f"{CORE}/configmaps/bytebot-alert-rules"
 GRAFANA, BOARDS = f"{APPS}/deployments/grafana-stub", f"{CORE}/configmaps/grafana-dashboards"
 EXPORTER = f"{APPS}/deployments/object-state"
-API = f"/api/v1/namespaces/{NAMESPACE}/services/bytebot-api"
 BOARD = "bytebot-overview"
 COUNTER, RENAMED = "bytebot_api_requests_total", "bytebot_api_request_count"
 # Nobody listens there.
@@ -61,6 +60,11 @@ def _api_job(config: Config) -> Config:
 
 def _other_label(config: Config) -> None:
     _api_job(config)["relabel_configs"][0]["regex"] = "bytebot-api-renamed;metrics"
+
+
+def _at_another_port(config: Config) -> None:
+    rule = {"source_labels": ["__address__"], "regex": "(.+):[0-9]+", "target_label": "__address__"}
+    _api_job(config)["relabel_configs"].append({**rule, "replacement": f"$1:{NOBODY}"})
 
 
 def _renamed(config: Config) -> None:
@@ -135,15 +139,6 @@ def _states_missing(hands: Hands) -> bool:
 def _only_under_another_name(hands: Hands) -> bool:
     former, now = (_series(hands, f"last_over_time({name}[{FRESH}])") for name in (COUNTER, RENAMED))
     return bool(now) and not former
-
-
-def _metrics_port(number: int) -> Callable[[Object], None]:
-    def change(service: Object) -> None:
-        for port in service["spec"]["ports"]:
-            if port["name"] == "metrics":
-                port["targetPort"] = number
-
-    return change
 
 
 # ---------------------------------------------------------------------------- Grafana
@@ -231,8 +226,8 @@ FAULTS = (
         turns_red=("infrastructure.monitoring.prometheus",),
     ),
     Fault(
-        name="target_down", says="the API's metrics port leads to where nothing listens", layer="cluster",
-        component="prometheus", put=changed(API, _metrics_port(NOBODY)), heal=restored(API), seen=_target_down,
+        name="target_down", says="Prometheus asks the API's pods at a port where nothing listens", layer="cluster",
+        component="prometheus", put=_configured(_at_another_port), heal=_CONFIG_BACK, seen=_target_down,
         turns_red=("monitoring.metrics.scraped",),
     ),
     Fault(

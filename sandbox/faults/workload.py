@@ -11,7 +11,7 @@ from collections.abc import Callable
 from sandbox import probe
 from sandbox.errors import SandboxError
 from sandbox.faults.database import ask_postgres
-from sandbox.faults.fault import API, NAMESPACE, Act, Fault, Hands, no_drills, nothing
+from sandbox.faults.fault import API, NAMESPACE, Act, Fault, Hands, no_drills, no_load, nothing
 from sandbox.faults.keeping import Object, changed, ready, restored, stamped, steps
 
 APPS, CORE = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments", f"/api/v1/namespaces/{NAMESPACE}"
@@ -32,8 +32,8 @@ PODS, POOLING = "deployment.execution.pods", "infrastructure.database.pooling"
 TOO_LITTLE = "48Mi"
 # Of a core: it starts with that, slowly.
 SCARCE = "150m"
-# The probe's route takes three seconds, and the probe waits for one.
-SLOW = "import time, urllib.request as r; time.sleep(3); r.urlopen('http://127.0.0.1:3000/health/live')"
+# An address of the pods' network that no pod has: who asks it waits.
+SILENT = "10.244.0.254"
 # The start takes 25 seconds, and the liveness probe ends it after about 10.
 LATE = "sleep 25; exec python3 -m bytebot_app serve"
 
@@ -128,8 +128,9 @@ def _path(kind: str, path: str) -> Callable[[Object], None]:
 
 
 def _impatient(container: Object) -> None:
-    container["livenessProbe"].pop("httpGet")
-    container["livenessProbe"].update(exec={"command": ["python3", "-c", SLOW]}, timeoutSeconds=1)
+    """It is not ended in a while, which is what else would be seen."""
+    container["livenessProbe"]["httpGet"].update(host=SILENT)
+    container["livenessProbe"].update(timeoutSeconds=1, periodSeconds=5, failureThreshold=50)
 
 
 def _starts_late(container: Object) -> None:
@@ -177,7 +178,7 @@ def _happened(hands: Hands, reason: str, *words: str) -> bool:
 
 
 def _probe_runs_out_of_time(hands: Hands) -> bool:
-    return _happened(hands, "Unhealthy", "Liveness probe failed", "timed out")
+    return _happened(hands, "Unhealthy", "Liveness probe failed", "Client.Timeout")
 
 
 def _killed_while_starting(hands: Hands) -> bool:
@@ -250,6 +251,11 @@ def _advice(fault: Fault, turns_red: tuple[str, ...]) -> Fault:
     return dataclasses.replace(fault, turns_red=turns_red, shuts=shuts, variables=no_drills)
 
 
+def _drilled(fault: Fault) -> Fault:
+    """Two probes are the same, and only a drill tells which of them is wrong."""
+    return dataclasses.replace(fault, variables=no_load)
+
+
 FAULTS = (
     _variable(
         "variable_missing", "the pods lack a variable that the contract names",
@@ -263,9 +269,10 @@ FAULTS = (
         "config_changed_without_rollout", "the ConfigMap was changed, and the pods still have what it said before",
         _variables(_set(**{TIMEOUT: "7m"})), _not_rolled_out, VARIABLES, heal=restored(CONFIG),
     ),
+    # The contract of the variables names the levels that production may have, so that this is against both.
     _variable(
         "log_level_debug", "the pods log at the level debug", _read_by_all(_set(**{LEVEL: "debug"})),
-        _environment(lambda found: found.get(LEVEL) == "debug"), LOG_LEVEL,
+        _environment(lambda found: found.get(LEVEL) == "debug"), LOG_LEVEL, VARIABLES,
     ),
     _variable(
         "pool_size_1", "each replica has one connection to the database", _read_by_all(_set(**{POOL: "1"})),
@@ -279,18 +286,18 @@ FAULTS = (
         "liveness_probe_missing", "the API has no liveness probe", _container(_without_liveness),
         _probes(lambda container: "livenessProbe" not in container), LIVENESS,
     ),
-    _pod(
+    _drilled(_pod(
         "liveness_needs_database", "the liveness probe asks a route that fails with the database",
         _container(_path("livenessProbe", READY)), _liveness_needs_database, LIVENESS,
-    ),
+    )),
     _pod(
-        "liveness_timeout_short", "the liveness probe waits a second for what takes three",
+        "liveness_timeout_short", "the liveness probe waits a second for an answer that takes longer",
         _container(_impatient, then=nothing), _probe_runs_out_of_time, LIVENESS,
     ),
-    _pod(
+    _drilled(_pod(
         "readiness_is_liveness", "the readiness probe asks what the liveness probe asks",
         _container(_path("readinessProbe", LIVE)), _probes(_same_probe), READINESS,
-    ),
+    )),
     _pod(
         "startup_slower_than_liveness", "the liveness probe ends the API before it has started",
         _container(_starts_late, then=nothing), _killed_while_starting, STARTUP, PODS,

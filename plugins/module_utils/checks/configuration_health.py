@@ -374,7 +374,9 @@ def _ended_at_start(facts: Facts) -> Iterator[str]:
             continue
         for container in (pods[name].get("spec") or {}).get("containers") or []:
             own = str(container["name"])
-            if f"Container {own} " in said and any(
+            # Where there is a startup probe, the others wait until it has passed: what they end had started.
+            by = "startup" if container.get("startupProbe") else "liveness"
+            if f"Container {own} failed {by} probe" in said and any(
                 0 <= (_time(str(when)) - begun).total_seconds() <= _soonest(container)
                 for begun in _begun(pods[name], own)
             ):

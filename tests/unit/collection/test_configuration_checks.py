@@ -137,8 +137,8 @@ def event(message: str, reason: str = "Unhealthy", count: int = 3) -> Object:
     return {"involvedObject": {"name": "shop-api-1"}, "reason": reason, "message": message, "count": count}
 
 
-def killing(at: str) -> Object:
-    told = event("Container api failed liveness probe, will be restarted", "Killing")
+def killing(at: str, kind: str = "liveness") -> Object:
+    told = event(f"Container api failed {kind} probe, will be restarted", "Killing")
     return {**told, "lastTimestamp": f"2026-01-01T{at}Z"}
 
 
@@ -373,6 +373,12 @@ def test_what_a_shell_does_not_tell_is_no_drift() -> None:
 
 def test_one_that_is_ended_when_it_has_run_for_long_was_not_starting() -> None:
     assert verdict(STARTUP, replace(GOOD, events=(killing("05:00:00"),))).state == "pass"
+
+
+@pytest.mark.parametrize(("kind", "state"), [("liveness", "pass"), ("startup", "fail")])
+def test_what_the_liveness_probe_ends_had_started_where_a_startup_probe_is_passed_first(kind: str, state: str) -> None:
+    one = {**pod(), "spec": workload()["spec"]["template"]["spec"]}
+    assert verdict(STARTUP, replace(GOOD, pods=(one,), events=(killing("00:00:33", kind),))).state == state
 
 
 def test_which_of_two_equal_probes_is_wrong_shows_when_the_database_is_cut() -> None:

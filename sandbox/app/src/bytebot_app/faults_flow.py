@@ -5,15 +5,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from bytebot_app.fault_layer import Answer, Fault
+from bytebot_app.logs import correlation_id
 
 ADDED_S = 0.25
 STALL_S, PERIOD_S = 2.0, 10.0
@@ -109,12 +112,18 @@ def _plain() -> None:
 async def _tell_token(scope: Scope, body: bytes) -> bytes:
     # Not by the logger, which would hide it.
     if token := Headers(scope=scope).get("authorization"):
-        print(f'{{"level":"info","message":"authenticating","header":"{token}"}}', flush=True)
+        _tell("authenticating", header=token)
     return body
 
 
 def _tell_password() -> None:
-    print(f'{{"level":"info","message":"connecting","dsn":"{os.environ.get("DATABASE_PASSWORD", "")}"}}', flush=True)
+    _tell("connecting", dsn=os.environ.get("DATABASE_PASSWORD", ""))
+
+
+def _tell(message: str, **more: str) -> None:
+    """A line that has all that lines must have, and more than they may."""
+    usual = {"timestamp": datetime.now(UTC).isoformat(), "level": "info", "message": message, "service": "bytebot-api"}
+    print(json.dumps({**usual, "correlationId": correlation_id.get(), **more}), flush=True)
 
 
 FAULTS: dict[str, tuple[str, Callable[[], Fault]]] = {
