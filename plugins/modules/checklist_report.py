@@ -90,7 +90,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 files:
-  description: The files written, by name (C(report.html), C(checklist.md), C(junit.xml)).
+  description: The files written, by name (C(report.html), C(checklist.md), C(junit.xml),
+    C(oscal.json)).
   returned: when O(path) is given
   type: dict
 msg:

@@ -14,7 +14,7 @@ from typing import Any
 
 from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError
 from ansible_collections.bytebot.production.plugins.plugin_utils import catalogue
-from ansible_collections.bytebot.production.plugins.plugin_utils.render import html, junit, markdown
+from ansible_collections.bytebot.production.plugins.plugin_utils.render import html, junit, markdown, oscal
 
 LATEST = "latest"
 FOLDER_MODE = 0o700  # as the record's: a report names systems and what is wrong with them
@@ -30,6 +30,7 @@ def render(document: Mapping[str, Any], *, recorded: bool = False) -> dict[str, 
         "report.html": html.render(document),
         "checklist.md": markdown.render(document, catalogue.load(), text),
         "junit.xml": junit.render(document),
+        "oscal.json": oscal.render(document),
     }
     return files if recorded else {**files, "results.json": canonical(document)}
 
