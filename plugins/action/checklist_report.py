@@ -19,6 +19,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.model import MU
 from ansible_collections.bytebot.production.plugins.plugin_utils import catalogue, gate, own
 from ansible_collections.bytebot.production.plugins.plugin_utils.record import assess, opening
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.document import BLOCKED, Document, read
+from ansible_collections.bytebot.production.plugins.plugin_utils.record.history import Earlier, earlier
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.keeper import DOCUMENT
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.lock import Owner
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.results import STATES
@@ -43,7 +44,7 @@ class ActionModule(ActionBase):
             if args.get("path") and not self._task.check_mode:
                 folder = Path(str(args["path"])).expanduser().absolute()
                 _brought(folder, args, task_vars or {})
-                document, files = _written(folder)
+                document, files = _written(folder, _earlier(folder, args, task_vars or {}))
                 report = {**_report({**args, "results": _recorded(document)}, document), "files": files}
             else:
                 report = _report(args)
@@ -63,9 +64,9 @@ def _show(report: Mapping[str, Any]) -> None:
         display.display(f"\n{report['table']}")
     paragraphs = str(report["msg"]).split("\n\n")
     color = str(constants.config.get_config_value(COLOR_OPEN if report["open"] else COLOR_SHUT))
-    display.display(f"\n{paragraphs[0]}\n", color=color)
-    display.display("\n\n".join(paragraphs[1:-1]))
-    display.display(f"\n{paragraphs[-1]}\n", color=color)
+    display.display(f"\n{paragraphs[0]}", color=color)
+    display.display("\n" + "\n\n".join(paragraphs[1:-1]))
+    display.display(f"\n{paragraphs[-1]}", color=color)
 
 
 def _brought(folder: Path, args: Mapping[str, Any], variables: Mapping[str, Any]) -> None:
@@ -86,10 +87,17 @@ def _brought(folder: Path, args: Mapping[str, Any], variables: Mapping[str, Any]
         store.write_document(run, assess.of_run(store, run, run.header, catalogue.load(), variables, rules=rules))
 
 
-def _written(folder: Path) -> tuple[Document, dict[str, str]]:
+def _earlier(folder: Path, args: Mapping[str, Any], variables: Mapping[str, Any]) -> list[Earlier]:
+    """What earlier runs of the environment came to."""
+    place = opening.Place.of(args, variables)
+    with opening.keeper(place, args, folder.parent, Owner.of(os.getppid())) as keeper:
+        return earlier(keeper, keeper.resolved(folder.name))
+
+
+def _written(folder: Path, history: Sequence[Earlier]) -> tuple[Document, dict[str, str]]:
     """The results document that the record keeps in the folder of a run, and the report's files made from it."""
     document = read(folder / "results.json")
-    files = write.write(document, folder, recorded=True)
+    files = write.write(document, folder, recorded=True, history=history)
     return document, {name: str(path) for name, path in files.items()}
 
 

@@ -15,8 +15,8 @@ author:
 description:
   - Shows a table of the checklist's controls with their states, in the order of the document. What is red stands with
     its summary and its remedy; what was not judged is pending, never green.
-  - With O(path) it shows a summary of the run instead, the gate's decision first and last; the table comes before it with
-    C(-v).
+  - With O(path) it shows a summary of the run instead, the gate's decision first and last; the table comes before it
+    with C(-v).
   - Runs on the controller. It shows and decides nothing; use RV(failed_controls) to stop a play.
 extends_documentation_fragment:
   - bytebot.production.cluster
@@ -38,7 +38,8 @@ options:
   path:
     description:
       - The folder of a run, as M(bytebot.production.checklist_record) returns it. The report files are written into it,
-        beside the C(results.json) that the record keeps there. Nothing is written in check mode, and the table is shown.
+        beside the C(results.json) that the record keeps there. In check mode nothing is written, and the table is
+        shown.
     type: path
   record:
     description:
