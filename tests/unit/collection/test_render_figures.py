@@ -182,5 +182,9 @@ def test_only_what_was_verified_is_a_signature() -> None:
     control = {**fixtures.entry(READY), "evidence": [false, good]}
     (only,) = view.signatures([control])
     assert (only.by, only.control, only.kind) == ("Kim (head of it)", READY, "waiver")
-    page = html.render(fixtures.document([control]))
+    document = fixtures.document([control])
+    document["run"]["defects"] = ["Statement 12ab does not count: it was changed.", "A file cannot be used."]
+    page = html.render(document)
     assert "1 was verified" in page
+    places = [page.index(words) for words in ('id="signatures"', "Statement 12ab", 'id="controls"', "A file cannot be")]
+    assert places == sorted(places)
