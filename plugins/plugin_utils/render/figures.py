@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 from ansible_collections.bytebot.production.plugins.plugin_utils.render.charts import MOST, Chart, charts
 
@@ -165,7 +165,7 @@ def _mappings(given: Any) -> Iterator[Mapping[str, Any]]:
         yield from (one for one in given if isinstance(one, Mapping))
 
 
-def _number(value: Any) -> bool:
+def _number(value: Any) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < MOST
 
 
