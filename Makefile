@@ -6,12 +6,15 @@ SHELL := /bin/bash
 VENV := .venv
 PY := $(VENV)/bin/python
 LINK := .collections/ansible_collections/bytebot/production
+# What looks for what a screen reader or a keyboard would stumble over.
+AXE := 4.14.1
+AXE_SHA256 := e6b0ce02b84d892e2e33e403485e7f3d6c29e2be6df65daf44d89ba564139745
 # Inputs that come with the fault that is in, if any.
 FAULT = $(addprefix -e @,$(wildcard .sandbox/faults/variables.json))
 export ANSIBLE_HOME ?= $(CURDIR)/.ansible
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: help demo verify gate fault heal faults-seen sabotage conformance soak test test-unit test-integration test-sabotage benchmark lint sanity dist sandbox-up sandbox-full sandbox-down sandbox-status sandbox-reset sandbox-scale clean
+.PHONY: help demo verify gate fault heal faults-seen sabotage conformance soak test test-unit report-seen test-integration test-sabotage benchmark lint sanity dist sandbox-up sandbox-full sandbox-down sandbox-status sandbox-reset sandbox-scale clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +49,9 @@ test: $(VENV)/.ready $(LINK) ## everything: lint, sanity, unit and integration t
 
 test-unit: $(VENV)/.ready $(LINK) ## unit tests: no root, no cluster
 	@$(PY) -m pytest -n auto tests/unit
+
+report-seen: $(VENV)/.ready $(LINK) .cache/axe/package/axe.min.js ## the report in Chromium: axe, keys, filter, print, hostile texts
+	@$(PY) -m pytest tests/unit/collection/test_report_browser.py
 
 test-integration: dist $(LINK) ## playbooks against the sandbox, which must be up
 	@$(PY) -m pytest tests/integration
@@ -95,3 +101,7 @@ $(VENV)/.ready: requirements.txt requirements-dev.txt sandbox/app/requirements.t
 
 $(LINK):
 	@mkdir -p $(dir $@) && ln -sfn ../../.. $@
+
+.cache/axe/package/axe.min.js:
+	@mkdir -p .cache/axe && cd .cache/axe && npm pack --silent axe-core@$(AXE) > /dev/null && \
+	  echo "$(AXE_SHA256)  axe-core-$(AXE).tgz" | sha256sum --check --quiet && tar xzf axe-core-$(AXE).tgz package/axe.min.js

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ansible import constants
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
@@ -18,12 +19,15 @@ from ansible_collections.bytebot.production.plugins.module_utils.model import MU
 from ansible_collections.bytebot.production.plugins.plugin_utils import catalogue, gate, own
 from ansible_collections.bytebot.production.plugins.plugin_utils.record import assess, opening
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.document import BLOCKED, Document, read
+from ansible_collections.bytebot.production.plugins.plugin_utils.record.history import Earlier, earlier
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.keeper import DOCUMENT
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.lock import Owner
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.results import STATES
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.run import read_header
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.store import Store
-from ansible_collections.bytebot.production.plugins.plugin_utils.render import terminal, write
+from ansible_collections.bytebot.production.plugins.plugin_utils.render import summary, terminal, write
+
+COLOR_OPEN, COLOR_SHUT = "COLOR_OK", "COLOR_ERROR"  # names of Ansible's settings
 
 
 class ActionModule(ActionBase):
@@ -40,15 +44,29 @@ class ActionModule(ActionBase):
             if args.get("path") and not self._task.check_mode:
                 folder = Path(str(args["path"])).expanduser().absolute()
                 _brought(folder, args, task_vars or {})
-                document, files = _written(folder)
-                report = _report({**args, "results": _recorded(document)})
-                report |= {"files": files, "msg": f"{report['msg']}\n\n{gate.told(gate.replay(document))}"}
+                document, files = _written(folder, _earlier(folder, args, task_vars or {}))
+                report = {**_report({**args, "results": _recorded(document)}, document), "files": files}
             else:
                 report = _report(args)
         except CollectionError as exc:
             return {**outcome, "failed": True, "msg": exc.sentence}
-        Display().display(f"\n{report['msg']}\n")
+        _show(report)
         return {**outcome, "changed": False, **report}
+
+
+def _show(report: Mapping[str, Any]) -> None:
+    """Print it: a record's summary begins and ends with the gate; the whole table is shown where more is asked for."""
+    display = Display()
+    if "verdict" not in report:
+        display.display(f"\n{report['msg']}\n")
+        return
+    if display.verbosity:
+        display.display(f"\n{report['table']}")
+    paragraphs = str(report["msg"]).split("\n\n")
+    color = str(constants.config.get_config_value(COLOR_OPEN if report["open"] else COLOR_SHUT))
+    display.display(f"\n{paragraphs[0]}", color=color)
+    display.display("\n" + "\n\n".join(paragraphs[1:-1]))
+    display.display(f"\n{paragraphs[-1]}", color=color)
 
 
 def _brought(folder: Path, args: Mapping[str, Any], variables: Mapping[str, Any]) -> None:
@@ -69,10 +87,17 @@ def _brought(folder: Path, args: Mapping[str, Any], variables: Mapping[str, Any]
         store.write_document(run, assess.of_run(store, run, run.header, catalogue.load(), variables, rules=rules))
 
 
-def _written(folder: Path) -> tuple[Document, dict[str, str]]:
+def _earlier(folder: Path, args: Mapping[str, Any], variables: Mapping[str, Any]) -> list[Earlier]:
+    """What earlier runs of the environment came to."""
+    place = opening.Place.of(args, variables)
+    with opening.keeper(place, args, folder.parent, Owner.of(os.getppid())) as keeper:
+        return earlier(keeper, keeper.resolved(folder.name))
+
+
+def _written(folder: Path, history: Sequence[Earlier]) -> tuple[Document, dict[str, str]]:
     """The results document that the record keeps in the folder of a run, and the report's files made from it."""
     document = read(folder / "results.json")
-    files = write.write(document, folder, recorded=True)
+    files = write.write(document, folder, recorded=True, history=history)
     return document, {name: str(path) for name, path in files.items()}
 
 
@@ -87,7 +112,8 @@ def _recorded(document: Document) -> list[dict[str, Any]]:
     return [{**entry, "control": entry["id"]} for entry in (*shown, *blocked, *ours)]
 
 
-def _report(args: Mapping[str, Any]) -> dict[str, Any]:
+def _report(args: Mapping[str, Any], document: Document | None = None) -> dict[str, Any]:
+    """The table, and what is red in it; with a document, the summary of the run instead and the table beside it."""
     known = catalogue.load()
     whole = _with_own(known, args.get("results"))
     results = _checked_results(args.get("results"), whole)
@@ -96,13 +122,18 @@ def _report(args: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(facts, Mapping):
         raise InputError("facts: give names and values.")
     shown = [(str(name), str(value)) for name, value in facts.items()]
-    parts = [terminal.facts(shown), terminal.table(whole, [*sections, own.SECTION], results)]
-    parts += [terminal.counts(known, sections, results), _counted_own(results)]
+    table = terminal.table(whole, [*sections, own.SECTION], results)
+    counted = [terminal.counts(known, sections, results), _counted_own(results)]
     last = {str(result["control"]): result for result in results}
     red = [control for control, result in last.items() if result["state"] in RED]
     musts = [id_ for id_ in red if MUST == whole.controls[id_].level == (last[id_].get("level") or MUST)]
-    text = "\n\n".join(part for part in parts if part)
-    return {"msg": text, "failed_controls": red, "failed_must_controls": musts}
+    named = {"failed_controls": red, "failed_must_controls": musts}
+    if document is None:
+        parts = [terminal.facts(shown), table, *counted]
+        return {"msg": "\n\n".join(part for part in parts if part), **named}
+    said = summary.text(document, shown, counted)
+    is_open = document["gate"]["decision"] == gate.OPEN
+    return {"msg": said, "table": table, "verdict": summary.verdict(document), "open": is_open, **named}
 
 
 def _with_own(known: catalogue.Catalogue, given: Any) -> catalogue.Catalogue:

@@ -15,6 +15,8 @@ author:
 description:
   - Shows a table of the checklist's controls with their states, in the order of the document. What is red stands with
     its summary and its remedy; what was not judged is pending, never green.
+  - With O(path) it shows a summary of the run instead, the gate's decision first and last; the table comes before it
+    with C(-v).
   - Runs on the controller. It shows and decides nothing; use RV(failed_controls) to stop a play.
 extends_documentation_fragment:
   - bytebot.production.cluster
@@ -36,8 +38,8 @@ options:
   path:
     description:
       - The folder of a run, as M(bytebot.production.checklist_record) returns it. The report files are written into it,
-        beside the C(results.json) that the record keeps there, and the gate's decision stands below the table. Nothing
-        is written in check mode.
+        beside the C(results.json) that the record keeps there. In check mode nothing is written, and the table is
+        shown.
     type: path
   record:
     description:
@@ -90,13 +92,26 @@ EXAMPLES = r"""
 
 RETURN = r"""
 files:
-  description: The files written, by name (C(report.html), C(checklist.md), C(junit.xml)).
+  description: The files written, by name (C(report.html), C(checklist.md), C(junit.xml),
+    C(oscal.json)).
   returned: when O(path) is given
   type: dict
 msg:
-  description: The table.
+  description: The summary with O(path), else the table.
   returned: always
   type: str
+table:
+  description: The table, where RV(msg) is the summary.
+  returned: when O(path) is given
+  type: str
+verdict:
+  description: The gate's decision in one line, with how much stands against it and what does first.
+  returned: when O(path) is given
+  type: str
+open:
+  description: Whether the gate is open.
+  returned: when O(path) is given
+  type: bool
 failed_controls:
   description: Ids of the controls in state V(fail) or V(error).
   returned: success

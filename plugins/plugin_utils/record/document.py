@@ -31,6 +31,7 @@ from ansible_collections.bytebot.production.plugins.plugin_utils.statements.join
 
 Document = dict[str, Any]
 BLOCKED = "blocked by "  # how the summary of a control begins whose cause is another one
+NOT_DUE = "not due before stage "  # and that of one whose time has not come
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +253,7 @@ class _Entries:
         gated = self.header.gate.get("stage")
         stages = tuple(self.header.gate.get("policy", {}).get("stages", STAGES))
         if gated in stages and stages.index(control.stage) > stages.index(gated):
-            return f"not due before stage {control.stage}", ""
+            return f"{NOT_DUE}{control.stage}", ""
         settled = self.known.settled
         if control.signed_by and (settled is None or control.id not in settled):
             return self._why_not_signed(control)

@@ -7,47 +7,29 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
+from ansible_collections.bytebot.production.plugins.plugin_utils.record.history import Earlier
+from ansible_collections.bytebot.production.plugins.plugin_utils.render import figures, view
 from ansible_collections.bytebot.production.plugins.plugin_utils.render.charts import charts
+from ansible_collections.bytebot.production.plugins.plugin_utils.render.view import Look
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 TEMPLATE = "report.html.j2"
 MANY_CHANGES = 8  # more of them are folded away
 MINUTE_S = 60
-THINNEST = 0.012  # of a bar
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """How a state is shown: a sign that differs in shape, and a word."""
-
-    sign: str
-    word: str
-
-
-# In the order of the bar: what is good, what is open, what is bad.
-STATES: Mapping[str, Look] = {
-    "pass": Look("✓", "pass"),
-    "attested": Look("✎", "attested"),
-    "waived": Look("⚑", "waived"),
-    "not_applicable": Look("⊘", "not applicable"),
-    "pending": Look("○", "pending"),
-    "stale": Look("↻", "stale"),
-    "inconclusive": Look("?", "inconclusive"),
-    "error": Look("!", "error"),
-    "fail": Look("✕", "fail"),
-}
-SETTLED = frozenset({"pass", "attested", "waived", "not_applicable"})
-RED = frozenset({"fail", "error"})
+LONGEST = 100_000  # letters of one text; all of it is in results.json
+# Control letters except tab and line feed, what turns the direction of writing, what is not seen, halves of a pair.
+_ACTING = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
 DECISIONS: Mapping[str, Look] = {
     "open": Look("✓", "The gate is open"),
     "shut": Look("✕", "The gate is shut"),
@@ -69,20 +51,30 @@ STAGES: Mapping[str, str] = {
 }
 
 
-def render(document: Mapping[str, Any]) -> str:
-    """The page for a results document. Whatever the document says is shown as text, never as markup or template."""
+def render(document: Mapping[str, Any], history: Sequence[Earlier] = ()) -> str:
+    """The page for a results document. Whatever the document says is shown as text, never as markup or template.
+
+    :param history: earlier runs of the environment, the newest first.
+    """
     plain = _complete(json.loads(json.dumps(document, default=str)))  # no object that calls itself safe markup is left
     controls = plain["controls"]
+    every = [*controls, *plain["own_controls"]]
+    changes = list(view.changes(plain))
     return (
         _environment()
         .get_template(TEMPLATE)
         .render(
             document=plain,
             total=len(controls),
-            bar_segments=_bar(controls),
-            sections=[*_sections(controls), *_sections(plain["own_controls"])],
-            changes=list(_changes(plain)),
-            states=STATES,
+            bar_segments=view.bar(controls),
+            sections=[*view.sections(controls), *view.sections(plain["own_controls"])],
+            changes=changes,
+            was={change["id"]: change["from"] for change in changes},
+            about={control["id"]: view.about(control, plain["environment"]["name"]) for control in every},
+            spells={control["id"]: view.spells(control["id"], history) for control in every},
+            signatures=list(view.signatures(every)),
+            figures=figures.overview(plain),
+            states=view.STATES,
             decision=DECISIONS[plain["gate"]["decision"]],
             stages=STAGES,
             many_changes=MANY_CHANGES,
@@ -106,97 +98,32 @@ def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
+        finalize=_shown,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(charts=charts, csp=_csp, pretty=_pretty, moment=_moment, span=_span, resumed=_resumed)
+    environment.filters.update(bars=figures.bars, charts=charts, csp=_csp, pretty=_pretty, named=_named)
+    environment.filters.update(moment=_moment, span=_span, resumed=_resumed)
     return environment
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """One state's part of a bar: its width is its count, but never too thin to be seen."""
-
-    state: str
-    count: int
-    start: float
-    width: float
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Controls under one heading."""
-
-    id: str
-    title: str
-    controls: Sequence[Mapping[str, Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """One section with its progress."""
-
-    id: str
-    title: str
-    groups: Sequence[Group]
-    progress: Sequence[Segment]
-    total: int
-    settled: int
-    red: int
-
-
-def _bar(controls: Sequence[Mapping[str, Any]]) -> list[Segment]:
-    counts = Counter(control["state"] for control in controls)
-    segments: list[Segment] = []
-    start = 0.0
-    for state in STATES:
-        if count := counts[state]:
-            width = max(count, len(controls) * THINNEST)
-            segments.append(Segment(state, count, start, width))
-            start += width
-    return segments
-
-
-def _sections(controls: Sequence[Mapping[str, Any]]) -> Iterator[Section]:
-    for name, given in groupby(controls, key=lambda control: control["section"]):
-        members = list(given)
-        groups = [
-            Group(f"{name}.{group}", inside[0]["group_title"], inside)
-            for group, inside in (
-                (key, list(each)) for key, each in groupby(members, key=lambda control: control["group"])
-            )
-        ]
-        counts = Counter(control["state"] for control in members)
-        yield Section(
-            id=name,
-            title=members[0]["section_title"],
-            groups=groups,
-            progress=_bar(members),
-            total=len(members),
-            settled=sum(counts[state] for state in SETTLED),
-            red=sum(counts[state] for state in RED),
-        )
-
-
-def _changes(document: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """What moved since the previous run, with its title where the control is in this document."""
-    titles = {control["id"]: control["title"] for control in document["controls"]}
-    for change in document["previous"]["changed"]:
-        yield {
-            **change,
-            "title": titles.get(change["id"], ""),
-            "worse": _rank(change["to"]) > _rank(change["from"] or "pending"),
-        }
-
-
-def _rank(state: str) -> int:
-    """How bad a state is; what is settled is equally good."""
-    order = list(STATES)
-    return order.index(state) if state not in SETTLED else 0
-
-
 # ---------------------------------------------------------------------- filters
+
+
+def _shown(value: Any) -> Any:
+    """What is put into the page: letters that act on what stands around them are named, and no text is endless."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    rest = len(value) - LONGEST
+    text = f"{value[:LONGEST]}… ({rest} more letters are in results.json)" if rest > 0 else value
+    return _ACTING.sub(lambda found: f"[U+{ord(found[0]):04X}]", text)
+
+
+def _named(text: str, known: Mapping[str, Any]) -> tuple[str, str]:
+    """The control with which a line of the gate begins, and the rest; no control where it begins with none."""
+    first, blank, rest = str(text).partition(" ")
+    return (first, f"{blank}{rest}") if first in known else ("", str(text))
 
 
 def _csp(text: str) -> str:

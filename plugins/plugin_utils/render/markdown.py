@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError
 from ansible_collections.bytebot.production.plugins.plugin_utils.catalogue import Catalogue, Control, Group
-from ansible_collections.bytebot.production.plugins.plugin_utils.render.html import SETTLED, STATES
+from ansible_collections.bytebot.production.plugins.plugin_utils.render.view import SETTLED, STATES
 
 LONGEST = 200  # letters of a summary
 REPORT = "report.html"  # in the same folder

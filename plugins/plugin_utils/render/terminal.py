@@ -33,12 +33,17 @@ def table(catalogue: Catalogue, sections: Sequence[str], results: Iterable[Resul
     :param width: columns; the terminal's own where it is 0.
     """
     by_id = {str(result["control"]): result for result in results}
-    width = max(NARROWEST, min(WIDEST, width or shutil.get_terminal_size((160, 20)).columns))
+    width = columns(width)
     lines: list[str] = []
     for name in _sections(catalogue):
         controls = catalogue.section(name)
         lines += _section(controls if name in sections else _told(controls, by_id), by_id, width)
     return "\n".join(lines)
+
+
+def columns(width: int = 0) -> int:
+    """How wide the text may be: as given, or as the terminal is."""
+    return max(NARROWEST, min(WIDEST, width or shutil.get_terminal_size((160, 20)).columns))
 
 
 def facts(rows: Sequence[tuple[str, str]]) -> str:
@@ -90,14 +95,16 @@ def _lines(control: Control, result: Result | None, width: int) -> list[str]:
     if result is None:
         return [first]
     if state == "pass":
-        return [_cut(f"{first}: {' '.join(str(result['summary']).split())}", width)]
-    words = [first, *_wrapped(str(result["summary"]), width)]
-    return [*words, *_wrapped(f"-> {result['remedy']}", width)] if result.get("remedy") else words
+        return [cut(f"{first}: {' '.join(str(result['summary']).split())}", width)]
+    words = [first, *wrapped(str(result["summary"]), width)]
+    return [*words, *wrapped(f"-> {result['remedy']}", width)] if result.get("remedy") else words
 
 
-def _wrapped(text: str, width: int) -> list[str]:
+def wrapped(text: str, width: int) -> list[str]:
+    """The text in lines below a sign."""
     return textwrap.wrap(text, width, initial_indent=" " * 11, subsequent_indent=" " * 11, break_long_words=False)
 
 
-def _cut(line: str, width: int) -> str:
+def cut(line: str, width: int) -> str:
+    """The line, shortened where it is longer than the screen is wide."""
     return line if len(line) <= width else f"{line[: width - 1]}…"

@@ -7,34 +7,39 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError
 from ansible_collections.bytebot.production.plugins.plugin_utils import catalogue
-from ansible_collections.bytebot.production.plugins.plugin_utils.render import html, junit, markdown
+from ansible_collections.bytebot.production.plugins.plugin_utils.record.history import Earlier
+from ansible_collections.bytebot.production.plugins.plugin_utils.render import html, junit, markdown, oscal
 
 LATEST = "latest"
 FOLDER_MODE = 0o700  # as the record's: a report names systems and what is wrong with them
 
 
-def render(document: Mapping[str, Any], *, recorded: bool = False) -> dict[str, str]:
+def render(document: Mapping[str, Any], *, recorded: bool = False, history: Sequence[Earlier] = ()) -> dict[str, str]:
     """The report's files: name and text. ``results.json`` comes last, so that it stands only where the others do.
 
+    :param history: earlier runs, the newest first.
     :param recorded: the record has written ``results.json`` itself.
     """
     text = (catalogue.FOLDER / catalogue.DOCUMENT).read_text(encoding="utf-8")
     files = {
-        "report.html": html.render(document),
+        "report.html": html.render(document, history),
         "checklist.md": markdown.render(document, catalogue.load(), text),
         "junit.xml": junit.render(document),
+        "oscal.json": oscal.render(document),
     }
     return files if recorded else {**files, "results.json": canonical(document)}
 
 
-def write(document: Mapping[str, Any], folder: Path, *, recorded: bool = False) -> dict[str, Path]:
+def write(
+    document: Mapping[str, Any], folder: Path, *, recorded: bool = False, history: Sequence[Earlier] = ()
+) -> dict[str, Path]:
     """Write the files into a folder, and copies of them into ``latest`` beside it.
 
     Copies, since a link does not survive in an archive or in a job's artifacts. Where the record has its own link of
@@ -45,7 +50,7 @@ def write(document: Mapping[str, Any], folder: Path, *, recorded: bool = False) 
     :returns: the files in the folder, by name.
     :raises InputError: a file cannot be written; one sentence says which and why.
     """
-    files = render(document, recorded=recorded)
+    files = render(document, recorded=recorded, history=history)
     written = {name: whole(folder / name, text) for name, text in files.items()}
     latest = folder.parent / LATEST
     if folder.name != LATEST and not latest.is_symlink():

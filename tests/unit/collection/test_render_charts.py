@@ -84,6 +84,6 @@ def test_the_report_draws_them_and_escapes_their_names() -> None:
     control = next(one for one in document["controls"] if one["evidence"])
     control["evidence"][0]["observed"] = {**LOAD, "containers": [memory(HOSTILE)]}
     page = html.render(document)
-    assert page.count("<polyline") == 5
+    assert page.count("<polyline") == 10, "once in the evidence, once among the figures"
     assert 'aria-label="Latency up to 40 ms"' in page
     assert "<script>alert" not in page

@@ -22,7 +22,7 @@ from ansible_collections.bytebot.production.plugins.plugin_utils.render import w
 
 jsonschema = pytest.importorskip("jsonschema")
 
-FILES = ["checklist.md", "junit.xml", "report.html", "results.json"]
+FILES = ["checklist.md", "junit.xml", "oscal.json", "report.html", "results.json"]
 SCHEMA = json.loads((Path(__file__).resolve().parents[3] / "docs" / "results.schema.json").read_text(encoding="utf-8"))
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 
