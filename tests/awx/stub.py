@@ -1,5 +1,5 @@
-# A stand-in for AWX's API, for tests only: a contract stub that keeps objects in memory and answers as the API of AWX 24 does
-# where awx.awx asks it. It refuses what AWX refuses of surveys, prompts, nodes and schedules; it launches nothing.
+# A stand-in for AWX's API, for tests only: a contract stub that keeps objects in memory and answers as AWX 24 does where
+# awx.awx asks it. It refuses what AWX refuses of surveys, prompts, nodes and schedules, and launches nothing.
 # SPDX-FileCopyrightText: The bytebot.production authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-TOKEN = "a token that no output may hold"  # noqa: S105 - the stub's own
+TOKEN = "a token that no output may hold"
 KINDS = {  # by list: type of an object, its defaults
     "organizations": ("organization", {}),
     "execution_environments": ("execution_environment", {"organization": None, "pull": ""}),
@@ -98,9 +98,9 @@ class Awx:
                 return
             spec = {item["variable"]: item for item in self.surveys.get(template["id"], {}).get("spec", [])}
             unknown = set(one["extra_data"]) - set(spec)
-            lacking = {
-                name for name, item in spec.items() if item["required"] and not item.get("default")
-            } - set(one["extra_data"])
+            lacking = {name for name, item in spec.items() if item["required"] and not item.get("default")} - set(
+                one["extra_data"]
+            )
             if unknown or lacking:
                 raise Refused(f"not asked for: {sorted(unknown)}; needed to start: {sorted(lacking)}")
             for name, value in one["extra_data"].items():
@@ -147,6 +147,10 @@ class Awx:
         return True
 
 
+def _page(found: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"count": len(found), "next": None, "previous": None, "results": found}
+
+
 class _Handler(BaseHTTPRequestHandler):
     awx: Awx
 
@@ -178,26 +182,27 @@ class _Handler(BaseHTTPRequestHandler):
         except KeyError:
             self._answer(404, {"detail": "Not found."})
 
-    do_GET = do_POST = do_PATCH = do_DELETE = _handle  # noqa: N815 - the base class's names
+    do_GET = do_POST = do_PATCH = do_DELETE = _handle
 
     def _found(self, parts: list[str], query: dict[str, str], given: dict[str, Any]) -> tuple[int, Any]:
-        awx, kind = self.awx, parts[0]
-        if kind == "project_updates":
+        if parts[0] == "project_updates":
             return 200, {"status": "successful"}
         if len(parts) == 1:
-            if self.command == "POST":
-                return 201, awx.make(kind, given)
-            found = awx.listed(kind, query)
-            return 200, {"count": len(found), "next": None, "previous": None, "results": found}
-        number = int(parts[1])
-        one = awx.objects[kind][number]
-        if len(parts) > 2:
-            return self._part(kind, one, parts[2], given)
+            return self._list(parts[0], query, given)
+        one = self.awx.objects[parts[0]][int(parts[1])]
+        return self._part(parts[0], one, parts[2], given) if len(parts) > 2 else self._one(parts[0], one, given)
+
+    def _list(self, kind: str, query: dict[str, str], given: dict[str, Any]) -> tuple[int, Any]:
+        if self.command == "POST":
+            return 201, self.awx.make(kind, given)
+        return 200, _page(self.awx.listed(kind, query))
+
+    def _one(self, kind: str, one: dict[str, Any], given: dict[str, Any]) -> tuple[int, Any]:
         if self.command == "PATCH":
-            return 200, awx.change(kind, number, given)
+            return 200, self.awx.change(kind, one["id"], given)
         if self.command == "DELETE":
-            awx.changes.append(f"deleted {kind} {one.get('identifier') or one['name']}")
-            del awx.objects[kind][number]
+            self.awx.changes.append(f"deleted {kind} {one.get('identifier') or one['name']}")
+            del self.awx.objects[kind][one["id"]]
             return 204, None
         return 200, one
 
@@ -222,8 +227,7 @@ class _Handler(BaseHTTPRequestHandler):
             awx.changes.append(f"linked {kind} {number} {part} {given['id']}")
             return 204, None
         source = "credentials" if part == "credentials" else "workflow_job_template_nodes"
-        found = [awx.objects[source][key] for key in linked]
-        return 200, {"count": len(found), "next": None, "previous": None, "results": found}
+        return 200, _page([awx.objects[source][key] for key in linked])
 
 
 @contextmanager
