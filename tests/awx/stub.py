@@ -1,5 +1,5 @@
-# A stand-in for AWX's API, for tests only: a contract stub that keeps objects in memory and answers as AWX 24 does where
-# awx.awx asks it. It refuses what AWX refuses of surveys, prompts, nodes and schedules, and launches nothing.
+# A stand-in for AWX's API, for tests only: a contract stub that keeps objects in memory and answers as AWX 24 does
+# where awx.awx asks it. It refuses what AWX refuses of surveys, prompts, nodes and schedules, and launches nothing.
 # SPDX-FileCopyrightText: The bytebot.production authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 TOKEN = "a token that no output may hold"
-KINDS = {  # by list: type of an object, its defaults
+KINDS: dict[str, tuple[str, dict[str, Any]]] = {  # by list: type of an object, its defaults
     "organizations": ("organization", {}),
     "execution_environments": ("execution_environment", {"organization": None, "pull": ""}),
     "credential_types": ("credential_type", {"managed": False}),
@@ -135,7 +135,7 @@ class Awx:
     def _fits(self, one: dict[str, Any], query: dict[str, str]) -> bool:
         for key, wanted in query.items():
             if key == "organization__name":
-                fits = self.objects["organizations"].get(one.get("organization"), {}).get("name") == wanted
+                fits = self.objects["organizations"].get(one.get("organization") or 0, {}).get("name") == wanted
             elif key == "workflow_job_template__name__in":
                 fits = one["summary_fields"]["workflow_job_template"]["name"] in wanted.split(",")
             elif key in {"or__id", "or__name"}:

@@ -1,5 +1,5 @@
-# Lays out a job's folder as AWX does and runs it with ansible-runner: project, inventory, credentials as files, and what a
-# template, its survey and a workflow give.
+# Lays out a job's folder as AWX does and runs it with ansible-runner: project, inventory, credentials as files, and
+# what a template, its survey and a workflow give.
 # SPDX-FileCopyrightText: The bytebot.production authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import base64
 import json
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -138,8 +139,13 @@ def test_a_workflow_branches_on_what_a_job_has_told(
     assert code == 0 or "going back is offered only where it is shut" in " ".join(done.output.split())
 
 
-def test_attest_asks_for_what_waits_in_the_name_of_who_launched_it(jobs: Jobs, verified: Done) -> None:
-    done = jobs.launch("attest")
+def test_attest_asks_for_what_waits_in_the_name_of_who_launched_it(jobs: Jobs, verified: Done, tmp_path: Path) -> None:
+    key = tmp_path / "operations"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(key)], check=True)
+    (tmp_path / "allowed_signers").write_text(f"demo-operations {key.with_suffix('.pub').read_text()}")
+    who = [{"signer": "demo-operations", "name": "Operations", "roles": ["operations"]}]
+    inventory = {"bytebot_allowed_signers": str(tmp_path / "allowed_signers"), "bytebot_signers": who}
+    done = jobs.launch("attest", inventory)
     assert done.code == 0, done.output[-4000:]
     asked = sorted((done.artifacts.parents[1] / "project" / "reports" / "sandbox" / "requests").glob("*.json"))
     assert asked
