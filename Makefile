@@ -14,7 +14,7 @@ FAULT = $(addprefix -e @,$(wildcard .sandbox/faults/variables.json))
 export ANSIBLE_HOME ?= $(CURDIR)/.ansible
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: help demo verify gate fault heal faults-seen sabotage conformance soak test test-unit report-seen test-integration test-sabotage benchmark lint sanity dist sandbox-up sandbox-full sandbox-down sandbox-status sandbox-reset sandbox-scale clean
+.PHONY: help demo verify gate fault heal faults-seen sabotage conformance soak test test-unit report-seen test-integration test-sabotage benchmark awx lint sanity dist sandbox-up sandbox-full sandbox-down sandbox-status sandbox-reset sandbox-scale clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ test-sabotage: $(VENV)/.ready $(LINK) ## one fault for each section, in the sand
 
 benchmark: $(VENV)/.ready $(LINK) ## helm_release against kubernetes.core.helm and helm, in the sandbox, which must be up: NAME=helm4.noop for one case
 	@$(PY) -m tests.benchmark $(NAME)
+
+awx: $(VENV)/.ready $(LINK) ## what AWX is told, made by the modules of awx.awx against a stand-in for its API: no AWX, no cluster
+	@$(PY) -m pytest tests/awx
 
 lint: $(VENV)/.ready $(LINK) ## ruff, mypy, yamllint, ansible-lint, licences, changelog
 	@scripts/lint

@@ -1,4 +1,5 @@
-# Lays out a job's folder as AWX does and runs it with ansible-runner: project, inventory, credentials as files.
+# Lays out a job's folder as AWX does and runs it with ansible-runner: project, inventory, credentials as files, and
+# what a template, its survey and a workflow give.
 # SPDX-FileCopyrightText: The bytebot.production authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
@@ -7,10 +8,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,38 +57,75 @@ class Done:
 
 
 class Jobs:
-    """Jobs of one template: each begins with an empty disk, as a pod of AWX does."""
+    """Jobs of the templates: each begins with an empty disk, as a pod of AWX does."""
 
     def __init__(self, folder: Path, kubeconfig: Path, variables: Mapping[str, Any]) -> None:
         """Nothing is made yet.
 
         :param kubeconfig: goes into the credential of its type.
-        :param variables: the template's extra variables.
+        :param variables: further extra variables of every template.
         """
         self.folder, self.kubeconfig, self.variables = folder, kubeconfig, dict(variables)
         self.count = 0
+        told = yaml.safe_load((AWX / "templates.yml").read_text())
+        self.templates = {one["name"]: {**told["awx_template_defaults"], **one} for one in told["awx_templates"]}
 
-    def run(self, playbook: str) -> Done:
-        """Run a playbook of the project in a new folder."""
+    def launch(
+        self,
+        name: str,
+        answers: Mapping[str, Any] | None = None,
+        tags: str = "",
+        artifacts: Mapping[str, Any] | None = None,
+    ) -> Done:
+        """Launch a template in a new folder.
+
+        :param answers: to its survey; the defaults answer the rest.
+        :param tags: asked at launch.
+        :param artifacts: what the jobs before it have told in a workflow.
+        """
+        template = self.templates[name]
+        survey = {item["variable"]: item["default"] for item in template["survey"] if "default" in item}
+        arguments = ["--limit", "sandbox"] if template["limited"] else []
+        if tags or template["job_tags"]:
+            arguments += ["--tags", tags or template["job_tags"]]
+        meta = {
+            "job_id": self.count + 1,
+            "job_template_name": name,
+            "user_name": "launcher",
+            "inventory_name": "Bytebot",
+        }
+        always = {f"{prefix}_{key}": value for prefix in ("awx", "tower") for key, value in meta.items()}
+        variables = {
+            **self.variables,
+            **template["extra_vars"],
+            **survey,
+            **(answers or {}),
+            **(artifacts or {}),
+            **always,
+        }
+        return self._run(template["playbook"], variables, arguments)
+
+    def _run(self, playbook: str, given: Mapping[str, Any], arguments: Sequence[str]) -> Done:
         self.count += 1
         private = self.folder / f"awx_{self.count}"
         private.mkdir(mode=0o700)
         shutil.copytree(AWX / "project", private / "project")
         for name in ("inventory", "env"):
             (private / name).mkdir(mode=0o700)
-        _install(private)
+        self._install(private)
         (private / "inventory" / "hosts.json").write_text(json.dumps(_inventory()))
         extra, variables = _injected(private / "env", self._credentials())
         environment = {
             **variables,
-            **core_only(playbook),
+            **core_only(playbook, arguments),
             "ANSIBLE_COLLECTIONS_PATH": str(private / "requirements_collections"),
             "ANSIBLE_HOME": str(private / ".ansible"),
             "HOME": str(private),
         }
-        (private / "env" / "extravars").write_text(json.dumps({**self.variables, **extra}))
+        (private / "env" / "extravars").write_text(json.dumps({**given, **extra}))
         (private / "env" / "envvars").write_text(json.dumps(environment))
         command = [str(BIN / "ansible-runner"), "run", str(private), "-p", playbook, "--ident", "job"]
+        command += ["--cmdline", shlex.join(arguments)] if arguments else []
         clean = {key: value for key, value in os.environ.items() if not key.startswith(("KUBE", "ANSIBLE_", "K8S_"))}
         done = subprocess.run(
             command,
@@ -100,6 +139,14 @@ class Jobs:
         LOGS.mkdir(parents=True, exist_ok=True)
         (LOGS / f"awx-{self.count}-{playbook}.log").write_text(output, encoding="utf-8")
         return Done(done.returncode, output, private / "artifacts" / "job")
+
+    def _install(self, private: Path) -> None:
+        """Install the collection as a project's sync does; it does so once, and later jobs get what it installed."""
+        wanted = private / "requirements_collections"
+        if self.count == 1:
+            _install(private)
+        else:
+            shutil.copytree(self.folder / "awx_1" / wanted.name, wanted, copy_function=os.link)
 
     def _credentials(self) -> dict[str, dict[str, str]]:
         handed_over = {field: (SANDBOX / "handover" / name).read_text() for name, field in FIELDS.items()}

@@ -7,6 +7,7 @@ from __future__ import annotations
 import base64
 import json
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -38,12 +39,12 @@ def jobs(tmp_path_factory: pytest.TempPathFactory, kubectl: Callable[..., str]) 
 
 @pytest.fixture(scope="module")
 def deployed(jobs: Jobs) -> Done:
-    return jobs.run("deploy.yml")
+    return jobs.launch("deploy")
 
 
 @pytest.fixture(scope="module")
 def verified(jobs: Jobs, deployed: Done) -> Done:
-    return jobs.run("verify.yml")
+    return jobs.launch("verify")
 
 
 def secrets() -> dict[str, list[str]]:
@@ -118,6 +119,45 @@ def test_no_secret_stands_in_what_the_jobs_leave(deployed: Done, verified: Done)
 
 def test_the_grep_can_find(deployed: Done) -> None:
     assert leaks(deployed.artifacts.parents[1] / "env"), "the credentials' files are there"
+
+
+def test_the_first_node_of_the_workflow_asks_the_gate_of_its_stage_alone(jobs: Jobs, verified: Done) -> None:
+    first = yaml.safe_load((AWX / "workflow.yml").read_text())["awx_workflow"]["nodes"][0]
+    done = jobs.launch(first["template"], first["answers"], first["tags"])
+    assert (done.code, done.told()["bytebot_gate_decision"]) == (0, "open"), done.output[-4000:]
+    counts = outcome(done)["counts"]
+    assert 10 <= counts["pass"] < outcome(verified)["counts"]["pass"]
+
+
+@pytest.mark.parametrize(("decision", "code"), [("open", 2), ("shut", 0), (None, 2)])
+def test_a_workflow_branches_on_what_a_job_has_told(
+    decision: str | None, code: int, jobs: Jobs, verified: Done
+) -> None:
+    told = {**verified.told(), "bytebot_gate_decision": decision} if decision else {}
+    done = jobs.launch("decision", artifacts=told)
+    assert done.code == code, done.output[-4000:]
+    assert code == 0 or "going back is offered only where it is shut" in " ".join(done.output.split())
+
+
+def test_attest_asks_for_what_waits_in_the_name_of_who_launched_it(jobs: Jobs, verified: Done, tmp_path: Path) -> None:
+    key = tmp_path / "operations"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(key)], check=True)
+    (tmp_path / "allowed_signers").write_text(f"demo-operations {key.with_suffix('.pub').read_text()}")
+    who = [{"signer": "demo-operations", "name": "Operations", "roles": ["operations"]}]
+    inventory = {"bytebot_allowed_signers": str(tmp_path / "allowed_signers"), "bytebot_signers": who}
+    done = jobs.launch("attest", inventory)
+    assert done.code == 0, done.output[-4000:]
+    asked = sorted((done.artifacts.parents[1] / "project" / "reports" / "sandbox" / "requests").glob("*.json"))
+    assert asked
+    assert all('"launcher"' in path.read_text() for path in asked)
+
+
+def test_discover_shows_the_inventory_since_its_disk_vanishes(jobs: Jobs) -> None:
+    done = jobs.launch("discover")
+    assert done.code == 0, done.output[-4000:]
+    assert "bytebot_hosts:" in done.output
+    assert "bytebot-production:" in done.output
+    assert leaks(done.artifacts) == []
 
 
 @pytest.mark.parametrize("path", sorted((AWX / "credential_types").glob("*.yml")), ids=lambda path: path.stem)
