@@ -36,6 +36,7 @@ from sandbox.faults import (
     monitoring,
     network,
     platform,
+    scans,
     secrets,
     security,
     services,
@@ -76,6 +77,7 @@ MODULES = (
     backup,
     clear,
     documents,
+    scans,
 )
 FAULTS: Mapping[str, Fault] = {fault.name: fault for module in MODULES for fault in module.FAULTS}
 ACTIVE, VARIABLES = "active.json", "variables.json"
