@@ -36,6 +36,7 @@ from sandbox.faults import (
     monitoring,
     network,
     platform,
+    rotation,
     scans,
     secrets,
     security,
@@ -78,6 +79,7 @@ MODULES = (
     clear,
     documents,
     scans,
+    rotation,
 )
 FAULTS: Mapping[str, Fault] = {fault.name: fault for module in MODULES for fault in module.FAULTS}
 ACTIVE, VARIABLES = "active.json", "variables.json"
