@@ -159,7 +159,8 @@ def _evidence(facts: RotationFacts, intervals: Intervals | None, entry: Entry) -
     observed = {
         "secrets": {
             age.name: {
-                "made": {key: made.isoformat(timespec="seconds") for key, made in age.made.items()},
+                # The name of a key as a name here would have its time masked.
+                "made": [f"{key} on {made.isoformat(timespec='seconds')}" for key, made in age.made.items()],
                 "recorded": age.recorded,
                 "interval": told(length) if intervals and (length := intervals.of(age.name)) else None,
                 "keys_of_before": [previous(key) for key in age.before],
@@ -169,7 +170,7 @@ def _evidence(facts: RotationFacts, intervals: Intervals | None, entry: Entry) -
         "behind": list(facts.behind),
         "drill": {
             "ended": datetime.fromtimestamp(last.at, UTC).isoformat(timespec="seconds"),
-            "secret": last.secret,
+            "rotated": last.secret,
             "passed": last.passed,
             "why": last.why,
             "steps": list(last.steps),
