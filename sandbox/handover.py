@@ -28,7 +28,7 @@ def password(settings: Settings, name: str) -> str:
 
 
 def scans(settings: Settings, digests: Mapping[str, str]) -> None:
-    """A report on each image of the release in place of a scanner's: nothing is scanned, and each says so."""
+    """A report on each image in place of a scanner's: nothing is scanned, and each says so."""
     folder = settings.documents / "scans"
     for left in folder.glob("*.json"):
         left.unlink()

@@ -60,7 +60,7 @@ options:
     type: list
     elements: str
     default: []
-  objects:
+  report_objects:
     description: Whether objects C(VulnerabilityReport) of the namespace are read.
     type: bool
     default: true
@@ -222,7 +222,7 @@ ARGUMENTS: dict[str, Any] = {
         },
     },
     "vex": {"type": "list", "elements": "str", "default": []},
-    "objects": {"type": "bool", "default": True},
+    "report_objects": {"type": "bool", "default": True},
     "max_age": {"type": "int", "default": SCAN_AGE},
     "threshold": {"type": "str", "choices": list(SEVERITIES), "default": SEVERITIES[0]},
     "waivers": {
@@ -248,7 +248,7 @@ def judge_scans(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
         given["namespace"],
         tuple(_place(one) for one in given["reports"]),
         tuple(given["vex"]),
-        given["objects"],
+        given["report_objects"],
         tuple(_waiver(one) for one in given["waivers"]),
         given["max_age"],
         given["threshold"],

@@ -21,7 +21,6 @@ description:
   - Nothing is judged, and nothing of the cluster is changed.
 extends_documentation_fragment:
   - bytebot.production.cluster
-  - bytebot.production.results.attributes
 options:
   environment:
     description: Name of the environment, as the inventory has it.

@@ -298,7 +298,8 @@ def _drilled(
         return facts, False
     if not given["permitted"]:
         why = "drills are not permitted here"
-        return replace(facts, no_drill=why, no_drill_remedy="Permit them (bytebot_tests_allowed: drills)."), False
+        remedy = "Permit them (bytebot_tests_allowed: drills), and run verify.yml."
+        return replace(facts, no_drill=why, no_drill_remedy=remedy), False
     if module.check_mode:
         return replace(facts, no_drill="check mode makes none", no_drill_remedy="Run without --check."), False
     if not given["drill"] or not given["login"]:

@@ -31,8 +31,8 @@ class Side:
     def of(cls, given: Any) -> Side:
         """From what helm_rollback returns of a revision, or from a record."""
         told = given if isinstance(given, Mapping) else {}
-        texts = (str(told.get(name) or "") for name in ("chart_version", "app_version"))
-        return cls(int(told.get("revision") or 0), *texts, tuple(map(str, told.get("images") or ())))
+        chart, app = (str(told.get(name) or "") for name in ("chart_version", "app_version"))
+        return cls(int(told.get("revision") or 0), chart, app, tuple(map(str, told.get("images") or ())))
 
     def same(self, other: Side) -> bool:
         """Whether it is the same version, under whatever number."""
