@@ -19,7 +19,13 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.scans_fa
 )
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
 from ansible_collections.bytebot.production.plugins.module_utils.clients.documents import Documents
-from ansible_collections.bytebot.production.plugins.module_utils.errors import CollectionError, InputError, NotPermitted
+from ansible_collections.bytebot.production.plugins.module_utils.clients.registry import Image, Registry
+from ansible_collections.bytebot.production.plugins.module_utils.errors import (
+    CollectionError,
+    InputError,
+    NotPermitted,
+    NotThere,
+)
 from ansible_collections.bytebot.production.plugins.module_utils.policy_objects import SCRATCH
 from ansible_collections.bytebot.production.plugins.module_utils.scan_reports import (
     digests_in,
@@ -32,6 +38,7 @@ Object = dict[str, Any]
 FORMATS = (".json", ".sarif")
 BYTES = 64 * 1024 * 1024  # of one report; one of a large image that lists all packages has some 10 MiB
 OBJECTS = ("aquasecurity.github.io/v1alpha1", "VulnerabilityReport")
+ATTACHED = ("sarif", "cyclonedx", "trivy", "grype")  # words in the types of artifacts that are taken
 _STATUSES = ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses")
 
 
@@ -46,12 +53,17 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What is looked at. :param objects: whether report objects of the namespace are read, where there are any."""
+    """What is looked at.
+
+    :param objects: whether report objects of the namespace are read, where there are any.
+    :param registries: those that are asked for reports that are attached to the running images.
+    """
 
     namespace: str
     places: tuple[Given, ...] = ()
     vex: tuple[str, ...] = ()
     objects: bool = True
+    registries: tuple[Registry, ...] = ()
     waivers: tuple[Waiver, ...] = ()
     max_age: int = SCAN_AGE
     threshold: str = SEVERITIES[0]
@@ -86,6 +98,7 @@ def observe(cluster: Cluster, documents: Documents, scope: Scope) -> ScanFacts:
         _place(documents, place, read)
     for where in scope.vex:
         _vex(documents, where, read)
+    _referrers(scope.registries, images, read)
     objects, told = _objects(cluster, scope) if scope.objects else ([], "report objects are not looked for")
     return replace(
         facts,
@@ -159,6 +172,31 @@ def _fetched(documents: Documents, name: str, read: _Read) -> tuple[bytes, str]:
     if fetched.problem:
         (read.bad if fetched.absent else read.unread).append(f"{fetched.where} {fetched.problem}")
     return fetched.content, fetched.where
+
+
+def _referrers(registries: Sequence[Registry], images: Sequence[Running], read: _Read) -> None:
+    """Reports that a registry has as referrers of the very digests; by that they are about them."""
+    by_name = {one.name: one for one in registries}
+    for running_image in images:
+        image = Image.of(running_image.name)
+        registry = by_name.get(image.registry) if image else None
+        if image is None or registry is None:
+            continue
+        try:
+            attached = registry.attached(image, running_image.digest, ATTACHED, BYTES)
+        except NotThere:
+            continue  # this registry keeps no referrers, or none of this image
+        except CollectionError as exc:
+            read.unread.append(exc.sentence.rstrip("."))
+            continue
+        for digest, content in attached:
+            where = f"referrer {digest[:19]}… of {image.registry}/{image.repository}"
+            try:
+                found = reports_of(content, where)
+            except InputError as exc:
+                read.bad.append(exc.sentence.rstrip("."))
+                continue
+            read.reports += [replace(one, digests=frozenset({running_image.digest})) for one in found]
 
 
 def _objects(cluster: Cluster, scope: Scope) -> tuple[list[Report], str]:

@@ -20,8 +20,9 @@ description:
     has no open finding of the severity O(threshold) or worse. Of several reports of one tool the newest counts, and
     those of several tools together.
   - Reports are Trivy's JSON, Grype's JSON, SARIF 2.1.0 or CycloneDX (with its VEX), which are told apart by what stands
-    in them; and the objects C(VulnerabilityReport) of the Trivy Operator in the namespace, where there are any. A
-    report that names no digest is about nothing that can be known, unless its place says one.
+    in them; the objects C(VulnerabilityReport) of the Trivy Operator in the namespace, where there are any; and what
+    is attached to the images in O(registries) as referrers (OCI 1.1). A report that names no digest is about nothing
+    that can be known, unless its place says one.
   - Nothing is scanned here, and no database of vulnerabilities is asked.
   - A control that does not hold is a result, not a failure of the module.
 extends_documentation_fragment:
@@ -60,6 +61,30 @@ options:
     type: list
     elements: str
     default: []
+  registries:
+    description:
+      - Registries that are asked for reports that are attached to the running images, whose artifact type speaks of
+        C(sarif), C(cyclonedx), C(trivy) or C(grype). No other is asked.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: The registry as images name it, as in V(ghcr.io) or V(docker.io).
+        type: str
+        required: true
+      url:
+        description: Its address, where that is not C(https://) and its name.
+        type: str
+      ca_file:
+        description: PEM file of the CA to trust beside the system's.
+        type: path
+      username:
+        description: Who asks; nobody by name where it is not set.
+        type: str
+      password:
+        description: The password or token of O(registries[].username).
+        type: str
   report_objects:
     description: Whether objects C(VulnerabilityReport) of the namespace are read.
     type: bool
@@ -192,6 +217,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.scans_fa
     Waiver,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
+from ansible_collections.bytebot.production.plugins.module_utils.clients.registry import Registry
 from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError
 from ansible_collections.bytebot.production.plugins.module_utils.judge import known_only, results_of
 from ansible_collections.bytebot.production.plugins.module_utils.module import run_module
@@ -222,6 +248,18 @@ ARGUMENTS: dict[str, Any] = {
         },
     },
     "vex": {"type": "list", "elements": "str", "default": []},
+    "registries": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "name": {"type": "str", "required": True},
+            "url": {"type": "str"},
+            "ca_file": {"type": "path"},
+            "username": {"type": "str"},
+            "password": {"type": "str", "no_log": True},
+        },
+    },
     "report_objects": {"type": "bool", "default": True},
     "max_age": {"type": "int", "default": SCAN_AGE},
     "threshold": {"type": "str", "choices": list(SEVERITIES), "default": SEVERITIES[0]},
@@ -249,13 +287,15 @@ def judge_scans(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
         tuple(_place(one) for one in given["reports"]),
         tuple(given["vex"]),
         given["report_objects"],
+        tuple(Registry(**{name: value for name, value in one.items() if value}) for one in given["registries"]),
         tuple(_waiver(one) for one in given["waivers"]),
         given["max_age"],
         given["threshold"],
     )
     documents = documents_of(given, redactor, formats=FORMATS, most=BYTES)
     connection = connection_of(given)
-    redactor.learn(connection.api_key)
+    for secret in (connection.api_key, *(one.password for one in scope.registries)):
+        redactor.learn(secret)
     facts = observe(Cluster(connection, module.tmpdir), documents, scope)
     return {"changed": False, **results_of(CHECKS.judge(facts, given["only"]), redactor)}
 

@@ -183,8 +183,8 @@ def revision(number: int, status: str, tag: str) -> SimpleNamespace:
     obj = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "api"}, "spec": spec}
     return SimpleNamespace(
         name="bytebot", revision=number, status=status, chart_name="bytebot", chart_version=tag, app_version=tag,
-        updated="2026-11-30T10:00:00.123Z", objects=(obj,), hooks=(), deploy_hooks=(), description="", good=True, rolled_back_to=0,
-        same_as=lambda other: False,
+        updated="2026-11-30T10:00:00.123Z", objects=(obj,), hooks=(), deploy_hooks=(), description="", good=True,
+        rolled_back_to=0, same_as=lambda other: False,
     )  # fmt: skip
 
 
