@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -23,6 +25,28 @@ def password(settings: Settings, name: str) -> str:
     if not path.exists():
         put(path, secrets.token_urlsafe(32))  # as many random bytes as the document asks for
     return path.read_text().strip()
+
+
+def scans(settings: Settings, digests: Mapping[str, str]) -> None:
+    """A report on each image in place of a scanner's: nothing is scanned, and each says so."""
+    folder = settings.documents / "scans"
+    for left in folder.glob("*.json"):
+        left.unlink()
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    for reference, digest in digests.items():
+        name = f"{settings.registry_name}/{reference}"
+        report = {
+            "SchemaVersion": 2,
+            "CreatedAt": now,
+            "ArtifactName": name,
+            "ArtifactType": "container_image",
+            "Comment": "Made for the sandbox. Nothing was scanned.",
+            "Trivy": {"Version": "0.0.0-stand-in"},
+            "Metadata": {"RepoDigests": [f"{name.rpartition(':')[0]}@{digest}"], "RepoTags": [name]},
+            "Results": [{"Target": name, "Class": "os-pkgs", "Type": "debian", "Vulnerabilities": []}],
+        }
+        file = reference.replace("/", "-").replace(":", "-")
+        put(folder / f"{file}.json", json.dumps(report, indent=2), 0o644)
 
 
 def documents(settings: Settings) -> None:

@@ -135,6 +135,7 @@ class Sandbox:
             folder.chmod(0o700)
         s.log.mkdir(parents=True, exist_ok=True)
         handover.documents(s)
+        handover.scans(s, {one.reference: ctx.images.digest(one) for one in self.images})
         for component in self.components.values():
             for authority, parent in component.authorities:
                 if parent:

@@ -23,6 +23,7 @@ Object = dict[str, Any]
 TICK_S = 2.0
 PATIENCE_S = 1.5  # for the answers of one tick
 MOST = 40  # containers
+_PAIR = 2  # words of a line with a name and a number
 MOST_BYTES = 64 * 1024  # of one answer
 INSTANCE = "app.kubernetes.io/instance"
 _MARK, _END = "@@ ", "@@ end"
@@ -354,5 +355,5 @@ def _number(text: str) -> int | None:
 
 
 def _fields(text: str) -> dict[str, int]:
-    rows = (line.split() for line in text.splitlines())
-    return {row[0]: int(row[1]) for row in rows if len(row) == 2 and row[1].isdecimal()}  # noqa: PLR2004
+    rows = (line.rsplit(maxsplit=1) for line in text.splitlines() if len(line.split()) == _PAIR)
+    return {name: int(number) for name, number in rows if number.isdecimal()}

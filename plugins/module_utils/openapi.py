@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -130,8 +131,9 @@ class Description:
             known = ", ".join(sorted(operation.responses))
             return [f"answers {status}, and only {known} is described"]
         content = described.get("content") or {}
-        if status >= 400 or not content:  # noqa: PLR2004
-            told = status < 400 and bool(body.strip())  # noqa: PLR2004
+        failed = status >= HTTPStatus.BAD_REQUEST
+        if failed or not content:
+            told = not failed and bool(body.strip())
             return ["answers a body where none is described"] if told else []
         kind = media.partition(";")[0].strip().lower()
         accepted = [one for one in content if _fits(kind, one)]

@@ -22,6 +22,8 @@ description:
     what does not count is a warning.
 extends_documentation_fragment:
   - bytebot.production.cluster
+  - bytebot.production.environment
+  - bytebot.production.record
   - bytebot.production.statements
 options:
   results:
@@ -29,31 +31,6 @@ options:
     type: list
     elements: dict
     default: []
-  environment:
-    description: What is judged.
-    type: dict
-    required: true
-    suboptions:
-      name:
-        description: Name of the environment, which is the inventory's host. It becomes the name of a folder.
-        type: str
-        required: true
-      kind:
-        description: Such as V(sandbox), V(preview) or V(production).
-        type: str
-        required: true
-      organization:
-        description: Who runs it.
-        type: str
-        required: true
-      namespace:
-        description: The namespace of the release.
-        type: str
-        required: true
-      release:
-        description: The name of the Helm release.
-        type: str
-        required: true
   binding:
     description:
       - What identifies the release. Give all three, or none while the release is not known.
@@ -70,10 +47,6 @@ options:
         description: Digests of the images that run.
         type: list
         elements: str
-  reports_dir:
-    description: The folder that takes the reports, relative to the working directory.
-    type: path
-    default: reports
   open:
     description:
       - Begin. The newest run of the environment that is not closed goes on, else a new one is opened.
@@ -88,33 +61,6 @@ options:
     description: Open a new run even where one could go on.
     type: bool
     default: false
-  record:
-    description:
-      - Where the record is kept. Where it is not set, it is where the role P(bytebot.production.run#role) opened the
-        run, else in files.
-      - The options by which the cluster is reached are used with O(record.store=cluster) only.
-    type: dict
-    suboptions:
-      store:
-        description:
-          - V(files) keeps it below the folder of the reports. V(cluster) keeps it as ConfigMaps of a namespace, for
-            machines whose disk vanishes; the report is written to the folder all the same.
-        type: str
-        choices: [files, cluster]
-        default: files
-      namespace:
-        description: The namespace that keeps the record, which must be there. Needed with V(cluster).
-        type: str
-      keep:
-        description: How many runs of an environment the cluster keeps. Older ones are deleted once they are closed.
-        type: int
-        default: 20
-      lease:
-        description:
-          - Seconds after which a run of another machine that recorded nothing more counts as ended. Longer than the
-            longest task. One of the same machine is asked whether it still runs.
-        type: int
-        default: 3600
 attributes:
   check_mode:
     description: Nothing is written; the returned counts are those that would be. Recording is never reported as change.

@@ -120,7 +120,6 @@ failed_controls:
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -135,7 +134,6 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.contacts
 from ansible_collections.bytebot.production.plugins.module_utils.checks.contacts_facts import (
     CONFIRMED_AGE,
     ContactFacts,
-    Register,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.clients.alert_rules import alert_rules
 from ansible_collections.bytebot.production.plugins.module_utils.clients.alertmanager import Alertmanager
@@ -143,11 +141,9 @@ from ansible_collections.bytebot.production.plugins.module_utils.clients.service
 from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError
 from ansible_collections.bytebot.production.plugins.module_utils.judge import known_only, results_of
 from ansible_collections.bytebot.production.plugins.module_utils.module import run_module
-from ansible_collections.bytebot.production.plugins.module_utils.paths import own
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
-from ansible_collections.bytebot.production.plugins.module_utils.yaml_text import load
+from ansible_collections.bytebot.production.plugins.module_utils.registers import register_of
 
-_BYTES = 1024 * 1024
 ARGUMENTS: dict[str, Any] = {
     **ONLY_ARGS,
     **SERVICES_ARGS,
@@ -169,8 +165,8 @@ def examine(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
         raise InputError(f"max_age: {given['max_age']} is not a number of days.")
     asked = not given["only"] or SEVERITIES in given["only"]
     facts = ContactFacts(
-        _register("contacts", given),
-        _register("escalation", given),
+        register_of("contacts", given),
+        register_of("escalation", given),
         _routes(given, redactor) if asked else None,
         _rules(given, redactor) if asked else None,
         given["severity_label"],
@@ -192,34 +188,6 @@ def _routes(given: Mapping[str, Any], redactor: Redactor) -> Told | None:
 def _rules(given: Mapping[str, Any], redactor: Redactor) -> Told | None:
     service = service_of("prometheus", given, redactor)
     return alert_rules(service, given["severity_label"]) if service else None
-
-
-def _register(name: str, given: Mapping[str, Any]) -> Register:
-    """A register, from the inventory itself or from a file."""
-    value = given[name]
-    if not value:
-        return Register()
-    if isinstance(value, Mapping):
-        return Register("the inventory", value)
-    if not isinstance(value, str):
-        raise InputError(f"{name} is neither the path of a file nor a mapping.")
-    path = own(value)
-    try:
-        loaded = _loaded(path if path.is_absolute() else own(given["folder"] or "") / path, value)
-    except InputError as exc:
-        return Register(value, problem=f"it cannot be read: {exc.sentence.rstrip('.')}")
-    return Register(value, loaded) if isinstance(loaded, Mapping) else Register(value, problem="it is no mapping")
-
-
-def _loaded(path: Path, shown: str) -> Any:
-    try:
-        if path.stat().st_size > _BYTES:
-            raise InputError(f"it is longer than {_BYTES} bytes")
-        return load(path.read_text(encoding="utf-8"), shown)
-    except FileNotFoundError as exc:
-        raise InputError("it is not there") from exc
-    except (OSError, ValueError) as exc:
-        raise InputError(f"it is no file of text ({type(exc).__name__})") from exc
 
 
 def main() -> None:

@@ -36,6 +36,7 @@ description:
   - A control that does not hold is a result, not a failure of the module.
 extends_documentation_fragment:
   - bytebot.production.cluster
+  - bytebot.production.documents
   - bytebot.production.prometheus
   - bytebot.production.results
   - bytebot.production.services
@@ -52,34 +53,6 @@ options:
       - Where it does not name a control, that control is V(pending).
     type: dict
     default: {}
-  folder:
-    description: Folder that places are in.
-    type: path
-  document_logins:
-    description: How one signs in at hosts of documents, by the start of their URLs.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      url:
-        description: Start of the URLs that it is for. No credentials stand in it.
-        type: str
-        required: true
-      token_file:
-        description: File with a bearer token. It is read on the controller and never shown.
-        type: path
-      token_variable:
-        description: Environment variable with a bearer token, in place of a file.
-        type: str
-      username:
-        description: User name for basic authentication.
-        type: str
-      password_file:
-        description: File with the password of that user.
-        type: path
-      password_variable:
-        description: Environment variable with that password, in place of a file.
-        type: str
   namespace:
     description:
       - Namespace of the release. Without it the cluster is not asked, and what documents name stays V(pending).
@@ -203,56 +176,35 @@ failed_controls:
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.bytebot.production.plugins.module_utils.argspec import CLUSTER_ARGS, ONLY_ARGS, connection_of
+from ansible_collections.bytebot.production.plugins.module_utils.argspec_documents import DOCUMENTS_ARGS, documents_of
 from ansible_collections.bytebot.production.plugins.module_utils.argspec_services import (
-    LOGIN_ARGS,
     SERVICES_ARGS,
-    login_of,
     service_args,
     service_of,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.checks.documents import CHECKS
 from ansible_collections.bytebot.production.plugins.module_utils.checks.documents_access import REVIEW, TEST_AGE
-from ansible_collections.bytebot.production.plugins.module_utils.checks.documents_wanted import (
-    API,
-    DOCUMENT_AGE,
-    Wanted,
-    usual,
-)
+from ansible_collections.bytebot.production.plugins.module_utils.checks.documents_wanted import API, DOCUMENT_AGE
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
-from ansible_collections.bytebot.production.plugins.module_utils.clients.documents import Documents
-from ansible_collections.bytebot.production.plugins.module_utils.clients.http import Http
+from ansible_collections.bytebot.production.plugins.module_utils.document_places import place_of
 from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError
 from ansible_collections.bytebot.production.plugins.module_utils.judge import known_only, results_of
 from ansible_collections.bytebot.production.plugins.module_utils.module import run_module
-from ansible_collections.bytebot.production.plugins.module_utils.observe_documents import (
-    LiveApi,
-    Place,
-    Scope,
-    observe,
-)
+from ansible_collections.bytebot.production.plugins.module_utils.observe_documents import LiveApi, Scope, observe
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
 
-_LOGIN = ("url", "token_file", "token_variable", "username", "password_file", "password_variable")
-_KEYS = ("where", "sections", "questions", "max_age", "version", "openapi")
 ARGUMENTS: dict[str, Any] = {
     **CLUSTER_ARGS,
     **ONLY_ARGS,
     **SERVICES_ARGS,
+    **DOCUMENTS_ARGS,
     "prometheus": service_args(volume={"type": "str"}),
     "documents": {"type": "dict", "default": {}},
-    "folder": {"type": "path"},
-    "document_logins": {
-        "type": "list",
-        "elements": "dict",
-        "default": [],
-        "options": {name: LOGIN_ARGS[name] for name in _LOGIN},
-    },
     "namespace": {"type": "str", "default": ""},
     "release": {"type": "str", "default": ""},
     "version": {"type": "str", "default": ""},
@@ -279,8 +231,7 @@ def judge_documents(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]
         if given[name] < 1:
             raise InputError(f"{name}: {given[name]} is not a number of days.")
     scope = _scope(given, probe=not module.check_mode)
-    headers = _logins(given, redactor)
-    documents = Documents(given["folder"] or "", lambda url: _http(given, url), lambda url: _header(headers, url))
+    documents = documents_of(given, redactor)
     cluster = None
     if scope.namespace:
         connection = connection_of(given)
@@ -293,7 +244,7 @@ def judge_documents(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]
 def _scope(given: Mapping[str, Any], *, probe: bool) -> Scope:
     known_only(given["documents"], CHECKS.controls, "document_check")
     wanted = [one for one in CHECKS.controls if not given["only"] or one in given["only"]]
-    places = {control: _place(control, given["documents"][control], given["max_age"])
+    places = {control: place_of(control, given["documents"][control], given["max_age"])
               for control in wanted if given["documents"].get(control)}  # fmt: skip
     review = places.pop(REVIEW, None)
     if review and len(review.where) != 1:
@@ -312,46 +263,6 @@ def _scope(given: Mapping[str, Any], *, probe: bool) -> Scope:
     )
 
 
-def _place(control: str, value: Any, max_age: int) -> Place:
-    """The documents of a control, as they are given in one of three forms."""
-    entry: Mapping[str, Any] = value if isinstance(value, Mapping) else {"where": value}
-    at = f"documents, {control}"
-    if unknown := sorted(set(map(str, entry)) - set(_KEYS)):
-        raise InputError(f"{at}: {', '.join(unknown)} is not known. Known are: {', '.join(_KEYS)}.")
-    where = entry.get("where")
-    places = tuple(where) if isinstance(where, list) else (where,)
-    if not places or not all(isinstance(one, str) and one.strip() for one in places):
-        raise InputError(f"{at}: where is no path or URL, nor a list of them.")
-    if entry.get("openapi") and control != API:
-        raise InputError(f"{at}: openapi belongs to {API}.")
-    wanted = replace(usual(control), max_age=_days(at, entry.get("max_age", max_age)))
-    return Place(tuple(one.strip() for one in places), _other(at, entry, wanted), str(entry.get("openapi") or ""))
-
-
-def _other(at: str, entry: Mapping[str, Any], wanted: Wanted) -> Wanted:
-    """What the inventory wants in place of what is usual."""
-    sections, questions = entry.get("sections"), entry.get("questions")
-    if sections is not None:
-        if not isinstance(sections, list) or not all(isinstance(one, str) and one.strip(" |") for one in sections):
-            raise InputError(f"{at}: sections is no list of headings.")
-        wanted = replace(wanted, sections=tuple(sections))
-    if questions is not None:
-        if not isinstance(questions, int) or isinstance(questions, bool) or questions < 0:
-            raise InputError(f"{at}: questions is no number.")
-        wanted = replace(wanted, questions=questions)
-    if entry.get("version") is not None:
-        if not isinstance(entry["version"], bool):
-            raise InputError(f"{at}: version is neither true nor false.")
-        wanted = replace(wanted, version=entry["version"])
-    return wanted
-
-
-def _days(at: str, value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise InputError(f"{at}: max_age is not a number of days.")
-    return value
-
-
 def _live_api(given: Mapping[str, Any] | None) -> LiveApi | None:
     if not given or not (given.get("url") or given.get("workload")):
         return None
@@ -367,29 +278,6 @@ def _access(given: Mapping[str, Any] | None) -> dict[str, tuple[str, ...]] | Non
     if given is None:
         return None
     return {str(name): tuple(map(str, powers or ())) for name, powers in given.items()}
-
-
-def _logins(given: Mapping[str, Any], redactor: Redactor) -> dict[str, dict[str, str]]:
-    return {
-        one["url"]: dict(login_of(f"document_logins, {one['url']}", one, redactor).headers)
-        for one in given["document_logins"]
-    }
-
-
-def _header(headers: Mapping[str, dict[str, str]], url: str) -> dict[str, str]:
-    """What signs in at a URL: that of the longest start which ends where a part of the URL does."""
-    fit = [start for start in headers if url == start or url.startswith(f"{start.rstrip('/')}/")]
-    return headers[max(fit, key=len)] if fit else {}
-
-
-def _http(given: Mapping[str, Any], url: str) -> Http:
-    return Http(
-        url,
-        given["allowed_hosts"],
-        ca_file=given["ca_file"] or "",
-        resolve={name: str(address) for name, address in given["resolve"].items()},
-        timeout_s=given["timeout"],
-    )
 
 
 def main() -> None:

@@ -52,6 +52,12 @@ options:
     description: Why. It is kept in the description of the new revision.
     type: str
     default: ""
+  keep_record:
+    description:
+      - Whether what the rollback came to is kept, with both revisions and the seconds, in the ConfigMap
+        C(bytebot-rollbacks) beside the release. One that had nothing to do is not, nor one that did not wait.
+    type: bool
+    default: false
   wait:
     description: Wait until every workload, job and claim of the release is ready.
     type: bool
@@ -155,6 +161,12 @@ runs_before:
   type: list
   elements: dict
   sample: [{"what": "Deployment shop/api init container migrate", "from": "registry/api:2", "to": "registry/api:1"}]
+runs_before_told:
+  description: The same in words, one line each.
+  returned: when a revision was chosen
+  type: list
+  elements: str
+  sample: ["Deployment shop/api init container migrate from registry/api:2 to registry/api:1"]
 remarks:
   description: What a rollback does not take back, and which hooks run with it.
   returned: when a revision was chosen
@@ -227,7 +239,10 @@ api_requests:
   type: int
 """
 
+import contextlib
+import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -235,9 +250,20 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bytebot.production.plugins.module_utils.argspec import CLUSTER_ARGS, connection_of
 from ansible_collections.bytebot.production.plugins.module_utils.checks.watched import not_rolled_out
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
-from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError, RolloutFailed, TimedOut
+from ansible_collections.bytebot.production.plugins.module_utils.errors import (
+    CollectionError,
+    InputError,
+    RolloutFailed,
+    TimedOut,
+)
 from ansible_collections.bytebot.production.plugins.module_utils.helm.cli import HelmCli, find_helm
 from ansible_collections.bytebot.production.plugins.module_utils.helm.rollback import Aim, Return, Rollbacker
+from ansible_collections.bytebot.production.plugins.module_utils.helm.rollback_record import (
+    Rollback,
+    Side,
+    add,
+    shortened,
+)
 from ansible_collections.bytebot.production.plugins.module_utils.helm.work import ReleaseWork
 from ansible_collections.bytebot.production.plugins.module_utils.judge import results_of
 from ansible_collections.bytebot.production.plugins.module_utils.kubeconfig import target_of
@@ -256,6 +282,7 @@ ARGUMENTS: dict[str, Any] = {
         "options": {"revision": {"type": "int"}, "chart_version": {"type": "str"}, "app_version": {"type": "str"}},
     },
     "reason": {"type": "str", "default": ""},
+    "keep_record": {"type": "bool", "default": False},
     "wait": {"type": "bool", "default": True},
     "timeout": {"type": "int", "default": 600},
     "crash_restarts": {"type": "int", "default": 3},
@@ -291,14 +318,46 @@ def roll_back(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
         Progress.given(redactor),
         recover_after_s=given["recover_after"],
     )
+    rollbacker, began = Rollbacker(work), time.monotonic()
+    records = given["keep_record"] and given["wait"] and not module.check_mode
     try:
-        return Rollbacker(work).back(
+        outcome = rollbacker.back(
             Return(given["name"], given["namespace"], aim, given["reason"], given["history_max"], wait=given["wait"]),
             check_mode=module.check_mode,
         )
     except (RolloutFailed, TimedOut) as exc:
         exc.details |= results_of([not_rolled_out(exc.sentence, exc.details)], redactor)
+        if records:
+            _keep(work.cluster, given, rollbacker, redactor, Took(time.monotonic() - began, exc.sentence))
         raise
+    if records and outcome["changed"]:
+        _keep(work.cluster, given, rollbacker, redactor, Took(time.monotonic() - began))
+    return outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Took:
+    """How long a rollback took, and why it failed; empty where it did not."""
+
+    seconds: float
+    why: str = ""
+
+
+def _keep(cluster: Cluster, given: Mapping[str, Any], rollbacker: Rollbacker, redactor: Redactor, took: Took) -> None:
+    """Keep what it came to. A record that cannot be kept takes nothing back of what was done."""
+    left, back_to = rollbacker.pair
+    kept = Rollback(
+        given["name"],
+        time.time(),
+        round(took.seconds, 1),
+        not took.why,
+        Side.of(left),
+        Side.of(back_to),
+        shortened(redactor.text(took.why)),
+        shortened(redactor.text(given["reason"])),
+    )
+    with contextlib.suppress(CollectionError):
+        add(cluster, given["namespace"], kept)
 
 
 def main() -> None:

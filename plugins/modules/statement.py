@@ -24,6 +24,8 @@ description:
   - It never sees a private key.
 extends_documentation_fragment:
   - bytebot.production.cluster
+  - bytebot.production.environment
+  - bytebot.production.record
   - bytebot.production.statements
 options:
   state:
@@ -74,62 +76,6 @@ options:
     type: str
     choices: [release, environment]
     default: environment
-  environment:
-    description: What is judged.
-    type: dict
-    required: true
-    suboptions:
-      name:
-        description: Name of the environment, which is the inventory's host. It becomes the name of a folder.
-        type: str
-        required: true
-      kind:
-        description: Such as V(sandbox), V(preview) or V(production).
-        type: str
-        required: true
-      organization:
-        description: Who runs it.
-        type: str
-        required: true
-      namespace:
-        description: The namespace of the release.
-        type: str
-        required: true
-      release:
-        description: The name of the Helm release.
-        type: str
-        required: true
-  reports_dir:
-    description: The folder that has the reports, relative to the working directory.
-    type: path
-    default: reports
-  record:
-    description:
-      - Where the record is kept. Where it is not set, it is where the role P(bytebot.production.run#role) opened the
-        run, else in files.
-      - The options by which the cluster is reached are used with O(record.store=cluster) only.
-    type: dict
-    suboptions:
-      store:
-        description:
-          - V(files) keeps it below the folder of the reports. V(cluster) keeps it as ConfigMaps of a namespace, for
-            machines whose disk vanishes; the report is written to the folder all the same.
-        type: str
-        choices: [files, cluster]
-        default: files
-      namespace:
-        description: The namespace that keeps the record, which must be there. Needed with V(cluster).
-        type: str
-      keep:
-        description: How many runs of an environment the cluster keeps. Older ones are deleted once they are closed.
-        type: int
-        default: 20
-      lease:
-        description:
-          - Seconds after which a run of another machine that recorded nothing more counts as ended. Longer than the
-            longest task. One of the same machine is asked whether it still runs.
-        type: int
-        default: 3600
 attributes:
   check_mode:
     description: Everything is verified, and nothing is written.

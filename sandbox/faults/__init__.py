@@ -36,6 +36,8 @@ from sandbox.faults import (
     monitoring,
     network,
     platform,
+    rotation,
+    scans,
     secrets,
     security,
     services,
@@ -76,6 +78,8 @@ MODULES = (
     backup,
     clear,
     documents,
+    scans,
+    rotation,
 )
 FAULTS: Mapping[str, Fault] = {fault.name: fault for module in MODULES for fault in module.FAULTS}
 ACTIVE, VARIABLES = "active.json", "variables.json"

@@ -16,7 +16,7 @@ from tests.integration.conftest import AS_ADMIN, ROOT, SANDBOX, Played, Player
 
 Kubectl = Callable[..., str]
 NAMESPACE = "bytebot-production"
-JUDGED = 62  # controls that this version judges and that can pass on a healthy system
+JUDGED = 63  # controls that this version judges and that can pass on a healthy system
 SHOWN = 69  # controls of the sections that the terminal shows
 # For what only one section can show; the gate stays shut then, for what was not judged.
 SECTION = ("--tags", "deployment")
@@ -81,6 +81,7 @@ def test_the_report_holds_every_control(again: Played) -> None:
         "Monitoring Stack",
         "Authentication & Authorization",
         "Network Security",
+        "Container Security",
         "Access Management",
     )
     assert ticked == JUDGED + len(boxes), f"the items, and the boxes of {boxes}"
@@ -99,7 +100,7 @@ def test_sections_are_judged_by_their_tags(again: Played, play: Player) -> None:
     assert some.code == 2, "what was not judged keeps the gate shut"
     document = json.loads((ROOT / "reports" / "sandbox" / "latest" / "results.json").read_text())
     judged = Counter(control["section"] for control in document["controls"] if control["state"] == "pass")
-    assert judged == {"infrastructure": 17, "security_configuration": 14}
+    assert judged == {"infrastructure": 17, "security_configuration": 16}
     assert "No control of the stage deploy has been judged." in some.output
 
 

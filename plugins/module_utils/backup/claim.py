@@ -15,6 +15,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.errors import I
 
 _PATTERN = re.compile(r"[A-Za-z0-9_.*/-]+")
 _LIST = f'cd {CLAIM}; for f in $1; do if [ -f "$f" ]; then stat -c "%s|%Y|%n" "$f"; fi; done'
+_COLUMNS = 3  # of that list: size, time, name
 _SUM = f'cd {CLAIM}; if [ -f "$1.sha256" ]; then cut -c1-64 "$1.sha256"; fi'
 
 
@@ -40,8 +41,8 @@ def checked_pattern(pattern: str) -> str:
 
 def newest(shell: PodShell, pattern: str) -> OnClaim | None:
     """The newest one by the file's own time; None where there is none."""
-    lines = [line.split("|", 2) for line in shell.ask(_LIST, pattern).splitlines()]
-    found = [OnClaim(line[2], int(line[0]), float(line[1])) for line in lines if len(line) == 3]  # noqa: PLR2004
+    lines = [line.split("|", _COLUMNS - 1) for line in shell.ask(_LIST, pattern).splitlines()]
+    found = [OnClaim(line[2], int(line[0]), float(line[1])) for line in lines if len(line) == _COLUMNS]
     if not found:
         return None
     last = max(found, key=lambda one: (one.made, one.name))

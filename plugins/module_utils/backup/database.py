@@ -17,6 +17,8 @@ from ansible_collections.bytebot.production.plugins.module_utils.errors import C
 
 _ENTRY = re.compile(r"^\d+; \d+ \d+ (TABLE DATA|TABLE) (\S+) (\S.*?) \S+$")
 _CREATED = re.compile(r"^;\s+Archive created at (\S+ \S+) (\S+)$")
+_META = 4  # columns of the row that begins with M: mark, time, size, version
+_SHA256 = 64  # characters
 PHASES = ("fetch", "take", "restore", "check")
 
 
@@ -40,9 +42,9 @@ class DatabaseFacts:
         :raises CommandFailed: it is not whole.
         """
         rows = [line.split("|") for line in text.splitlines() if line]
-        meta = next((row for row in rows if row[0] == "M" and len(row) == 4), None)  # noqa: PLR2004
+        meta = next((row for row in rows if row[0] == "M" and len(row) == _META), None)
         schema = next((row[1] for row in rows if row[0] == "S"), "")
-        if meta is None or len(schema) != 64:  # noqa: PLR2004
+        if meta is None or len(schema) != _SHA256:
             raise CommandFailed("What the database holds was not told to its end.")
         tables = {"|".join(row[1:-2]): (int(row[-2]), row[-1]) for row in rows if row[0] == "T"}
         return cls(float(meta[1]), int(meta[2]), meta[3], schema, tables)

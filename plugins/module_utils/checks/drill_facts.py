@@ -61,6 +61,7 @@ class DatabaseDrill:
         return flaws
 
 
+SHOWN = 3  # names in one sentence
 _PHASE = {"fetch": "while reading it", "take": "while opening it", "restore": "while restoring", "check": "pg_amcheck"}
 
 
@@ -140,5 +141,5 @@ class DrillFacts:
 
 def some(names: Sequence[str], word: str) -> str:
     """A few names, and how many there are."""
-    shown = ", ".join(names[:3])
-    return f"{word} {shown}" if len(names) == 1 else f"{len(names)} {word}s ({shown}{', …' if len(names) > 3 else ''})"  # noqa: PLR2004
+    shown = ", ".join(names[:SHOWN]) + (", …" if names[SHOWN:] else "")
+    return f"{word} {shown}" if len(names) == 1 else f"{len(names)} {word}s ({shown})"

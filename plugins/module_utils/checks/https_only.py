@@ -10,6 +10,7 @@ from urllib.parse import urljoin, urlsplit
 
 PERMANENT = frozenset({301, 308})  # RFC 9110, 15.4.2 and 15.4.9: others are asked in clear again the next time
 HTTPS = 443
+REDIRECTS = range(300, 400)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ def _plain_flaw(one: Plain) -> Iterator[str]:
 
 
 def _redirects(one: Plain) -> bool:
-    return one.status // 100 == 3 and bool(one.location)  # noqa: PLR2004
+    return one.status in REDIRECTS and bool(one.location)
 
 
 def _leads_away(one: Plain, *, any_port: bool = False) -> bool:

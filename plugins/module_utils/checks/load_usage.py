@@ -28,6 +28,7 @@ HOUR_S = 3600.0
 LATEST_S = 15.0  # before the end of the steady part the last look may be
 SHORTEST_S = 10.0  # of a window in which a share of processor time is told
 USUAL = Wanted()
+_EXPONENTS = 100  # from which on three digits would be written with an exponent
 _LIMITS = "Give the containers limits, or say memory_budget (performance_testing_memory_budget), and load for longer."
 
 
@@ -164,7 +165,7 @@ def _longer(facts: LoadFacts, trends: dict[str, Slope | None]) -> str:
 
 def _hourly(slope: float) -> str:
     number = slope * HOUR_S / MIB
-    return f"{number:.3g}" if abs(number) < 100 else f"{number:.0f}"  # noqa: PLR2004 - no exponents for readers
+    return f"{number:.3g}" if abs(number) < _EXPONENTS else f"{number:.0f}"
 
 
 def _most_memory(replica: Replica) -> float:

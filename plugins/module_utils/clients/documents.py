@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path, PurePosixPath
@@ -65,13 +65,16 @@ class Documents:
     """Reads each place once.
 
     :param http: makes the client of a URL; raises where its host is not allowed. :param headers: what signs in there,
-        by the start of the URL.
+        by the start of the URL. :param formats: how the names of files in a folder end that are taken.
+    :param most: bytes of one file.
     """
 
     folder: str
     http: Callable[[str], Http]
     headers: Callable[[str], dict[str, str]] = lambda _url: {}
     clock: Callable[[], float] = time.monotonic
+    formats: Collection[str] = tuple(FORMATS)
+    most: int = BYTES
     _texts: dict[str, Text | None] = field(default_factory=dict)
     _answers: dict[str, Answer | str] = field(default_factory=dict)
     _followed: int = 0
@@ -84,7 +87,7 @@ class Documents:
         path = self._path(where)
         if not path.is_dir():
             return [where]
-        found = sorted(one for one in path.rglob("*") if one.suffix.lower() in FORMATS and one.is_file())
+        found = sorted(one for one in path.rglob("*") if one.suffix.lower() in self.formats and one.is_file())
         if len(found) > FILES:
             raise InputError(f"{where} has {len(found)} documents, at most {FILES} are read: name a smaller folder.")
         return [str(PurePosixPath(where) / one.relative_to(path).as_posix()) for one in found]
@@ -95,8 +98,8 @@ class Documents:
             return self._from_web(where)
         path = self._path(where)
         try:
-            if path.stat().st_size > BYTES:
-                return Fetched(where, problem=f"is longer than the {BYTES} bytes that are read")
+            if path.stat().st_size > self.most:
+                return Fetched(where, problem=f"is longer than the {self.most} bytes that are read")
             content = path.read_bytes()
         except (FileNotFoundError, NotADirectoryError):
             return Fetched(where, problem="is not there", absent=True)

@@ -24,6 +24,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.errors import (
     Unreachable,
 )
 
+HTTPS_PORT = 443
 ALGORITHM = "AWS4-HMAC-SHA256"
 EMPTY = hashlib.sha256(b"").hexdigest()
 TIMEOUT_S = 30.0
@@ -68,7 +69,7 @@ def host_of(url: str) -> tuple[str, int]:
     parts = urlsplit(url)
     if parts.scheme != "https" or not parts.hostname or parts.username or parts.path not in ("", "/") or parts.query:
         raise InputError(f"copy.endpoint: {url!r} is no address of the form https://host:port.")
-    return parts.hostname, parts.port or 443
+    return parts.hostname, parts.port or HTTPS_PORT
 
 
 def straight(host: str, port: int) -> socket.socket:
@@ -131,7 +132,7 @@ class ObjectStore:
 
 def _signed(place: Place, method: str, target: tuple[str, str], digest: str, now: datetime) -> dict[str, str]:
     stamp, day = now.strftime("%Y%m%dT%H%M%SZ"), now.strftime("%Y%m%d")
-    host = place.host if place.port == 443 else f"{place.host}:{place.port}"  # noqa: PLR2004
+    host = place.host if place.port == HTTPS_PORT else f"{place.host}:{place.port}"
     sent = {"host": host, "x-amz-content-sha256": digest, "x-amz-date": stamp}
     names = ";".join(sorted(sent))
     lines = "".join(f"{name}:{sent[name]}\n" for name in sorted(sent))

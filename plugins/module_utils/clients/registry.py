@@ -1,4 +1,4 @@
-# Asks a container registry (OCI distribution specification 1.1) for the configuration of an image.
+# Asks a container registry (OCI distribution specification 1.1) about an image, and for what is attached to it.
 # SPDX-FileCopyrightText: The bytebot.production authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -33,6 +33,7 @@ _ACCEPT = ", ".join(
 )
 _REFERENCE = re.compile(r"(?P<path>[^@]+?)(?::(?P<tag>[\w][\w.-]{0,127}))?(?:@(?P<digest>[a-z0-9]+:[0-9a-f]{32,}))?$")
 _REDIRECTS = 3
+_REFERRERS = 50  # that are looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,26 @@ class Registry:
             manifest = self._json(http, image, f"manifests/{self._own(listed)}")
         digest = str((manifest.get("config") or {}).get("digest"))
         return str((self._json(http, image, f"blobs/{digest}").get("config") or {}).get("User") or "")
+
+    def attached(self, image: Image, digest: str, kinds: Iterable[str], most: int) -> list[tuple[str, bytes]]:
+        """What is attached to an image as its referrers: the digest of each, and its first layer, which is JSON.
+
+        :param kinds: words of which one stands in the type of what is taken; :param most: bytes of one.
+        :raises CollectionError: the registry cannot be asked, or has no list of referrers.
+        """
+        base = self.url or _ADDRESSES.get(self.name, f"https://{self.name}")
+        http = Http(base, [urlsplit(base).netloc], ca_file=self.ca_file, body_cap=most)
+        wanted = tuple(kinds)
+        found: list[tuple[str, bytes]] = []
+        for one in (self._json(http, image, f"referrers/{digest}").get("manifests") or [])[:_REFERRERS]:
+            kind = str(one.get("artifactType") or "").lower()
+            if not any(word in kind for word in wanted):
+                continue
+            layers = self._json(http, image, f"manifests/{one.get('digest')}").get("layers") or []
+            if layers:
+                blob = self._json(http, image, f"blobs/{layers[0].get('digest')}")
+                found.append((str(one.get("digest")), json.dumps(blob).encode()))
+        return found
 
     def _own(self, listed: list[Mapping[str, Any]]) -> str:
         """The manifest of this architecture among those of an index, or else the first."""

@@ -143,6 +143,7 @@ class Rollbacker:
 
     def __init__(self, work: ReleaseWork) -> None:
         self._work = work
+        self.pair: tuple[dict[str, Any], dict[str, Any]] = ({}, {})  # what was left, and where it led
 
     def back(self, wanted: Return, *, check_mode: bool = False) -> dict[str, Any]:
         """Roll back where the release is not there already; return the module's result."""
@@ -160,6 +161,7 @@ class Rollbacker:
                 raise InputError(f"There is no release {name} in namespace {namespace}: its history is empty.")
             choice = choose(known, wanted.aim)
         now, target = known[0], choice.target
+        self.pair = (_short(now), _short(target))
         for release in (now, target):
             learn_secrets(work.redactor, (*release.objects, *release.hooks))
         with work.phases.phase("compare"):
@@ -223,6 +225,7 @@ class Rollbacker:
         self, known: list[Release], choice: Choice, change: Change, found: list[Difference], namespace: str
     ) -> dict[str, Any]:
         now, target = known[0], choice.target
+        before = list(runs_before(now, target, namespace))
         return {
             "changed": not choice.already,
             "why": choice.why,
@@ -230,7 +233,10 @@ class Rollbacker:
             "to": _short(target),
             "changes": change.to_dict(),
             "diff": manifest.diff(now.objects, target.objects, change, namespace),
-            "runs_before": list(_runs_before(now, target, namespace)),
+            "runs_before": before,
+            "runs_before_told": [
+                f"{one['what']} from {one['from'] or 'none'} to {one['to'] or 'none'}" for one in before
+            ],
             "remarks": list(_remarks(now, target, namespace)),
             "not_asked": [str(item.identity) for item in found if item.planned is None and not item.refusal],
             "release": release_facts(now, podspec.images(now.objects)),
@@ -260,7 +266,7 @@ def _short(release: Release) -> dict[str, Any]:
     }
 
 
-def _runs_before(now: Release, target: Release, namespace: str) -> Iterator[dict[str, str]]:
+def runs_before(now: Release, target: Release, namespace: str) -> Iterator[dict[str, str]]:
     """What runs ahead of the application, such as its migrations, and is of another image in the other revision."""
     here, there = _early_images(now, namespace), _early_images(target, namespace)
     for who in sorted({*here, *there}):

@@ -21,6 +21,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.load.tally impo
 
 BODY_CAP = 1024 * 1024
 CHUNK = 64 * 1024
+LIMIT_DIGITS = 9  # of a limit that a header tells; more is none
 PACKAGE = "aiohttp"
 TIMEOUT, TOO_LARGE, PROTOCOL, REFUSED, TLS, NETWORK = (
     "timeout", "too large", "protocol", "refused", "tls", "connection"
@@ -94,7 +95,7 @@ async def _read(answer: Any, target: Target, tally: Tally) -> str:
             return TOO_LARGE
     if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
         told = str(answer.headers.get(target.limit_header, ""))
-        tally.limits[int(told) if told.isdecimal() and len(told) < 10 else 0] += 1  # noqa: PLR2004
+        tally.limits[int(told) if told.isdecimal() and len(told) <= LIMIT_DIGITS else 0] += 1
     good = HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES
     return "" if good else f"HTTP {answer.status}"
 
@@ -124,7 +125,8 @@ def resolver(given: Mapping[str, str]) -> Any:
             address = given.get(host.lower().rstrip("."))
             if not address:
                 return await self._inner.resolve(host, port, family)
-            kind = socket.AF_INET6 if ipaddress.ip_address(address).version == 6 else socket.AF_INET  # noqa: PLR2004
+            six = isinstance(ipaddress.ip_address(address), ipaddress.IPv6Address)
+            kind = socket.AF_INET6 if six else socket.AF_INET
             numeric = socket.AI_NUMERICHOST
             one = {"hostname": host, "host": address, "port": port, "family": kind, "proto": 0, "flags": numeric}
             return [one]

@@ -36,9 +36,10 @@ class Holder:
     def parsed(cls, identity: str) -> Holder | None:
         """The holder whose :attr:`identity` it is; ``None`` where it is none of ours."""
         parts = identity.split("/")
-        if len(parts) != 4 or not parts[1].isdecimal():  # noqa: PLR2004
-            return None
-        return cls(Owner(int(parts[1]), parts[0], parts[2]), parts[3])
+        match parts:
+            case host, process, began, namespace if process.isdecimal():
+                return cls(Owner(int(process), host, began), namespace)
+        return None
 
     @property
     def identity(self) -> str:

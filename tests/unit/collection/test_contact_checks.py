@@ -27,7 +27,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.contacts
 )
 from ansible_collections.bytebot.production.plugins.module_utils.clients.alert_rules import Alert, alert_rules
 from ansible_collections.bytebot.production.plugins.module_utils.clients.service import DENIED, Told
-from ansible_collections.bytebot.production.plugins.modules.contact_check import _register
+from ansible_collections.bytebot.production.plugins.module_utils.registers import register_of
 
 TODAY = date(2026, 11, 30)
 OPERATIONS = "emergency.contacts.operations"
@@ -214,12 +214,12 @@ def test_a_file_is_read_or_its_problem_is_told(tmp_path: Path) -> None:
     (tmp_path / "list.yml").write_text("- a\n")
     (tmp_path / "broken.yml").write_text("a: [\n")
     given = {"folder": str(tmp_path)}
-    assert _register("contacts", {**given, "contacts": "good.yml"}).data == {"contacts": {}}
-    assert _register("contacts", {"folder": None, "contacts": {"contacts": {}}}).where == "the inventory"
+    assert register_of("contacts", {**given, "contacts": "good.yml"}).data == {"contacts": {}}
+    assert register_of("contacts", {"folder": None, "contacts": {"contacts": {}}}).where == "the inventory"
     for name, said in (("list.yml", "no mapping"), ("broken.yml", "not YAML"), ("none.yml", "not there")):
-        found = _register("contacts", {**given, "contacts": name})
+        found = register_of("contacts", {**given, "contacts": name})
         assert (found.data, said in found.problem) == (None, True), found.problem
-    assert judged(facts(contacts=_register("contacts", {**given, "contacts": "none.yml"})), OPERATIONS)[0] == "fail"
+    assert judged(facts(contacts=register_of("contacts", {**given, "contacts": "none.yml"})), OPERATIONS)[0] == "fail"
 
 
 def test_rules_are_read_as_prometheus_tells_them() -> None:

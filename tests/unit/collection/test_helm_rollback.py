@@ -336,6 +336,10 @@ def test_what_runs_ahead_of_the_application_and_is_of_another_image() -> None:
         {"what": "Deployment shop/api init container migrate", "from": "registry/api:2", "to": "registry/api:1"},
         {"what": "hook Job shop/migrate container run", "from": "registry/migrate:2", "to": ""},
     ]
+    assert shop.back(check_mode=True)["runs_before_told"] == [
+        "Deployment shop/api init container migrate from registry/api:2 to registry/api:1",
+        "hook Job shop/migrate container run from registry/migrate:2 to none",
+    ]
     same = Shop(revision(1, "superseded", api("1", "1")), revision(2, "deployed", api("2", "1")))
     assert same.back(check_mode=True)["runs_before"] == []
 

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from ansible_collections.bytebot.production.plugins.module_utils.checks.scans_facts import Running
 from ansible_collections.bytebot.production.plugins.module_utils.clients.registry import Image, Registry
 from ansible_collections.bytebot.production.plugins.module_utils.errors import (
     CredentialsRefused,
@@ -21,6 +22,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.errors import (
     Unreachable,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.observe_images import image_users
+from ansible_collections.bytebot.production.plugins.module_utils.observe_scans import ATTACHED, _Read, _referrers
 from tests.unit.collection.security_fixtures import CONTAINER, POD, SHOP, deployment
 
 DIGEST = "sha256:" + "ab" * 32
@@ -54,6 +56,12 @@ ANSWERS: dict[str, Any] = {
     "/v2/plain/manifests/1": {"config": {"digest": "sha256:d"}},
     "/v2/plain/blobs/sha256:d": {"config": {}},
     "/v2/odd/manifests/1": ["no", "object"],
+    f"/v2/app/referrers/{DIGEST}": {"manifests": [
+        {"digest": "sha256:sig", "artifactType": "application/vnd.dev.cosign.simplesigning.v1+json"},
+        {"digest": "sha256:scan", "artifactType": "application/sarif+json"},
+    ]},
+    "/v2/app/manifests/sha256:scan": {"layers": [{"digest": "sha256:blob"}]},
+    "/v2/app/blobs/sha256:blob": {"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "scan"}}, "results": []}]},
 }  # fmt: skip
 
 
@@ -133,3 +141,34 @@ def test_only_images_that_choose_the_user_are_asked_about_and_only_in_the_regist
     assert users == {"registry.test/app:1": "node:node", "known.test/app:1": "0"}
     assert problems.keys() == {"elsewhere.test/app:1", "registry.test/gone:1"}
     assert problems["elsewhere.test/app:1"] == "its registry is not among the registries"
+
+
+# ---------------------------------------------------------------------------- what is attached to images
+
+
+@pytest.mark.parametrize("token", ["", "a-token"])
+def test_reports_that_are_attached_are_read_and_nothing_else(token: str) -> None:
+    image = Image.of(f"registry.test/app@{DIGEST}")
+    assert image is not None
+    with serving(token) as url:
+        registry = Registry("registry.test", url, username="me", password="secret-word")
+        found = registry.attached(image, DIGEST, ATTACHED, 10_000)
+    assert [digest for digest, _content in found] == ["sha256:scan"]
+    assert json.loads(found[0][1])["version"] == "2.1.0"
+
+
+def test_an_attached_report_is_about_the_digest_that_runs() -> None:
+    images = [Running(DIGEST, "registry.test/app:1", ()), Running(DIGEST, "other.test/app:1", ())]
+    with serving() as url:
+        read = _Read()
+        _referrers([Registry("registry.test", url)], images, read)
+        _referrers([Registry("registry.test", url)], [Running(DIGEST, "registry.test/nothing:1", ())], read)
+    assert [(one.kind, one.digests) for one in read.reports] == [("sarif", {DIGEST})]
+    assert (read.bad, read.unread) == ([], [])
+
+
+def test_a_registry_that_cannot_be_asked_is_a_gap() -> None:
+    read = _Read()
+    _referrers([Registry("registry.test", "http://127.0.0.1:9")], [Running(DIGEST, "registry.test/app:1", ())], read)
+    assert len(read.unread) == 1
+    assert "cannot be asked for app" in read.unread[0]

@@ -14,7 +14,7 @@ import pytest
 
 from ansible_collections.bytebot.production.plugins.action import checklist_gate
 from ansible_collections.bytebot.production.plugins.plugin_utils import catalogue
-from ansible_collections.bytebot.production.plugins.plugin_utils.render import html, markdown
+from ansible_collections.bytebot.production.plugins.plugin_utils.render import html, markdown, terminal, write
 from tests.unit.collection.record_fixtures import KNOWN, act
 from tests.unit.collection.statement_fixtures import (
     HEADERS,
@@ -62,7 +62,10 @@ def test_a_waiver_covers_what_is_red_while_it_is_as_it_was_and_is_shown(office: 
     assert "waived until" in said["summary"]
     assert "it is fail: It is fail." in said["summary"]
     valid(office.document)
-    assert "R. Okafor" in html.render(office.document)
+    shown = {"terminal": terminal.table(KNOWN, [HEADERS.partition(".")[0]], [{**said, "control": HEADERS}], 400)}
+    files = {**write.render(office.document), **shown}
+    for name, text in files.items():
+        assert "R. Okafor answers for it" in text.replace("\n", " "), name
     assert office.again(seen(HEADERS, "error"))[HEADERS]["state"] == "error"
     assert office.again(seen(HEADERS))[HEADERS]["state"] == "pass"
 
@@ -123,6 +126,8 @@ def test_a_weaker_threshold_outside_a_sandbox_needs_a_waiver(office: Office) -> 
         ({"controls": [REVIEW], "until": "soon"}, "neither a duration"),
         ({"controls": [REVIEW], "until": "P2Y"}, "not within the 365 days"),
         ({"controls": [REVIEW], "reason": " "}, "reason: it is needed"),
+        ({"controls": [REVIEW], "owner": " "}, "owner: it is needed"),
+        ({"controls": [REVIEW], "until": "2020-01-01T00:00:00Z"}, "not within the 365 days"),
         ({"controls": [REVIEW], "scope": "everything"}, "scope"),
         ({"controls": []}, "name what is to be waived"),
     ],

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.bytebot.production.plugins.module_utils.argspec_documents import http_for
 from ansible_collections.bytebot.production.plugins.module_utils.checks import change_record, contacts
 from ansible_collections.bytebot.production.plugins.module_utils.checks.contacts_facts import ContactFacts, Register
 from ansible_collections.bytebot.production.plugins.module_utils.checks.documents import CHECKS
@@ -23,7 +24,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.clients.documen
 from ansible_collections.bytebot.production.plugins.module_utils.clients.service import Told
 from ansible_collections.bytebot.production.plugins.module_utils.observe_documents import observe
 from ansible_collections.bytebot.production.plugins.module_utils.yaml_text import load
-from ansible_collections.bytebot.production.plugins.modules.document_check import _http, _scope
+from ansible_collections.bytebot.production.plugins.modules.document_check import _scope
 from sandbox import handover
 from sandbox.faults import documents as faults
 from sandbox.faults.fault import Fault, Hands
@@ -53,7 +54,7 @@ def judged(folder: Path) -> dict[str, str]:
         "release": "", "version": VERSION, "live_api": {"url": str(handed / "openapi.json")}, "access_now": {},
         "allowed_hosts": ["api.bytebot.test"], "ca_file": None, "resolve": {}, "timeout": 1.0,
     } if (handed := folder.parent) else {}  # fmt: skip
-    read = Documents(str(folder), lambda url: _http(given, url))
+    read = Documents(str(folder), lambda url: http_for(given, url))
     found = observe(read, _scope(given, probe=False), None, None)
     known = replace(found, live=Live(frozenset(one.name for one in alerts()), versions=(VERSION,)))
     results = [

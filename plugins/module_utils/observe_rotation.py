@@ -1,0 +1,78 @@
+# Sees how old the Secrets of a release are, and whether what reads them runs with their values.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ansible_collections.bytebot.production.plugins.module_utils.checks.rollout import RolloutFacts, pods_of
+from ansible_collections.bytebot.production.plugins.module_utils.checks.rotation_facts import Age
+from ansible_collections.bytebot.production.plugins.module_utils.checks.secrets_strength import is_secret_key
+from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
+from ansible_collections.bytebot.production.plugins.module_utils.errors import NotPermitted
+from ansible_collections.bytebot.production.plugins.module_utils.observe_secrets import (
+    TYPES,
+    read_secrets,
+    referenced,
+    released_objects,
+)
+from ansible_collections.bytebot.production.plugins.module_utils.secret.followers import (
+    RESTARTABLE,
+    Follower,
+    readings,
+)
+from ansible_collections.bytebot.production.plugins.module_utils.secret.keep import MADE_AT
+from ansible_collections.bytebot.production.plugins.module_utils.secret.plan import known_times
+from ansible_collections.bytebot.production.plugins.module_utils.secret.rotation import PREVIOUS, parsed
+
+Object = dict[str, Any]
+
+
+def secrets_of(
+    cluster: Cluster, namespace: str, release: str, named: Iterable[str]
+) -> tuple[list[Object], list[str], dict[str, str]]:
+    """The Secrets that are named or that the release refers to, those that are not there, and those not to be read."""
+    objects, _released, _problem = released_objects(cluster, release, namespace)
+    names = dict.fromkeys((*named, *(name for one in objects for name in referenced(one))))
+    return read_secrets(cluster, namespace, names)
+
+
+def ages_of(secrets: Iterable[Object]) -> tuple[Age, ...]:
+    """Of each Secret with secret values, when they were made. No value is looked at."""
+    return tuple(age for one in secrets if one.get("type", "Opaque") in TYPES and (age := age_of(one)).made)
+
+
+def age_of(secret: Mapping[str, Any]) -> Age:
+    """When the secret values of one Secret were made."""
+    meta, keys = secret["metadata"], list(secret.get("data") or {})
+    recorded = known_times((meta.get("annotations") or {}).get(MADE_AT, ""))
+    since = parsed(meta.get("creationTimestamp"))
+    made = {key: when for key in keys if _is_secret(key) and (when := recorded.get(key, since))}
+    before = tuple(key.removesuffix(PREVIOUS) for key in keys if key.endswith(PREVIOUS))
+    return Age(str(meta["name"]), made, bool(recorded), before)
+
+
+def _is_secret(key: str) -> bool:
+    return not key.endswith(PREVIOUS) and (is_secret_key(key) or key.endswith((".key", "-private-key")))
+
+
+def behind(cluster: Cluster, namespace: str, secrets: Sequence[Object]) -> tuple[tuple[str, ...], str]:
+    """Workloads whose pods began before a value that they read, in words; and why that is not known of all."""
+    try:
+        workloads = [one for kind in RESTARTABLE for one in cluster.list("apps/v1", kind, namespace)]
+        sets = tuple(cluster.list("apps/v1", "ReplicaSet", namespace))
+        pods = tuple(cluster.list("v1", "Pod", namespace))
+    except NotPermitted as exc:
+        return (), f"who reads them is not known ({exc.sentence.rstrip('.')})"
+    found: list[str] = []
+    for secret in secrets:
+        meta = secret["metadata"]
+        times = known_times((meta.get("annotations") or {}).get(MADE_AT, ""))
+        for workload in workloads:
+            one = Follower(workload, readings(workload, str(meta["name"])), str(meta["name"]), times)
+            facts = RolloutFacts((one.identity,), {one.identity: workload}, pods, sets)
+            if one.readings and one.behind(frozenset(), pods_of(workload, facts)):
+                found.append(f"{one.identity} runs with an older value than Secret {meta['name']} has")
+    return tuple(found), ""

@@ -1,0 +1,174 @@
+# Rotates the keys that sign tokens and watches: what reads them follows, and tokens of before are refused.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from http import HTTPStatus
+from typing import Any
+
+from ansible_collections.bytebot.production.plugins.module_utils.backup.objects import RECORD
+from ansible_collections.bytebot.production.plugins.module_utils.checks.rotation_facts import Drill
+from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
+from ansible_collections.bytebot.production.plugins.module_utils.errors import CollectionError, InputError
+from ansible_collections.bytebot.production.plugins.module_utils.observe_token import Login, token_of
+from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
+from ansible_collections.bytebot.production.plugins.module_utils.rollout import Patience
+from ansible_collections.bytebot.production.plugins.module_utils.scratch_pod import MANAGER
+from ansible_collections.bytebot.production.plugins.module_utils.secret.keep import Keeper
+from ansible_collections.bytebot.production.plugins.module_utils.secret.restart import HELD, PAUSED, Restarter
+from ansible_collections.bytebot.production.plugins.module_utils.secret.spec import Spec
+
+NAME, KEY = "bytebot-rotation-drills", "records"
+MOST = 20
+IN_A_ROW = 6  # answers that must agree, since replicas are asked in turn
+WITHIN_S = 90.0  # for the last pod of before to be asked no more
+POLL_S = 1.0
+_TAKEN = range(200, 300)
+_REFUSED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+
+
+class NotPossible(CollectionError):
+    """The drill could not begin, and has changed nothing."""
+
+
+class Unclear(CollectionError):
+    """The drill has rotated, and the answers prove neither that it worked nor that it did not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is rotated, without an overlap, and how it is seen.
+
+    :param path: what asks for a token of anybody who signs in.
+    """
+
+    spec: Spec
+    login: Login
+    path: str
+    patience: Patience
+
+
+def drill(cluster: Cluster, plan: Plan, redactor: Redactor) -> Drill:
+    """Rotate, and say what was seen.
+
+    :raises NotPossible: before anything has changed. :raises Unclear: after the rotation.
+    """
+    began, steps = time.monotonic(), list[str]()
+    before = _signed_in(cluster, plan, redactor)
+    asked = _asked(plan, before)
+    if asked not in _TAKEN:
+        raise NotPossible(f"a token of the application is not taken at {plan.path} before the rotation ({asked})")
+    try:
+        why = _rotated(cluster, plan, redactor, before, steps)
+    except Unclear:
+        raise
+    except CollectionError as exc:
+        why = exc.sentence.rstrip(".")
+    seconds = round(time.monotonic() - began, 1)
+    return Drill(time.time(), plan.spec.name, not why, redactor.text(why), tuple(map(redactor.text, steps)), seconds)
+
+
+def _rotated(cluster: Cluster, plan: Plan, redactor: Redactor, before: str, steps: list[str]) -> str:
+    """What is wrong; empty where all went as it must."""
+    keeper = Keeper(cluster, redactor, plan.spec, False)
+    result, changed = keeper.brought(with_diff=False)
+    steps.append(f"rotated {', '.join(result['rotated'])} of Secret {plan.spec.name}")
+    # Who mounts the keys sees new files, and may have read the old ones at its start: all who read them are restarted.
+    followed = Restarter(cluster, plan.patience, False, keeper.now).follow(replace(changed, remade=True))
+    steps += [f"{one['workload']}: {one['action']}" for one in followed["followers"]]
+    stay = [one["workload"] for one in followed["followers"] if one["action"] in (PAUSED, HELD)]
+    after = _signed_in(cluster, plan, redactor)
+    new, old = _settled(plan, after, before)
+    steps.append(f"a new token is answered by {new}, one of before by {old}")
+    if old not in _TAKEN and old not in _REFUSED:
+        raise Unclear(f"a token that the old key signed is neither taken nor refused at {plan.path} ({old})")
+    if old in _TAKEN:
+        kept = f", and {', '.join(stay)} did not follow" if stay else ""
+        return f"a token that the old key signed is still taken ({old}){kept}"
+    if new not in _TAKEN:
+        return f"a token that the new key signed is not taken ({new})"
+    return f"{', '.join(stay)} did not follow" if stay else ""
+
+
+def _settled(plan: Plan, after: str, before: str) -> tuple[int, int]:
+    """How a new token and one of before are answered once that no longer changes, or at the end of the time."""
+    until, row = time.monotonic() + WITHIN_S, 0
+    while True:
+        new, old = _asked(plan, after), _asked(plan, before)
+        row = row + 1 if new in _TAKEN and old in _REFUSED else 0
+        if row >= IN_A_ROW or time.monotonic() > until:
+            return new, old
+        if not row:
+            time.sleep(POLL_S)
+
+
+def _signed_in(cluster: Cluster, plan: Plan, redactor: Redactor) -> str:
+    """A token; right after a roll-out the way in may take a moment."""
+    until = time.monotonic() + WITHIN_S / 3
+    while True:
+        token = token_of(cluster, plan.login, plan.spec.namespace, redactor)
+        if token.token:
+            return token.token
+        if time.monotonic() > until:
+            raise NotPossible(f"no token could be had: {token.problem}")
+        time.sleep(POLL_S)
+
+
+def _asked(plan: Plan, token: str) -> int:
+    """The status; 0 where there was no answer."""
+    return plan.login.http.get(plan.path, headers={"Authorization": f"Bearer {token}"}).status
+
+
+# ---------------------------------------------------------------------------- the record
+
+
+def read(cluster: Cluster, namespace: str) -> tuple[Drill, ...]:
+    """All that is kept of drills. What cannot be read proves nothing and is left out."""
+    found = cluster.get("v1", "ConfigMap", NAME, namespace) or {}
+    try:
+        listed = json.loads((found.get("data") or {}).get(KEY) or "[]")
+    except ValueError:
+        return ()
+    return tuple(one for given in listed if (one := _record(given))) if isinstance(listed, list) else ()
+
+
+def keep(cluster: Cluster, namespace: str, drills: tuple[Drill, ...]) -> None:
+    """Keep them in one object beside the release; the oldest go."""
+    body = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": NAME,
+            "namespace": namespace,
+            "labels": {"app.kubernetes.io/managed-by": MANAGER, RECORD: "true"},
+        },
+        "data": {KEY: json.dumps([asdict(one) for one in drills[-MOST:]])},
+    }
+    cluster.apply(body, manager=MANAGER)
+
+
+def _record(given: Any) -> Drill | None:
+    if not isinstance(given, Mapping):
+        return None
+    try:
+        return Drill(
+            float(given["at"]),
+            str(given["secret"]),
+            given["passed"] is True,
+            str(given.get("why") or ""),
+            tuple(map(str, given.get("steps") or ())),
+            float(given.get("seconds") or 0),
+        )
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def refuse_what_signs_nothing(spec: Spec) -> None:
+    """Only values that are made here are rotated by a drill: those that others hand over are theirs."""
+    if not spec.replace:
+        raise InputError(f"drill: {spec} has no key pairs and no replace, so nothing can be rotated.")
