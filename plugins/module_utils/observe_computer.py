@@ -131,6 +131,7 @@ class _Use:
         try:
             points = tuple(self._points(size))
             before = self._shot()
+            self._act("ocr")  # who tells a text that was read once is asked when nothing of it is on the screen yet
             unstarted = self._start()
             shot, area = self._drawn(before) if not unstarted else (_shot_of(before, before, ""), None)
             gestures = tuple(self._gestures(area)) if area else ()

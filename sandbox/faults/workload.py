@@ -32,8 +32,10 @@ PODS, POOLING = "deployment.execution.pods", "infrastructure.database.pooling"
 TOO_LITTLE = "48Mi"
 # Of a core: it starts with that, slowly.
 SCARCE = "150m"
-# An address of the pods' network that no pod has: who asks it waits.
-SILENT = "10.244.0.254"
+# Beside the API something listens that never answers, and the probe waits a second for it.
+DEAF_PORT = 3999
+LISTEN = f"import socket, time; s = socket.create_server(('', {DEAF_PORT})); time.sleep(1e9)"
+DEAF = f'python3 -c "{LISTEN}" & exec python3 -m bytebot_app serve'
 # The start takes 25 seconds, and the liveness probe ends it after about 10.
 LATE = "sleep 25; exec python3 -m bytebot_app serve"
 
@@ -128,8 +130,9 @@ def _path(kind: str, path: str) -> Callable[[Object], None]:
 
 
 def _impatient(container: Object) -> None:
-    """It is not ended in a while, which is what else would be seen."""
-    container["livenessProbe"]["httpGet"].update(host=SILENT)
+    """It ends nothing in a while: that is another fault. Still a probe by HTTP, or the chart could not be applied."""
+    container.update(command=["sh", "-c", DEAF], args=[])
+    container["livenessProbe"]["httpGet"].update(port=DEAF_PORT)
     container["livenessProbe"].update(timeoutSeconds=1, periodSeconds=5, failureThreshold=50)
 
 
@@ -291,7 +294,7 @@ FAULTS = (
         _container(_path("livenessProbe", READY)), _liveness_needs_database, LIVENESS,
     )),
     _pod(
-        "liveness_timeout_short", "the liveness probe waits a second for an answer that takes longer",
+        "liveness_timeout_short", "the liveness probe waits a second for an answer that does not come",
         _container(_impatient, then=nothing), _probe_runs_out_of_time, LIVENESS,
     ),
     _drilled(_pod(
