@@ -120,7 +120,7 @@ def _runs(sheet: Incident) -> Iterator[Row]:
     yield Row("Release", f"{place.release}, revision {now.number}, application {now.app_version}, chart {now.chart}")
     yield Row("Since", now.since)
     for image in now.images[:_IMAGES]:
-        yield Row("Image", image, code=True)
+        yield Row("Image", image)
     if more := len(now.images) - _IMAGES:
         yield from [Row("Images", f"and {more} more")] if more > 0 else []
 

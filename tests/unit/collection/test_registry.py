@@ -163,7 +163,7 @@ def test_an_attached_report_is_about_the_digest_that_runs() -> None:
         read = _Read()
         _referrers([Registry("registry.test", url)], images, read)
         _referrers([Registry("registry.test", url)], [Running(DIGEST, "registry.test/nothing:1", ())], read)
-    assert [(one.kind, one.digests) for one in read.reports] == [("sarif", {DIGEST})]
+    assert [(one.kind, one.digests) for one in read.reports] == [("sarif", frozenset({DIGEST}))]
     assert (read.bad, read.unread) == ([], [])
 
 

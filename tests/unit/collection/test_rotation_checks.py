@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -179,11 +179,11 @@ def _world(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
         def brought(self, *, with_diff: bool) -> tuple[dict[str, Any], Any]:
             assert not with_diff
             world.takes = world.then
-            return {"rotated": ["access"]}, rotation_drill.replace(Changed(), remade=False)
+            return {"rotated": ["access"]}, Changed()
 
-    @rotation_drill.dataclass
+    @dataclass
     class Changed:
-        remade: bool = True
+        remade: bool = False
 
     class Restarter:
         def __init__(self, *_given: Any) -> None: ...

@@ -113,7 +113,7 @@ GRYPE = {
     "ignoredMatches": [{"vulnerability": {"id": "CVE-2026-2", "severity": "High"}, "artifact": {"name": "liby"},
                         "appliedIgnoreRules": [{"vex-status": "not_affected"}]}],
 }  # fmt: skip
-SARIF = {
+SARIF: dict[str, Any] = {
     "version": "2.1.0",
     "runs": [{
         "tool": {"driver": {"name": "Trivy", "version": "0.60.0", "rules": [
@@ -244,7 +244,7 @@ def observed(folder: Path, fake: Fake, *places: Given) -> ScanFacts:
 def test_reports_of_a_folder_and_of_the_cluster(tmp_path: Path) -> None:
     (tmp_path / "scans").mkdir()
     (tmp_path / "scans/api.json").write_text(json.dumps(TRIVY))
-    (tmp_path / "scans/bare.sarif").write_text(json.dumps({**SARIF, "runs": [{**SARIF["runs"][0], "properties": {}}]}))  # type: ignore[index]
+    (tmp_path / "scans/bare.sarif").write_text(json.dumps({**SARIF, "runs": [{**SARIF["runs"][0], "properties": {}}]}))
     fake = Fake([pod("a", f"{NAME}@{OURS}")], NotPermitted("VulnerabilityReports may not be listed."))
     facts = observed(tmp_path, fake, Given("scans"), Given("scans/bare.sarif", digest=OTHER), Given("gone.json"))
     assert [sorted(one.digests) for one in facts.reports] == [[OURS, OTHER], [OTHER]]

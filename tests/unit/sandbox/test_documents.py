@@ -34,6 +34,8 @@ ROOT = Path(__file__).resolve().parents[3]
 COMPONENTS = ROOT / "sandbox" / "components"
 INVENTORY = yaml.safe_load((ROOT / "inventories" / "sandbox" / "group_vars" / "all.yml").read_text())
 VERSION = "1.0.0"
+# That of the rotation of Secrets is judged by another module.
+DOCUMENTS = {name: where for name, where in INVENTORY["bytebot_documents"].items() if name in CHECKS.controls}
 CASES = [fault for fault in faults.FAULTS if fault.turns_red]
 EVERY = {*CHECKS.controls, *contacts.CHECKS.controls, change_record.REQUEST}
 
@@ -50,7 +52,7 @@ def alerts() -> list[Alert]:
 def judged(folder: Path) -> dict[str, str]:
     """All that is judged by documents, as the roles judge it; commands are compared on the real sandbox alone."""
     given: dict[str, Any] = {
-        "documents": INVENTORY["bytebot_documents"], "only": [], "max_age": 90, "test_age": 180, "namespace": "",
+        "documents": DOCUMENTS, "only": [], "max_age": 90, "test_age": 180, "namespace": "",
         "release": "", "version": VERSION, "live_api": {"url": str(handed / "openapi.json")}, "access_now": {},
         "allowed_hosts": ["api.bytebot.test"], "ca_file": None, "resolve": {}, "timeout": 1.0,
     } if (handed := folder.parent) else {}  # fmt: skip
