@@ -88,6 +88,13 @@ options:
     description: Open a new run even where one could go on.
     type: bool
     default: false
+  carry:
+    description:
+      - Let a run that is opened go on from the newest results of the runs before it, each with what it holds for and
+        when it was judged. What has moved on since is V(stale), as in the run that judged it.
+      - This is for stages that are launched one by one, none of which judges all anew.
+    type: bool
+    default: false
   record:
     description:
       - Where the record is kept. Where it is not set, it is where the role P(bytebot.production.run#role) opened the

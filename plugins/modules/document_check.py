@@ -209,10 +209,9 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.bytebot.production.plugins.module_utils.argspec import CLUSTER_ARGS, ONLY_ARGS, connection_of
+from ansible_collections.bytebot.production.plugins.module_utils.argspec_documents import LOGINS, documents_of
 from ansible_collections.bytebot.production.plugins.module_utils.argspec_services import (
-    LOGIN_ARGS,
     SERVICES_ARGS,
-    login_of,
     service_args,
     service_of,
 )
@@ -225,8 +224,6 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.document
     usual,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
-from ansible_collections.bytebot.production.plugins.module_utils.clients.documents import Documents
-from ansible_collections.bytebot.production.plugins.module_utils.clients.http import Http
 from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError
 from ansible_collections.bytebot.production.plugins.module_utils.judge import known_only, results_of
 from ansible_collections.bytebot.production.plugins.module_utils.module import run_module
@@ -238,7 +235,6 @@ from ansible_collections.bytebot.production.plugins.module_utils.observe_documen
 )
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
 
-_LOGIN = ("url", "token_file", "token_variable", "username", "password_file", "password_variable")
 _KEYS = ("where", "sections", "questions", "max_age", "version", "openapi")
 ARGUMENTS: dict[str, Any] = {
     **CLUSTER_ARGS,
@@ -247,12 +243,7 @@ ARGUMENTS: dict[str, Any] = {
     "prometheus": service_args(volume={"type": "str"}),
     "documents": {"type": "dict", "default": {}},
     "folder": {"type": "path"},
-    "document_logins": {
-        "type": "list",
-        "elements": "dict",
-        "default": [],
-        "options": {name: LOGIN_ARGS[name] for name in _LOGIN},
-    },
+    "document_logins": LOGINS,
     "namespace": {"type": "str", "default": ""},
     "release": {"type": "str", "default": ""},
     "version": {"type": "str", "default": ""},
@@ -279,8 +270,7 @@ def judge_documents(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]
         if given[name] < 1:
             raise InputError(f"{name}: {given[name]} is not a number of days.")
     scope = _scope(given, probe=not module.check_mode)
-    headers = _logins(given, redactor)
-    documents = Documents(given["folder"] or "", lambda url: _http(given, url), lambda url: _header(headers, url))
+    documents = documents_of(given, redactor)
     cluster = None
     if scope.namespace:
         connection = connection_of(given)
@@ -367,29 +357,6 @@ def _access(given: Mapping[str, Any] | None) -> dict[str, tuple[str, ...]] | Non
     if given is None:
         return None
     return {str(name): tuple(map(str, powers or ())) for name, powers in given.items()}
-
-
-def _logins(given: Mapping[str, Any], redactor: Redactor) -> dict[str, dict[str, str]]:
-    return {
-        one["url"]: dict(login_of(f"document_logins, {one['url']}", one, redactor).headers)
-        for one in given["document_logins"]
-    }
-
-
-def _header(headers: Mapping[str, dict[str, str]], url: str) -> dict[str, str]:
-    """What signs in at a URL: that of the longest start which ends where a part of the URL does."""
-    fit = [start for start in headers if url == start or url.startswith(f"{start.rstrip('/')}/")]
-    return headers[max(fit, key=len)] if fit else {}
-
-
-def _http(given: Mapping[str, Any], url: str) -> Http:
-    return Http(
-        url,
-        given["allowed_hosts"],
-        ca_file=given["ca_file"] or "",
-        resolve={name: str(address) for name, address in given["resolve"].items()},
-        timeout_s=given["timeout"],
-    )
 
 
 def main() -> None:

@@ -26,6 +26,7 @@ SEVERITIES, TIMES, EXECUTIVE, CUSTOMER = (
     f"emergency.escalation.{item}" for item in ("severities", "timeframes", "executive", "customer")
 )
 REQUEST, COMMUNICATION = "go_live.change.request", "go_live.change.communication"
+PLACEHOLDERS = "go_live.review.placeholders"
 CHANGE = "people/change.yml"
 PEOPLE, PLAN = "people/contacts.yml", "people/escalation.yml"
 EMERGENCY, REVIEW = "team.access.emergency", "team.access.review"
@@ -137,7 +138,7 @@ FAULTS = (
     ),
     Fault(
         name="document_placeholder", says="documents name [contact info] in place of somebody", layer="inputs",
-        turns_red=(*DOCUMENTS, COMMUNICATION), shuts=False,
+        turns_red=(*DOCUMENTS, COMMUNICATION, PLACEHOLDERS), shuts=False,
         variables=spoilt(
             every(_added("Call the lead: [contact info].")),
             one("people/communication.md", _added("Write to [contact info].")),
