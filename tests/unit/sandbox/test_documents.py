@@ -18,6 +18,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.argspec_documen
 from ansible_collections.bytebot.production.plugins.module_utils.checks import (
     change_record,
     contacts,
+    notification,
     placeholders_left,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.checks.contacts_facts import ContactFacts, Register
@@ -40,7 +41,13 @@ COMPONENTS = ROOT / "sandbox" / "components"
 INVENTORY = yaml.safe_load((ROOT / "inventories" / "sandbox" / "group_vars" / "all.yml").read_text())
 VERSION = "1.0.0"
 CASES = [fault for fault in faults.FAULTS if fault.turns_red]
-EVERY = {*CHECKS.controls, *contacts.CHECKS.controls, change_record.REQUEST, placeholders_left.PLACEHOLDERS}
+EVERY = {
+    *CHECKS.controls,
+    *contacts.CHECKS.controls,
+    change_record.REQUEST,
+    placeholders_left.PLACEHOLDERS,
+    notification.STAKEHOLDERS,
+}
 
 
 def alerts() -> list[Alert]:
@@ -67,8 +74,18 @@ def judged(folder: Path) -> dict[str, str]:
         *contacts.CHECKS.judge(_people(folder)),
         *change_record.CHECKS.judge(_change(folder)),
         *placeholders_left.CHECKS.judge(_left(read)),
+        *notification.CHECKS.judge(_message(folder)),
     ]
     return {one.control: str(one.verdict.state) for one in results}
+
+
+def _message(folder: Path) -> notification.NotificationFacts:
+    record = load((folder / "people" / "notification.yml").read_text(), "notification.yml")
+    at = load((folder / "people" / "change.yml").read_text(), "change.yml")["window"]["start"]
+    wanted = tuple(INVENTORY["bytebot_records"]["notification"]["stakeholders"])
+    if "T" not in at:  # a change of many years ago; this is another one's fault
+        at = record["sent"]
+    return notification.NotificationFacts("notification.yml", Told(data=record), record, at=at, wanted=wanted)
 
 
 def _left(read: Documents) -> placeholders_left.LeftFacts:
