@@ -148,6 +148,15 @@ class Use:
         wrong = self._scope.most_wrong
         return ComputerFacts(base, size, points, gestures, typed, shot, drawn, read, wrong, work, kept, unstarted)
 
+    def look(self) -> tuple[Shot, str, str]:
+        """A screenshot after something was drawn, what was drawn, and why nothing was."""
+        before = self.shot()
+        unstarted = self._start()
+        shot = self._drawn(before)[0] if not unstarted else _shot_of(before, before, "")
+        self._act("type_keys", keys=["ctrl+c"])
+        self._act("type_keys", keys=["ctrl+d"])
+        return shot, "" if unstarted else self._bits, unstarted
+
     # ------------------------------------------------------------------ the pointer
 
     def _points(self, size: tuple[int, int]) -> Iterator[Point]:

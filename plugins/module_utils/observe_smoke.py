@@ -8,7 +8,6 @@ import time
 
 from ansible_collections.bytebot.production.plugins.module_utils.checks.smoke import SmokeFacts
 from ansible_collections.bytebot.production.plugins.module_utils.clients.http import Http
-from ansible_collections.bytebot.production.plugins.module_utils.desktop_screen import Picture
 from ansible_collections.bytebot.production.plugins.module_utils.observe_computer import Scope, Use, missing_of
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
 
@@ -25,18 +24,9 @@ def observe(http: Http, scope: Scope, redactor: Redactor) -> SmokeFacts:
         return SmokeFacts(http.base_url, user=account.role, refused=who.problem, wanted=scope.size)
     use = Use(http, scope, who.headers)
     try:
+        shot, drawn, unstarted = use.look()
         task = use.work()
-        _packed, picture = use.shot()
     finally:
         use.sweep()
-    seen = picture if isinstance(picture, Picture) else None
-    return SmokeFacts(
-        http.base_url,
-        user=account.role,
-        task=task,
-        wanted=scope.size,
-        size=seen.size if seen else (0, 0),
-        shot="" if isinstance(picture, Picture) else picture,
-        blank=bool(seen and seen.blank),
-        seconds=time.monotonic() - began,
-    )
+    took = time.monotonic() - began
+    return SmokeFacts(http.base_url, "", None, account.role, "", task, scope.size, shot, drawn, unstarted, took)

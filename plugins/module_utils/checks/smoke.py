@@ -8,7 +8,12 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 
 from ansible_collections.bytebot.production.plugins.module_utils.checks.api_facts import Missing
-from ansible_collections.bytebot.production.plugins.module_utils.checks.computer import COMPLETED, Worked
+from ansible_collections.bytebot.production.plugins.module_utils.checks.computer import (
+    COMPLETED,
+    Shot,
+    Worked,
+    shot_flaws,
+)
 from ansible_collections.bytebot.production.plugins.module_utils.judge import Checks
 from ansible_collections.bytebot.production.plugins.module_utils.model import (
     Evidence,
@@ -29,8 +34,8 @@ class SmokeFacts:
 
     :param unasked: why nothing was sent; :param missing: what is missing for a visit.
     :param user: the role of who signed in. :param refused: why nobody could sign in; empty where somebody did.
-    :param task: None where none was made. :param wanted: the screen's size, :param size: that of the screenshot.
-    :param shot: why the screenshot is none; :param blank: whether it shows one color.
+    :param task: None where none was made. :param wanted: the screen's size. :param shot: a screenshot, after
+        ``drawn`` was drawn; that is empty where nothing was, for the reason in ``unstarted``.
     """
 
     base_url: str
@@ -40,9 +45,9 @@ class SmokeFacts:
     refused: str = ""
     task: Worked | None = None
     wanted: tuple[int, int] = (0, 0)
-    size: tuple[int, int] = (0, 0)
-    shot: str = ""
-    blank: bool = False
+    shot: Shot = field(default_factory=Shot)
+    drawn: str = ""
+    unstarted: str = ""
     seconds: float = 0.0
     at: str = field(default_factory=utc_now)
 
@@ -61,19 +66,18 @@ def smoke(facts: SmokeFacts) -> Verdict:
         "user": facts.user,
         "refused": facts.refused,
         "task": asdict(facts.task) if facts.task else None,
-        "screenshot": {"size": list(facts.size), "wanted": list(facts.wanted), "blank": facts.blank,
-                       "problem": facts.shot},
+        "screenshot": asdict(facts.shot),
+        "screen": list(facts.wanted),
+        "drawn": facts.drawn,
         "seconds": round(facts.seconds, 1),
-    }  # fmt: skip
+    }
     seen = Evidence(f"a visit to {facts.base_url}", observed, facts.at)
     wrong = list(_wrong(facts))
     if wrong:
         return failed(f"As a user: {'; '.join(wrong)}.", _LOOK, seen)
-    wide, high = facts.size
     took = f"{facts.task.seconds:.0f} s" if facts.task else ""
-    return passed(
-        f"The {facts.user} signs in, a task is completed after {took}, and a screenshot of {wide}x{high} comes.", seen
-    )
+    shown = "and a screenshot shows what was drawn just before"
+    return passed(f"The {facts.user} signs in, a task is completed after {took}, {shown}.", seen)
 
 
 def _wrong(facts: SmokeFacts) -> Iterator[str]:
@@ -81,12 +85,10 @@ def _wrong(facts: SmokeFacts) -> Iterator[str]:
         yield f"nobody can sign in ({facts.refused.rstrip('.')})"
         return
     yield from _of_task(facts.task or Worked(problem="none was made"))
-    if facts.shot:
-        yield f"no screenshot comes ({facts.shot.rstrip('.')})"
-    elif facts.size != facts.wanted:
-        yield f"the screenshot has {facts.size[0]}x{facts.size[1]} pixels and not {facts.wanted[0]}x{facts.wanted[1]}"
-    elif facts.blank:
-        yield "the screenshot shows one color"
+    if facts.unstarted:
+        yield f"no program can be used on the desktop ({facts.unstarted.rstrip('.')})"
+    else:
+        yield from (f"a screenshot {flaw}" for flaw in shot_flaws(facts.shot, facts.wanted, facts.drawn))
 
 
 def _of_task(task: Worked) -> Iterator[str]:

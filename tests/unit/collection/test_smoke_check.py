@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from ansible_collections.bytebot.production.plugins.module_utils.checks.api_facts import Missing
-from ansible_collections.bytebot.production.plugins.module_utils.checks.computer import Worked
+from ansible_collections.bytebot.production.plugins.module_utils.checks.computer import Shot, Worked
 from ansible_collections.bytebot.production.plugins.module_utils.checks.smoke import CHECKS, SmokeFacts
 from ansible_collections.bytebot.production.plugins.module_utils.model import Verdict
 
 TASK = Worked("COMPLETED", "task 1", "task 1\n", 3.0)
-GOOD = SmokeFacts("https://api.shop.test", user="operator", task=TASK, wanted=(1920, 1080), size=(1920, 1080))
+SHOT = Shot((1920, 1080), bits="0110")
+GOOD = SmokeFacts("https://api.shop.test", user="operator", task=TASK, wanted=(1920, 1080), shot=SHOT, drawn="0110")
 
 
 def judged(facts: SmokeFacts) -> Verdict:
@@ -39,9 +40,11 @@ def test_a_visit_that_works_passes() -> None:
         ({"task": replace(TASK, status="FAILED", problem="no model")}, "a task is FAILED after 3 s (no model)"),
         ({"task": replace(TASK, got=None)}, "has not done what it was asked for"),
         ({"task": replace(TASK, stays="answers 500")}, "the task cannot be removed (answers 500)"),
-        ({"shot": "answers 500", "size": (0, 0)}, "no screenshot comes (answers 500)"),
-        ({"size": (960, 540)}, "960x540 pixels and not 1920x1080"),
-        ({"blank": True}, "shows one color"),
+        ({"shot": Shot(problem="answers 500")}, "a screenshot fails (answers 500)"),
+        ({"shot": replace(SHOT, size=(960, 540))}, "has 960x540 pixels and not 1920x1080"),
+        ({"shot": replace(SHOT, blank=True, bits="")}, "a screenshot is blank"),
+        ({"shot": replace(SHOT, bits="", same=True)}, "is the one from before something was drawn"),
+        ({"drawn": "", "unstarted": "answers 500"}, "no program can be used on the desktop (answers 500)"),
     ],
 )
 def test_each_part_that_does_not_work_is_red(changes: dict[str, Any], said: str) -> None:
