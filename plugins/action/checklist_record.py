@@ -29,7 +29,7 @@ from ansible_collections.bytebot.production.plugins.plugin_utils.record.store im
 from ansible_collections.bytebot.production.plugins.plugin_utils.statements.signers import Rules
 
 OPENING = ("pass", "not_applicable", ATTESTED)  # what need not be judged again while it holds
-OPTIONS = ("results", "environment", "binding", "reports_dir", "open", "close", "fresh", *opening.OPTIONS)
+OPTIONS = ("results", "environment", "binding", "reports_dir", "open", "close", "fresh", "carry", *opening.OPTIONS)
 
 
 class ActionModule(ActionBase):
@@ -66,6 +66,7 @@ class _Wanted:
     open: bool
     close: bool
     fresh: bool
+    carry: bool
     rules: Rules | None
 
 
@@ -83,6 +84,7 @@ def _wanted(args: Mapping[str, Any], known: catalogue.Catalogue, variables: Mapp
         open=results.flag("open", args.get("open", False)),
         close=results.flag("close", args.get("close", False)),
         fresh=results.flag("fresh", args.get("fresh", False)),
+        carry=results.flag("carry", args.get("carry", False)),
         rules=opening.rules(args, variables),
     )
 
@@ -93,6 +95,7 @@ def _recorded(
     run = None if wanted.open else store.mine()
     if run is None:
         run = store.open_run(wanted.binding, wanted.fresh)
+        run = store.carry(run) if wanted.carry else run
     run = store.add(run, wanted.results, wanted.binding)
     if wanted.close:
         run = store.close(run)
@@ -113,7 +116,10 @@ def _imagined(
         shown = Run(store.keeper, header)
     else:
         shown = run
-    added = [results.recorded(result, wanted.binding, store.clock()) for result in wanted.results]
+    # Its id in check mode comes after all others, as that of a new run would.
+    carried = store.earlier(shown.header.id).values() if wanted.carry else ()
+    judged = [results.recorded(result, wanted.binding, store.clock()) for result in wanted.results]
+    added = [*carried, *judged]
     document = assess.of_run(store, run, shown.header, known, variables, rules=wanted.rules, added=added)
     return _said(shown, document, len(wanted.results), False)
 

@@ -11,6 +11,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.argspec import 
 from ansible_collections.bytebot.production.plugins.module_utils.argspec_services import LOGIN_ARGS, login_of
 from ansible_collections.bytebot.production.plugins.module_utils.clients.documents import Documents
 from ansible_collections.bytebot.production.plugins.module_utils.clients.http import BODY_CAP, Http
+from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
 
 _LOGIN = ("url", "token_file", "token_variable", "username", "password_file", "password_variable")
@@ -39,6 +40,22 @@ def documents_of(given: Mapping[str, Any], redactor: Redactor, **more: Any) -> D
     return Documents(
         given["folder"] or "", lambda url: http_for(given, url, cap), lambda url: _header(headers, url), **more
     )
+
+
+def places_of(documents: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """All places of documents, each once; None where none is named.
+
+    :raises InputError: a value names none.
+    """
+    found: list[str] = []
+    for control, value in documents.items():
+        entry: Mapping[str, Any] = value if isinstance(value, Mapping) else {"where": value}
+        where = entry.get("where")
+        places: list[Any] = where if isinstance(where, list) else [where]
+        if not places or not all(isinstance(one, str) and one.strip() for one in places):
+            raise InputError(f"documents, {control}: where is no path or URL, nor a list of them.")
+        found += [one.strip() for one in places]
+    return tuple(dict.fromkeys(found)) if found else None
 
 
 def http_for(given: Mapping[str, Any], url: str, body_cap: int = BODY_CAP) -> Http:

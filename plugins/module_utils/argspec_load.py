@@ -50,6 +50,7 @@ _LOAD: dict[str, Any] = {
         "users": {"type": "int"},
         "think_time": {"type": "float", "default": 5.0},
         "rate": {"type": "float"},
+        "production_rate": {"type": "float", "default": 0.0},
         "warm_up": {"type": "float", "default": 30.0},
         "soak": {"type": "float", "default": 600.0},
         "levels": {"type": "int", "default": 4},
@@ -179,7 +180,13 @@ class LoadInputs:
             raise InputError(
                 f"memory_budget: {given['memory_budget']!r} is no quantity as Kubernetes writes it (512Mi)."
             )
-        return Wanted(memory_budget=int(budget or 0), **{name: given[name] for name in (*_NUMBERS, *_WHOLE)})
+        expected = self._load.get("production_rate") or 0.0
+        if not 0 <= expected < math.inf:
+            raise InputError(
+                f"load.production_rate is {expected:g}; give the requests a second that production brings."
+            )
+        numbers = {name: given[name] for name in (*_NUMBERS, *_WHOLE)}
+        return Wanted(memory_budget=int(budget or 0), production_rate=expected, **numbers)
 
     def _planned(self) -> Plan:
         load, given = self._load, self._given

@@ -68,8 +68,8 @@ def login_of(name: str, given: Mapping[str, Any], redactor: Redactor) -> Login:
 
     :raises InputError: they do not fit together, or cannot be read.
     """
-    token = _secret(name, given, "token", redactor)
-    password = _secret(name, given, "password", redactor)
+    token = secret_of(name, given, "token", redactor)
+    password = secret_of(name, given, "password", redactor)
     user, files = given.get("username") or "", (given.get("certificate_file"), given.get("key_file"))
     if token and (user or password):
         raise InputError(f"{name}: give a token, or a user name and a password, and not both.")
@@ -90,8 +90,8 @@ def login_of(name: str, given: Mapping[str, Any], redactor: Redactor) -> Login:
     return Login(headers, (str(files[0]), str(files[1])) if files[0] else None)
 
 
-def _secret(name: str, given: Mapping[str, Any], what: str, redactor: Redactor) -> str:
-    """What signs in, from a file or an environment variable; empty where neither is named."""
+def secret_of(name: str, given: Mapping[str, Any], what: str, redactor: Redactor) -> str:
+    """What must stay secret, such as a password, from a file or a variable; empty where neither is named."""
     path, variable = given.get(f"{what}_file"), given.get(f"{what}_variable")
     if path and variable:
         raise InputError(f"{name}: {what}_file and {what}_variable exclude each other.")

@@ -82,17 +82,18 @@ class Scope:
 
 def observe(http: Http, scope: Scope, redactor: Redactor) -> ComputerFacts:
     """Use the desktop once; nothing where something is missing."""
-    missing = _missing(scope)
+    missing = missing_of(scope)
     if scope.unasked or missing or scope.size is None or scope.door is None:
         return ComputerFacts(http.base_url, missing=missing, unasked=scope.unasked)
     account = next((one for one in scope.accounts if one.role == scope.main), scope.accounts[0])
     who = scope.door.sign_in(account, redactor)
     if who.problem:
         return ComputerFacts(http.base_url, missing=Missing(f"Nobody could sign in: {who.problem}.", _ACCOUNTS))
-    return _Use(http, scope, who.headers).facts()
+    return Use(http, scope, who.headers).facts()
 
 
-def _missing(scope: Scope) -> Missing | None:
+def missing_of(scope: Scope) -> Missing | None:
+    """What is missing for a use of the desktop."""
     if scope.size is None:
         return Missing("Whether a desktop belongs to the release is not known: desktop is not given.", _DESKTOP)
     if not scope.writes:
@@ -102,7 +103,7 @@ def _missing(scope: Scope) -> Missing | None:
     return None
 
 
-class _Use:
+class Use:
     """One use of the desktop."""
 
     def __init__(
@@ -130,7 +131,7 @@ class _Use:
             return ComputerFacts(base, absent=f"No desktop can be used: {self._scope.path} answers {first.problem}")
         try:
             points = tuple(self._points(size))
-            before = self._shot()
+            before = self.shot()
             self._act("ocr")  # who tells a text that was read once is asked when nothing of it is on the screen yet
             unstarted = self._start()
             shot, area = self._drawn(before) if not unstarted else (_shot_of(before, before, ""), None)
@@ -141,12 +142,21 @@ class _Use:
             self._act("type_keys", keys=["ctrl+d"])
             typed += tuple(self._editor())
             kept = tuple(self._others(unstarted))
-            work = self._work()
+            work = self.work()
         finally:
-            self._sweep()
+            self.sweep()
         drawn = "" if unstarted else self._bits
         wrong = self._scope.most_wrong
         return ComputerFacts(base, size, points, gestures, typed, shot, drawn, read, wrong, work, kept, unstarted)
+
+    def look(self) -> tuple[Shot, str, str]:
+        """A screenshot after something was drawn, what was drawn, and why nothing was."""
+        before = self.shot()
+        unstarted = self._start()
+        shot = self._drawn(before)[0] if not unstarted else _shot_of(before, before, "")
+        self._act("type_keys", keys=["ctrl+c"])
+        self._act("type_keys", keys=["ctrl+d"])
+        return shot, "" if unstarted else self._bits, unstarted
 
     # ------------------------------------------------------------------ the pointer
 
@@ -237,9 +247,9 @@ class _Use:
             if (done := self._act(name, **fields)).problem:
                 yield Typed("paste_text", text, problem=f"{name}: {done.problem}")
                 return
-        before = self._shot()
+        before = self.shot()
         self._act("type_keys", keys=["ctrl+s"])
-        self._until(lambda: _differ(before, self._shot()), LOOK_S)
+        self._until(lambda: _differ(before, self.shot()), LOOK_S)
         self._act("type_text", text=path)
         got: str | None = None
         for _try in range(SAVE_TRIES):
@@ -266,7 +276,8 @@ class _Use:
             return "a program that was started in a terminal did not come to run"
         return ""
 
-    def _shot(self) -> tuple[str, Picture | str]:
+    def shot(self) -> tuple[str, Picture | str]:
+        """The screen now: its picture as it came, and what it shows or why it is none."""
         reply = self._act("screenshot")
         data = reply.body.get("data")
         image = str(data.get("image", "")) if isinstance(data, dict) else ""
@@ -278,7 +289,7 @@ class _Use:
 
         def there() -> bool:
             nonlocal now
-            now = self._shot()
+            now = self.shot()
             return isinstance(now[1], Picture) and now[1].bits == self._bits
 
         self._until(there, LOOK_S)
@@ -305,7 +316,7 @@ class _Use:
         waited = self._act("wait", duration=WAIT_MS)
         yield Kept("wait", not waited.problem and time.monotonic() - began >= WAIT_MS / 1000, waited.problem)
 
-    def _work(self) -> Worked:
+    def work(self) -> Worked:
         """A task from its creation to its end, and what it left on the desktop."""
         scope, file, text = self._scope, f"{self._log}-task.txt", f"task {self._nonce}"
         self._forget_tasks()
@@ -337,7 +348,7 @@ class _Use:
             if MARK in str(one.get("description", "")) and isinstance(one.get("id"), str):
                 self._http.request("DELETE", f"{self._scope.tasks}/{one['id']}", headers=self._headers)
 
-    def _sweep(self) -> None:
+    def sweep(self) -> None:
         """End the programs and remove the files, those of an earlier check too."""
         with contextlib.suppress(CollectionError):  # it must not hide what was seen; the next check sweeps again
             script = f"{self._log}-sweep.sh"

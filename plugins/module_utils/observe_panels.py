@@ -81,14 +81,14 @@ def look_at_boards(
 def _board(server: Grafana, name: str, uid: str, default: str) -> BoardSeen:
     told = server.dashboard(uid)
     if not told.ok:
-        return BoardSeen(name, problem=told)
+        return BoardSeen(name, problem=told, uid=uid)
     values, lost = _variables(server, told.data, default)
     asked = []
     for title, source, target in list(_queries(told.data, values, default))[:MOST]:
         expression = _filled(str(target["expr"]), values)
         instant = bool(target.get("instant")) and not target.get("range")
         asked.append(Asked(title, expression, server.panel_query(source, expression, instant=instant)))
-    return BoardSeen(name, tuple(asked), unresolved=tuple(lost))
+    return BoardSeen(name, tuple(asked), unresolved=tuple(lost), uid=uid)
 
 
 def _variables(server: Grafana, board: Mapping[str, Any], default: str) -> tuple[dict[str, str], list[str]]:

@@ -12,6 +12,7 @@ from http import HTTPStatus
 from ansible_collections.bytebot.production.plugins.module_utils.checks.metrics_watched import (
     BUSINESS,
     DASHBOARDS,
+    PREPARED,
     SCRAPED,
     SYSTEM,
 )
@@ -95,10 +96,11 @@ def look(watch: Watch, redactor: Redactor) -> WatchedFacts:
         scope = watch.scope if cluster else replace(watch.scope, settle_s=0)
         found, system = look_at_system(server, scope, release)
         facts = replace(facts, release=found if cluster else None, system=system)
-    if watch.grafana and DASHBOARDS in watch.only and watch.boards:
+    shown = {DASHBOARDS, PREPARED} & set(watch.only)
+    if watch.grafana and shown and watch.boards:
         wanted = Wanted(watch.boards, lambda: exported(watch), _settles(watch, facts), _missed(facts))
         facts = replace(facts, boards=look_at_boards(watch.grafana, server, wanted))
-    elif watch.grafana and DASHBOARDS in watch.only:
+    elif watch.grafana and shown:
         facts = replace(facts, boards=look_at_boards(watch.grafana, None, Wanted((), lambda: None)))
     return facts
 

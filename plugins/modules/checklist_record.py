@@ -61,6 +61,13 @@ options:
     description: Open a new run even where one could go on.
     type: bool
     default: false
+  carry:
+    description:
+      - Let a run that is opened go on from the newest results of the runs before it, each with what it holds for and
+        when it was judged. What has moved on since is V(stale), as in the run that judged it.
+      - This is for stages that are launched one by one, none of which judges all anew.
+    type: bool
+    default: false
 attributes:
   check_mode:
     description: Nothing is written; the returned counts are those that would be. Recording is never reported as change.

@@ -25,6 +25,8 @@ description:
   - Its programs are ended and its files and tasks removed afterwards, and what an earlier call left, since it was
     killed.
   - Use it while nobody works on the desktop; the pointer moves and windows open.
+  - C(go_live.t_zero.smoke) is a shorter visit of its own. Somebody signs in, a task is made and must be completed with
+    its effect, and a screenshot must show the screen. Judge it alone by O(only).
   - A control that does not hold is a result, not a failure of the module.
 extends_documentation_fragment:
   - bytebot.production.cluster
@@ -119,6 +121,17 @@ EXAMPLES = r"""
       - {role: operator, secret: bytebot-test-operator}
     writes: true
   register: computer_use
+
+- name: Visit the application as a user does, right after it went live
+  bytebot.production.computer_use_check:
+    base_url: https://api.bytebot.com
+    allowed_hosts: [api.bytebot.com]
+    namespace: bytebot-production
+    desktop: {width: 1920, height: 1080}
+    accounts:
+      - {role: operator, secret: bytebot-test-operator}
+    writes: true
+    only: [go_live.t_zero.smoke]
 """
 
 RETURN = r"""
@@ -166,11 +179,14 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.bytebot.production.plugins.module_utils import observe_smoke
 from ansible_collections.bytebot.production.plugins.module_utils.argspec import CLUSTER_ARGS, ONLY_ARGS
 from ansible_collections.bytebot.production.plugins.module_utils.argspec_data import filled, not_negative
 from ansible_collections.bytebot.production.plugins.module_utils.argspec_http import HTTP_ARGS, http_of
 from ansible_collections.bytebot.production.plugins.module_utils.argspec_users import USER_ARGS, door_of
+from ansible_collections.bytebot.production.plugins.module_utils.checks import smoke
 from ansible_collections.bytebot.production.plugins.module_utils.checks.computer import CHECKS
+from ansible_collections.bytebot.production.plugins.module_utils.checks.smoke import SMOKE
 from ansible_collections.bytebot.production.plugins.module_utils.clients.identities import Account
 from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError
 from ansible_collections.bytebot.production.plugins.module_utils.judge import known_only, results_of
@@ -208,7 +224,7 @@ ARGUMENTS: dict[str, Any] = {
 def judge_computer_use(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
     """Use the desktop once and judge what came of it."""
     given = module.params
-    known_only(given["only"], CHECKS.controls, "computer_use_check")
+    known_only(given["only"], (*CHECKS.controls, SMOKE), "computer_use_check")
     not_negative(given, "task_timeout", "most_wrong")
     http = http_of({**given, "timeout": given["action_timeout"]})
     desktop = filled(given["desktop"], DESKTOP)
@@ -230,8 +246,13 @@ def judge_computer_use(module: AnsibleModule, redactor: Redactor) -> dict[str, A
         writes=given["writes"],
         unasked="It needs a probe, and check mode sends none." if module.check_mode else "",
     )
-    facts = observe(http, scope, redactor)
-    return {"changed": False, **results_of(CHECKS.judge(facts, given["only"]), redactor)}
+    judged = set(given["only"] or (*CHECKS.controls, SMOKE))
+    results = []
+    if judged - {SMOKE}:
+        results += CHECKS.judge(observe(http, scope, redactor), given["only"])
+    if SMOKE in judged:
+        results += smoke.CHECKS.judge(observe_smoke.observe(http, scope, redactor))
+    return {"changed": False, **results_of(results, redactor)}
 
 
 def main() -> None:

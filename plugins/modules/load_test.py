@@ -71,6 +71,12 @@ options:
       rate:
         description: Requests a second of the steady part, in place of users over think time.
         type: float
+      production_rate:
+        description:
+          - Requests a second that production brings; V(0) where nobody has said. C(go_live.testing.load) wants as many
+            in the steady part; here it is only told, in the evidence of the latency.
+        type: float
+        default: 0
       warm_up:
         description: Seconds of load that are left out.
         type: float

@@ -15,8 +15,9 @@ author:
 description:
   - Asks Prometheus and Grafana by their HTTP APIs.
   - Settles C(infrastructure.monitoring.prometheus), C(infrastructure.monitoring.grafana),
-    C(monitoring.metrics.scraped), C(monitoring.metrics.business), C(monitoring.metrics.system) and
-    C(monitoring.metrics.dashboards).
+    C(monitoring.metrics.scraped), C(monitoring.metrics.business), C(monitoring.metrics.system),
+    C(monitoring.metrics.dashboards) and C(go_live.t_minus_2h.dashboards), which is the same shortly before a go-live,
+    with links to the dashboards in its evidence.
   - Of Prometheus it judges that it is ready, its version, whether it took its newest configuration, that it stores
     samples now (a server whose volume is full stores none), the room on its volume where O(prometheus.volume) is named,
     and how long it keeps metrics.
@@ -316,7 +317,7 @@ def examine(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
     judged = given["only"] or (*CHECKS.controls, *WATCHED.controls)
     asked = {*judged}
     prometheus = service_of("prometheus", given, redactor) if asked - {GRAFANA} else None
-    shown = {GRAFANA, metrics_watched.DASHBOARDS}
+    shown = {GRAFANA, metrics_watched.DASHBOARDS, metrics_watched.PREPARED}
     grafana = service_of("grafana", given, redactor) if asked & shown else None
     results = []
     if asked & set(CHECKS.controls):

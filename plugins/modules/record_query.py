@@ -16,6 +16,8 @@ description:
   - Reads one record by a GET of O(url), or from the file O(path), and changes nothing.
   - With O(change) it settles C(go_live.change.request), for which the record must be approved, its window must contain
     this moment, and it must name the version that goes live. A window that is still to come is V(pending).
+  - With O(notification) it settles C(go_live.change.stakeholders), for which a message must have been sent before the
+    go-live, to all of O(stakeholders), and name the day of O(goes_live_at).
   - With O(controls) it settles controls of your own, each by a query over the record.
   - Examples for ServiceNow, Jira, PagerDuty and GitHub are below. They follow the published descriptions of these APIs,
     and were tried with recorded answers, not with the services themselves.
@@ -81,6 +83,33 @@ options:
         type: list
         elements: str
         default: [approved, scheduled, implement, implementing, in progress]
+  notification:
+    description:
+      - How the fields of the record of a message are found, each by a JMESPath query. Without it no message is judged,
+        and C(go_live.change.stakeholders) is V(pending) where it is asked for.
+    type: dict
+    suboptions:
+      sent:
+        description: When it was sent, in a form as O(change.start).
+        type: str
+        required: true
+      to:
+        description: A text, or a list of texts, each of which is a recipient.
+        type: str
+        required: true
+      text:
+        description: A text, or a list of texts, in which the day of the go-live stands.
+        type: str
+        required: true
+  stakeholders:
+    description: Recipients that the message must have had.
+    type: list
+    elements: str
+    default: []
+  goes_live_at:
+    description: When it goes live (RFC 3339).
+    type: str
+    default: ""
   controls:
     description:
       - Controls of your own, each as bytebot.production.custom_check takes it, without C(source). Its query sees the
@@ -168,6 +197,15 @@ EXAMPLES = r"""
         expect: {equals: false}
     allowed_hosts: [api.github.com]
 
+- name: Judge that the schedule was sent to those who must know
+  bytebot.production.record_query:
+    url: https://mail.acme.net/api/messages/go-live
+    token_variable: MAIL_TOKEN
+    notification: {sent: sentDateTime, to: "toRecipients[].emailAddress.address", text: "[subject, bodyPreview]"}
+    stakeholders: [stakeholders@acme.net]
+    goes_live_at: "2026-12-01T09:00:00+00:00"
+    allowed_hosts: [mail.acme.net]
+
 - name: Judge a change record that a system has exported
   bytebot.production.record_query:
     path: /srv/bytebot-docs/change.yml
@@ -225,12 +263,17 @@ from ansible_collections.bytebot.production.plugins.module_utils.argspec_service
     SERVICES_ARGS,
     login_of,
 )
+from ansible_collections.bytebot.production.plugins.module_utils.checks import notification
 from ansible_collections.bytebot.production.plugins.module_utils.checks.change_record import (
     APPROVED,
     CHECKS,
     FIELDS,
     REQUEST,
     ChangeFacts,
+)
+from ansible_collections.bytebot.production.plugins.module_utils.checks.notification import (
+    STAKEHOLDERS,
+    NotificationFacts,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.checks.own import Own, compiled, judge, once, parse
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
@@ -260,6 +303,10 @@ CHANGE: dict[str, Any] = {
         "approved": {"type": "list", "elements": "str", "default": list(APPROVED)},
     },
 }
+NOTIFICATION: dict[str, Any] = {
+    "type": "dict",
+    "options": {name: {"type": "str", "required": True} for name in notification.FIELDS},
+}
 ARGUMENTS: dict[str, Any] = {
     **CLUSTER_ARGS,
     **ONLY_ARGS,
@@ -270,6 +317,9 @@ ARGUMENTS: dict[str, Any] = {
     "token_prefix": {"type": "str", "default": _BEARER, "no_log": False},
     "accept": {"type": "str", "default": "application/json"},
     "change": CHANGE,
+    "notification": NOTIFICATION,
+    "stakeholders": {"type": "list", "elements": "str", "default": []},
+    "goes_live_at": {"type": "str", "default": ""},
     "controls": {"type": "list", "elements": "dict", "default": []},
     "version": {"type": "str", "default": ""},
     "namespace": {"type": "str", "default": ""},
@@ -283,11 +333,15 @@ def query(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
     controls = _controls(given)
     for name in FIELDS if given["change"] else ():
         compiled(given["change"][name], f"change, {name}")
-    if unknown := sorted(set(given["only"]) - {REQUEST, *(one.id for one in controls)}):
+    for name in notification.FIELDS if given["notification"] else ():
+        compiled(given["notification"][name], f"notification, {name}")
+    if unknown := sorted(set(given["only"]) - {REQUEST, STAKEHOLDERS, *(one.id for one in controls)}):
         raise InputError(f"only: {', '.join(unknown)} is not settled by what is asked here.")
     source, told = _record(given, redactor)
     at = utc_now()
     results = CHECKS.judge(_change(module, source, told, redactor), [REQUEST]) if _wants(given, REQUEST) else []
+    if _wants(given, STAKEHOLDERS):
+        results += notification.CHECKS.judge(_message(given, source, told))
     own = [one for one in controls if _wants(given, one.id)]
     judged = [_own(one, source, told, at) for one in own]
     answer = results_of([*results, *judged], redactor)
@@ -299,7 +353,8 @@ def query(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
 def _wants(given: Mapping[str, Any], control: str) -> bool:
     if given["only"]:
         return control in given["only"]
-    return control != REQUEST or bool(given["change"])
+    asked = {REQUEST: "change", STAKEHOLDERS: "notification"}.get(control)
+    return asked is None or bool(given[asked])
 
 
 def _controls(given: Mapping[str, Any]) -> list[Own]:
@@ -351,13 +406,7 @@ def _change(module: AnsibleModule, source: str, told: Told | None, redactor: Red
     if told is None or not given["change"]:
         return ChangeFacts()
     queries = filled(given["change"], CHANGE)
-    found: dict[str, Any] = {}
-    problem = ""
-    for name in FIELDS if told.ok else ():
-        try:
-            found[name] = compiled(queries[name], f"change, {name}").search(told.data)
-        except (ValueError, TypeError, RecursionError) as exc:
-            problem = f"the query of {name} does not fit the record ({' '.join(str(exc).split())[:200]})"
+    found, problem = _found(told, {name: queries[name] for name in FIELDS}, "change")
     cluster = None
     if not given["version"] and given["namespace"]:
         connection = connection_of(given)
@@ -365,6 +414,25 @@ def _change(module: AnsibleModule, source: str, told: Told | None, redactor: Red
         cluster = Cluster(connection, module.tmpdir)
     versions, why = versions_of(cluster, given["namespace"], given["release"], given["version"])
     return ChangeFacts(source, told, found, problem, tuple(queries["approved"]), versions, why)
+
+
+def _message(given: Mapping[str, Any], source: str, told: Told | None) -> NotificationFacts:
+    if told is None or not given["notification"]:
+        return NotificationFacts()
+    found, problem = _found(told, given["notification"], "notification")
+    return NotificationFacts(source, told, found, problem, given["goes_live_at"], tuple(given["stakeholders"]))
+
+
+def _found(told: Told, queries: Mapping[str, str], place: str) -> tuple[dict[str, Any], str]:
+    """What each query finds in the record, and why one does not fit it."""
+    found: dict[str, Any] = {}
+    problem = ""
+    for name in queries if told.ok else ():
+        try:
+            found[name] = compiled(queries[name], f"{place}, {name}").search(told.data)
+        except (ValueError, TypeError, RecursionError) as exc:
+            problem = f"the query of {name} does not fit the record ({' '.join(str(exc).split())[:200]})"
+    return found, problem
 
 
 def _own(control: Own, source: str, told: Told | None, at: str) -> Result:

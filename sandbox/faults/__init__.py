@@ -30,6 +30,7 @@ from sandbox.faults import (
     desktop,
     documents,
     entry,
+    go_live,
     ingress,
     keys,
     live,
@@ -80,6 +81,7 @@ MODULES = (
     documents,
     scans,
     rotation,
+    go_live,
 )
 FAULTS: Mapping[str, Fault] = {fault.name: fault for module in MODULES for fault in module.FAULTS}
 ACTIVE, VARIABLES = "active.json", "variables.json"

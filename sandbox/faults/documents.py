@@ -26,6 +26,8 @@ SEVERITIES, TIMES, EXECUTIVE, CUSTOMER = (
     f"emergency.escalation.{item}" for item in ("severities", "timeframes", "executive", "customer")
 )
 REQUEST, COMMUNICATION = "go_live.change.request", "go_live.change.communication"
+PLACEHOLDERS, STAKEHOLDERS = "go_live.review.placeholders", "go_live.change.stakeholders"
+MESSAGE = "people/notification.yml"
 CHANGE = "people/change.yml"
 PEOPLE, PLAN = "people/contacts.yml", "people/escalation.yml"
 EMERGENCY, REVIEW = "team.access.emergency", "team.access.review"
@@ -137,7 +139,7 @@ FAULTS = (
     ),
     Fault(
         name="document_placeholder", says="documents name [contact info] in place of somebody", layer="inputs",
-        turns_red=(*DOCUMENTS, COMMUNICATION), shuts=False,
+        turns_red=(*DOCUMENTS, COMMUNICATION, PLACEHOLDERS), shuts=False,
         variables=spoilt(
             every(_added("Call the lead: [contact info].")),
             one("people/communication.md", _added("Write to [contact info].")),
@@ -221,5 +223,15 @@ FAULTS = (
         name="change_other_version", says="the change is about another version", layer="inputs",
         turns_red=(REQUEST,), shuts=False,
         variables=spoilt(data(CHANGE, lambda record: record.update(title="Go-live of Bytebot 0.9.0"))),
+    ),
+    Fault(
+        name="notification_not_sent", says="the message with the schedule is a draft that nobody sent", layer="inputs",
+        turns_red=(STAKEHOLDERS,), shuts=False,
+        variables=spoilt(data(MESSAGE, lambda record: record.update(sent=None))),
+    ),
+    Fault(
+        name="notification_without_schedule", says="the message to the stakeholders does not say when", layer="inputs",
+        turns_red=(STAKEHOLDERS,), shuts=False,
+        variables=spoilt(data(MESSAGE, lambda record: record.update(text="Bytebot goes live soon."))),
     ),
 )  # fmt: skip

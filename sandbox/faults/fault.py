@@ -181,6 +181,7 @@ class Fault:
     :param seen: whether it is there, found out in another way than by the controls that it turns red; None where only
         they look.
     :param component: the part of the sandbox that it needs; a profile may be without it.
+    :param before: sections that are judged before it is put in; :param beside: sections that are judged with it.
     """
 
     name: str
@@ -194,6 +195,8 @@ class Fault:
     variables: Callable[[Hands], Mapping[str, Any]] = field(default=no_variables)
     seen: Callable[[Hands], bool] | None = None
     component: str = ""
+    before: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
 
     @property
     def section(self) -> str:

@@ -12,15 +12,26 @@ from types import FrameType
 
 from sandbox.errors import SandboxError
 from sandbox.faults import FAULTS, Faults
+from sandbox.faults.fault import Fault
 from sandbox.settings import load
 from tests.sabotage.judging import CORE, Judge, Judged
 from tests.sabotage.keeping import Kept
-from tests.sabotage.telling import Bite, last_line, row
+from tests.sabotage.telling import SUMS, Bite, last_line, row
 
 ROOT = Path(__file__).resolve().parents[2]
 # Where no vertical autoscaler is served, that none fights is not applicable.
 ONLY_WHEN_BROKEN = frozenset({"application_configuration.tuning.vpa"})
-ALL = frozenset(control for fault in FAULTS.values() for control in fault.turns_red) - ONLY_WHEN_BROKEN
+ALL = frozenset(control for fault in FAULTS.values() for control in fault.turns_red) - ONLY_WHEN_BROKEN - SUMS
+# Judged in the stages of going live alone; the last one says what a drill came to, which the sandbox need not have had.
+LATE = frozenset(
+    control
+    for fault in FAULTS.values()
+    for control in fault.turns_red
+    if fault.playbook == "go_live" and control.startswith("go_live.")
+)
+WHEN_DRILLED = frozenset({"go_live.t_minus_2h.backup"})
+# Judged by the role of another section than its own.
+ELSEWHERE = {"infrastructure.database.backup": "backup"}
 # One for each section that takes seconds to judge, for `make test`; the others' are left to `make sabotage`.
 SMOKE = (
     "kubelet_out_of_skew",
@@ -48,13 +59,14 @@ def main(arguments: list[str] | None = None) -> int:
     kept = Kept(ROOT, fresh=given.fresh)
     try:
         faults.heal()
-        sections = sorted({control.partition(".")[0] for fault in chosen for control in fault.turns_red})
-        wanted = frozenset(control for control in ALL if control.partition(".")[0] in {*CORE, *sections})
-        if wrong := judge("deploy", {}, "first", sections).unproven(wanted):
+        sections = sorted({name for fault in chosen for name in (*_sections(fault), *fault.before)})
+        wanted = frozenset(control for control in ALL - LATE if _section(control) in {*CORE, *sections})
+        late = LATE - WHEN_DRILLED if any(fault.playbook == "go_live" for fault in chosen) else frozenset()
+        if wrong := judge("deploy", {}, "first", sections).unproven(wanted) + _late(judge, "first-late", late):
             print(f"The healthy sandbox is not green: {', '.join(wrong)}. Mend it first.", file=sys.stderr)
             return 2
         bites = [_bite(name.name, faults, judge, kept) for name in chosen]
-        wrong = judge("deploy", {}, "last", sections).unproven(wanted)
+        wrong = judge("deploy", {}, "last", sections).unproven(wanted) + _late(judge, "last-late", late)
     except SandboxError as error:
         print(f"failed: {error}", file=sys.stderr)
         return 2
@@ -76,8 +88,7 @@ def _bite(name: str, faults: Faults, judge: Judge, kept: Kept) -> Bite:
     fault = FAULTS[name]
     try:
         faults.put(name)
-        sections = sorted({control.partition(".")[0] for control in fault.turns_red})
-        judged = judge(fault.playbook, faults.variables(), name, sections)
+        judged = judge(fault.playbook, faults.variables(), name, _sections(fault))
     except SandboxError as error:  # the others are tried all the same
         print(f"{name}: {error}", file=sys.stderr, flush=True)
         judged = Judged({}, "not_assessed", 0.0)
@@ -89,6 +100,21 @@ def _bite(name: str, faults: Faults, judge: Judge, kept: Kept) -> Bite:
     kept.keep(bite)
     print(row(bite), flush=True)
     return bite
+
+
+def _section(control: str) -> str:
+    """The section, and so the tag, of the role that judges a control."""
+    return ELSEWHERE.get(control, control.partition(".")[0])
+
+
+def _late(judge: Judge, name: str, wanted: frozenset[str]) -> list[str]:
+    """Those of the last stages that do not pass."""
+    return judge("go_live", {}, name).unproven(wanted) if wanted else []
+
+
+def _sections(fault: Fault) -> list[str]:
+    """What is judged with a fault, beside the core."""
+    return sorted({*map(_section, fault.turns_red), *fault.beside})
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

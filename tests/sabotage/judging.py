@@ -16,10 +16,16 @@ from typing import Any
 
 from sandbox.errors import SandboxError
 
-PLAYBOOKS = {"deploy": "deploy.yml", "verify": "playbooks/verify.yml", "prepare": "tests/sabotage/prepare.yml"}
+PLAYBOOKS = {
+    "deploy": "deploy.yml",
+    "verify": "playbooks/verify.yml",
+    "prepare": "tests/sabotage/prepare.yml",
+    "go_live": "tests/sabotage/go_live.yml",
+}
 # These are judged with every fault; another section only with faults that turn a control of it red.
 CORE = ("infrastructure", "security_configuration", "deployment", "team")
 RED = frozenset({"fail", "error"})
+WHOLE = ("prepare", "go_live")  # plays of this folder, which have no tags
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,7 @@ class Judge:
         before = latest.resolve() if latest.exists() else None
         inputs = {**variables, "bytebot_reports_dir": str(reports), "run_fresh": True}
         command = [str(Path(sys.executable).parent / "ansible-playbook"), PLAYBOOKS[playbook], "-e", json.dumps(inputs)]
-        tags = {} if playbook == "prepare" else {"ANSIBLE_RUN_TAGS": ",".join(dict.fromkeys([*CORE, *sections]))}
+        tags = {} if playbook in WHOLE else {"ANSIBLE_RUN_TAGS": ",".join(dict.fromkeys([*CORE, *sections]))}
         began = time.monotonic()
         done = subprocess.run(
             command,

@@ -7,8 +7,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ansible_collections.bytebot.production.plugins.plugin_utils.record import derived
 from sandbox.faults.fault import Fault
 from tests.sabotage.judging import Judged
+
+SUMS = derived.CONTROLS  # red where one of those is that they sum up, so they say nothing of their own
 
 
 @dataclass(frozen=True)
@@ -30,8 +33,10 @@ class Bite:
     def of(cls, fault: Fault, judged: Judged) -> Bite:
         """Compare what was declared with what was recorded."""
         missed = tuple(sorted(set(fault.turns_red) - judged.red))
-        collateral = tuple(sorted(judged.red - set(fault.turns_red)))
+        collateral = tuple(sorted(judged.red - set(fault.turns_red) - SUMS))
         wanted = "shut" if fault.shuts and set(fault.turns_red) - judged.beyond else "open"
+        if fault.playbook == "go_live":  # it judges the last stages alone, so that no gate can open
+            wanted = judged.gate
         return cls(fault.name, fault.turns_red, missed, collateral, judged.gate, wanted, round(judged.seconds, 1))
 
     @property

@@ -196,7 +196,7 @@ def screenshot(facts: ComputerFacts) -> Verdict:
     if verdict := _before(facts):
         return verdict
     shot, evidence = facts.shot, facts.evidence({"shot": asdict(facts.shot), "drawn": facts.drawn})
-    wrong = list(_shot(facts))
+    wrong = list(shot_flaws(facts.shot, facts.size, facts.drawn))
     if wrong:
         return failed(f"A screenshot {_few(wrong)}.", "Look at how the daemon takes the screen's picture.", evidence)
     if not facts.drawn:
@@ -308,16 +308,16 @@ def _typed(one: Typed) -> Iterator[str]:
         yield f"by {one.how}, {one.got[:80]!r} arrived and not {one.wanted[:80]!r}"
 
 
-def _shot(facts: ComputerFacts) -> Iterator[str]:
-    shot = facts.shot
+def shot_flaws(shot: Shot, size: tuple[int, int], drawn: str) -> Iterator[str]:
+    """What is wrong with a screenshot. :param drawn: the pattern that it must show; empty where none was drawn."""
     if shot.problem:
         yield f"fails ({shot.problem.rstrip('.')})"
         return
-    if shot.size != facts.size:
-        yield f"has {shot.size[0]}x{shot.size[1]} pixels and not {facts.size[0]}x{facts.size[1]}"
+    if shot.size != size:
+        yield f"has {shot.size[0]}x{shot.size[1]} pixels and not {size[0]}x{size[1]}"
     if shot.blank:
         yield "is blank"
-    elif facts.drawn and shot.bits != facts.drawn:
+    elif drawn and shot.bits != drawn:
         kind = "is the one from before something was drawn" if shot.same else "does not show what was drawn just before"
         yield kind
 

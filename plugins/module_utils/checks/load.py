@@ -229,6 +229,7 @@ def _latency_evidence(facts: LoadFacts, phases: list[int]) -> dict[str, Any]:
     whole = facts.cell(phases)
     return {
         "wanted_rate": facts.plan.phases[phases[0]].rate if phases else 0,
+        "production_rate": facts.wanted.production_rate,
         "seconds": seconds,
         "answered_per_second": round(whole.answered.count / seconds, 2) if seconds else 0,
         "all": told(whole),

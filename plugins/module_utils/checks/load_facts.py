@@ -28,6 +28,7 @@ class Wanted:
     :param lag_ms: what the sender itself may be late. :param late_share: requests that may be later than that.
     :param leak_hours: how long memory must last if it went on growing as in the soak.
     :param memory_budget: bytes of a container that has no limit of its own.
+    :param production_rate: requests a second that production brings, 0 where nobody has said; only told.
     """
 
     latency_ms: float = DOCUMENT_LATENCY_MS
@@ -49,6 +50,7 @@ class Wanted:
     dead_share: float = 0.3
     scan_rows: int = 10000
     connection_share: float = 0.8
+    production_rate: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

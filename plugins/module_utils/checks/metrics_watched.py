@@ -26,6 +26,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.model import Ev
 
 SCRAPED, BUSINESS = "monitoring.metrics.scraped", "monitoring.metrics.business"
 SYSTEM, DASHBOARDS = "monitoring.metrics.system", "monitoring.metrics.dashboards"
+PREPARED = "go_live.t_minus_2h.dashboards"
 CHECKS: Checks[WatchedFacts] = Checks()
 _READ = "the right to query its API"
 _REACH = "Start Prometheus, and let this machine reach it."
@@ -206,6 +207,16 @@ def _names_of(labels: dict[str, Any]) -> set[str]:
 @CHECKS.settles(DASHBOARDS)
 def dashboards(facts: WatchedFacts) -> Verdict:
     """Each query of each panel of the wanted dashboards answers, and by fresh values."""
+    return _live_boards(facts, links=False)
+
+
+@CHECKS.settles(PREPARED)
+def prepared(facts: WatchedFacts) -> Verdict:
+    """The same shortly before a go-live, with the links to the dashboards for those who watch then."""
+    return _live_boards(facts, links=True)
+
+
+def _live_boards(facts: WatchedFacts, *, links: bool) -> Verdict:
     seen = facts.boards
     if seen is None:
         return no_input("grafana", "bytebot_grafana")
@@ -219,7 +230,10 @@ def dashboards(facts: WatchedFacts) -> Verdict:
     quiet = sorted({name for one in queries for name in one.quiet})
     no_events = f"; of {', '.join(quiet)} no event has come yet" if quiet else ""
     good = f"{len(queries)} queries of {len(seen.boards)} dashboards answer with fresh values{no_events}"
-    return found.verdict(where, good, [Evidence(f"dashboards of Grafana {seen.url}", _boards_told(facts), facts.at)])
+    told = _boards_told(facts)
+    if links:
+        told = {"links": {one.name: f"{seen.url.rstrip('/')}/d/{one.uid}" for one in seen.boards if one.uid}, **told}
+    return found.verdict(where, good, [Evidence(f"dashboards of Grafana {seen.url}", told, facts.at)])
 
 
 def _board(found: Found, board: BoardSeen, facts: WatchedFacts) -> None:

@@ -95,6 +95,7 @@ class BoardSeen:
     asked: tuple[Asked, ...] = ()
     problem: Told = field(default_factory=Told)
     unresolved: tuple[str, ...] = ()
+    uid: str = ""
 
 
 @dataclass(frozen=True, slots=True)

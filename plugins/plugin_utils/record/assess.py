@@ -13,7 +13,7 @@ from typing import Any
 from ansible_collections.bytebot.production.plugins.module_utils import checks
 from ansible_collections.bytebot.production.plugins.module_utils.judge import Checks
 from ansible_collections.bytebot.production.plugins.plugin_utils.catalogue import Catalogue
-from ansible_collections.bytebot.production.plugins.plugin_utils.record import document, files
+from ansible_collections.bytebot.production.plugins.plugin_utils.record import derived, document, files
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.results import Result
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.run import Header, Run
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.store import Store
@@ -26,7 +26,7 @@ from ansible_collections.bytebot.production.plugins.plugin_utils.statements.sign
 @cache
 def settled() -> frozenset[str]:
     """The controls that the checks of this version settle."""
-    found: set[str] = set()
+    found = set(derived.CONTROLS)
     for module in pkgutil.iter_modules(checks.__path__, f"{checks.__name__}."):
         for value in vars(importlib.import_module(module.name)).values():
             if isinstance(value, Checks):

@@ -15,7 +15,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.errors import I
 from ansible_collections.bytebot.production.plugins.module_utils.model import MUST, RED, SHOULD
 from ansible_collections.bytebot.production.plugins.plugin_utils import gate, own
 from ansible_collections.bytebot.production.plugins.plugin_utils.catalogue import STAGES, Catalogue, Control
-from ansible_collections.bytebot.production.plugins.plugin_utils.record import files
+from ansible_collections.bytebot.production.plugins.plugin_utils.record import derived, files
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.binding import rfc3339, why_stale
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.results import (
     ATTESTED,
@@ -124,25 +124,40 @@ class _Entries:
         self, header: Header, results: Mapping[str, Result], catalogue: Catalogue, now: datetime, known: Known
     ) -> None:
         self.header = header
-        self.results = results
+        self.results = {id_: result for id_, result in results.items() if id_ not in derived.CONTROLS}
         self.catalogue = catalogue
         self.known = known
         self.order = {id_: number for number, id_ in enumerate(catalogue.controls)}
         self.stale = {
             id_: why_stale(catalogue.controls[id_], result, header.binding, now)
-            for id_, result in results.items()
+            for id_, result in self.results.items()
             if id_ in catalogue.controls and result["state"] != "pending"
         }
         self.waived = {
             id_: waiver
-            for id_, result in results.items()
+            for id_, result in self.results.items()
             if id_ in catalogue.controls and not self.stale.get(id_) and (waiver := self._covering(id_, result))
         }
         self.red = {
             id_
-            for id_, result in results.items()
+            for id_, result in self.results.items()
             if id_ in catalogue.controls and result["state"] in RED and not self.stale.get(id_) and not _advice(result)
         } - self.waived.keys()
+        self._sum_up()
+
+    def _sum_up(self) -> None:
+        """Add what follows from the other results."""
+        parts = tuple(name for names in derived.SUMS.values() for name in names)
+        controls = [one for one in self.catalogue.controls.values() if derived.is_of(one.id, parts)]
+        entries = {one.id: self._entry(one) for one in controls}
+        for id_, result in derived.derive(derived.Held(entries, self.results, self.header.binding)).items():
+            if id_ not in self.catalogue.controls:
+                continue
+            self.results[id_] = result
+            if waiver := self._covering(id_, result):
+                self.waived[id_] = waiver
+            elif result["state"] in RED:
+                self.red.add(id_)
 
     def all(self) -> list[dict[str, Any]]:
         return [self._entry(control) for control in self.catalogue.controls.values()]
@@ -176,6 +191,8 @@ class _Entries:
         }
         if (answer and answer.demo) or (waiver and waiver["demo"]):
             entry["demo"] = True
+        if there.get("carried_from"):
+            entry["judged_in"] = there["carried_from"]
         if state == WAIVED and not waiver:
             entry["expires"] = there.get("expires")
         if waiver:

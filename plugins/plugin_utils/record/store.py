@@ -13,12 +13,18 @@ from typing import Any
 
 from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError
 from ansible_collections.bytebot.production.plugins.plugin_utils.record import files
-from ansible_collections.bytebot.production.plugins.plugin_utils.record.binding import Binding, Environment, rfc3339
+from ansible_collections.bytebot.production.plugins.plugin_utils.record.binding import (
+    Binding,
+    Environment,
+    moment,
+    rfc3339,
+)
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.keeper import HEADER, Keeper
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.results import Result, recorded
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.run import Header, Run
 
 Clock = Callable[[], datetime]
+LOOKED_BACK = 50  # runs
 
 
 class Store:
@@ -73,6 +79,24 @@ class Store:
                 return run
         return None
 
+    def earlier(self, than: str) -> dict[str, Result]:
+        """The newest result of each control in the runs before one, each with the run that it was judged in.
+
+        What is pending tells nothing and hides nothing. Where a section of a run cannot be used, no older result of it
+        takes its place, which could hide a red.
+        """
+        found: dict[str, Result] = {}
+        unusable: set[str] = set()
+        runs = [run for run in self.runs()[0] if run.header.id < than]
+        for run in reversed(runs[-LOOKED_BACK:]):
+            content = run.content()
+            unusable |= content.defects.keys()
+            for id_, result in content.results.items():
+                if id_ in found or id_.partition(".")[0] in unusable or result["state"] == "pending":
+                    continue
+                found[id_] = {"carried_from": run.header.id, **result}
+        return found
+
     # ------------------------------------------------------------------ writing
 
     def open_run(self, binding: Binding, fresh: bool = False) -> Run:
@@ -107,6 +131,18 @@ class Store:
         if noted.header.closed is not None:
             self.keeper.guard.release()
         return noted
+
+    def carry(self, run: Run) -> Run:
+        """Let a run go on from what the runs before it have settled; what is newer in it stays."""
+        ours = run.content().results
+        by_section: dict[str, dict[str, Result]] = {}
+        for id_, result in self.earlier(run.header.id).items():
+            if id_ not in ours or moment(ours[id_]["recorded_at"]) < moment(result["recorded_at"]):
+                by_section.setdefault(id_.partition(".")[0], {})[id_] = result
+        with self.keeper.guard.held(run.header.id, self._now()):
+            for section, added in by_section.items():
+                self._write_section(run, section, added)
+            return self._write(run)
 
     def close(self, run: Run) -> Run:
         """Nothing is added to the run from now on; the lock is free."""

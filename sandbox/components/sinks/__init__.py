@@ -15,6 +15,7 @@ from sandbox.settings import Settings, load
 
 S = load()
 PORT, MAIL_PORT = 8080, 25
+OUTSIDE_MAIL_PORT = 30025  # of the node
 VERSION = "1"
 RUNBOOKS = {
     "service-down": "Look at the pods of the release, their events and last lines; roll back what was deployed last.",
@@ -37,7 +38,8 @@ class Mailer(smtplib.SMTP):
 
 
 def values(_: Context) -> Mapping[str, str | int | Mapping[str, str]]:
-    return {"image": IMAGE.reference, "port": PORT, "mail_port": MAIL_PORT, "runbooks": RUNBOOKS}
+    ports = {"port": PORT, "mail_port": MAIL_PORT, "outside_mail_port": OUTSIDE_MAIL_PORT}
+    return {"image": IMAGE.reference, "runbooks": RUNBOOKS, **ports}
 
 
 def received(ctx: Context, host: str, word: str) -> set[str]:

@@ -1,0 +1,54 @@
+# A run that goes on from earlier ones: the newest result counts, pending hides nothing, damage hides nothing either.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from ansible_collections.bytebot.production.plugins.plugin_utils.record.document import build
+from tests.unit.collection.record_fixtures import BINDING, HEALTH, KNOWN, NOW, PODS, entries, result
+from tests.unit.collection.test_record_store import TLS, add, path_of, store
+
+OTHER = replace(BINDING, release="f" * 64)
+
+
+def test_a_new_run_goes_on_from_the_newest_results(tmp_path: Path) -> None:
+    there = store(tmp_path)
+    first = there.close(add(there, there.open_run(BINDING), result(PODS), result(HEALTH), result(TLS)))
+    second = there.close(add(there, there.open_run(BINDING), result(HEALTH, "fail"), result(PODS, "pending")))
+    run = there.carry(there.open_run(BINDING))
+    found = run.content().results
+    assert {id_: one["state"] for id_, one in found.items()} == {PODS: "pass", HEALTH: "fail", TLS: "pass"}
+    origin = {id_: one["carried_from"] for id_, one in found.items()}
+    assert origin == {PODS: first.header.id, HEALTH: second.header.id, TLS: first.header.id}
+    built = entries(build(run.header, found, KNOWN, NOW))
+    assert built[TLS]["judged_in"] == first.header.id
+    third = there.carry(add(there, run, result(HEALTH)))
+    assert third.content().results[HEALTH]["state"] == "pass", "what is newer stays"
+    assert "carried_from" not in third.content().results[HEALTH]
+
+
+def test_without_it_a_new_run_begins_with_nothing(tmp_path: Path) -> None:
+    there = store(tmp_path)
+    there.close(add(there, there.open_run(BINDING), result(PODS)))
+    assert there.open_run(BINDING).content().results == {}
+
+
+def test_where_it_came_from_first_is_told_and_another_release_is_stale(tmp_path: Path) -> None:
+    there = store(tmp_path)
+    first = there.close(add(there, there.open_run(BINDING), result(PODS)))
+    there.close(there.carry(there.open_run(BINDING)))
+    run = there.carry(there.open_run(OTHER))
+    found = run.content().results
+    assert found[PODS]["carried_from"] == first.header.id
+    assert entries(build(run.header, found, KNOWN, NOW))[PODS]["state"] == "stale"
+
+
+def test_an_older_result_never_takes_the_place_of_one_that_was_damaged(tmp_path: Path) -> None:
+    there = store(tmp_path)
+    there.close(add(there, there.open_run(BINDING), result(PODS), result(TLS)))
+    second = there.close(add(there, there.open_run(BINDING), result(PODS, "fail")))
+    path_of(second, "deployment").write_text("{}")
+    assert set(there.earlier("z")) == {TLS}

@@ -1,0 +1,153 @@
+# What sums up other controls: red by one red, by another release or too little load, and green by proof alone.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from ansible_collections.bytebot.production.plugins.module_utils.model import sha256_of
+from ansible_collections.bytebot.production.plugins.plugin_utils.record import assess, derived
+from ansible_collections.bytebot.production.plugins.plugin_utils.record.binding import Binding, rfc3339
+from ansible_collections.bytebot.production.plugins.plugin_utils.record.document import build
+from ansible_collections.bytebot.production.plugins.plugin_utils.record.results import unproven
+from tests.unit.collection.record_fixtures import BINDING, KNOWN, NOW, entries, header, kept, result
+
+END, LOAD, HEALTH, ENDPOINTS = derived.END_TO_END, derived.LOAD, derived.HEALTH, derived.ENDPOINTS
+OTHER = replace(BINDING, release="f" * 64)
+SINCE = rfc3339(NOW - timedelta(minutes=10))
+
+
+def summed(control: str) -> list[str]:
+    return [id_ for id_ in KNOWN.controls if derived.is_of(id_, derived.SUMS[control])]
+
+
+def evidence(**observed: Any) -> list[dict[str, Any]]:
+    return [{"source": "x", "observed_at": SINCE, "observed": observed, "sha256": sha256_of(observed)}]
+
+
+def latency(rate: float, wanted: float) -> dict[str, Any]:
+    told = evidence(wanted_rate=rate, production_rate=wanted, seconds=10, all={"requests": int(rate * 10)})
+    return result(derived.LATENCY, evidence=told)
+
+
+def all_of(control: str, binding: Binding = BINDING, **others: Any) -> dict[str, Any]:
+    """All that it sums up has passed, but for what is said otherwise, by id with dots as underscores."""
+    found = kept(*[result(id_) for id_ in summed(control)], binding=binding)
+    return found | {one["control"]: one for one in kept(*others.get("instead", ()), binding=binding).values()}
+
+
+def entry(control: str, results: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    return entries(build(header(**changes), results, KNOWN, NOW))[control]
+
+
+def test_what_is_derived_is_in_the_catalogue_and_settled() -> None:
+    assert KNOWN.controls.keys() >= derived.CONTROLS
+    assert assess.settled() >= derived.CONTROLS
+    assert derived.DEPLOY in KNOWN.controls
+    assert {control: len(summed(control)) for control in derived.SUMS} == {END: 41, LOAD: 5, HEALTH: 5, ENDPOINTS: 2}
+
+
+def test_all_that_passed_makes_a_pass_with_proof() -> None:
+    found = entry(END, all_of(END))
+    assert found["state"] == "pass"
+    assert not unproven("pass", found["evidence"])
+    assert found["evidence"][0]["observed"]["release_digest"] == BINDING.release
+
+
+def test_nothing_judged_leaves_it_pending_as_ever() -> None:
+    for control in derived.CONTROLS:
+        assert entry(control, {})["state"] == "pending"
+
+
+@pytest.mark.parametrize(
+    ("instead", "state", "said"),
+    [
+        (result("functional_testing.api.errors", "fail"), "fail", "functional_testing.api.errors"),
+        (result("monitoring.logging.flow", "error"), "fail", "1 of 41 are red"),
+        (result("monitoring.logging.flow", "fail", level="should"), "pass", "exactly the release"),
+        (result("functional_testing.api.errors", "pending"), "pending", "not proven"),
+        (result("functional_testing.api.errors", "inconclusive"), "pending", "(inconclusive)"),
+    ],
+)
+def test_one_that_does_not_hold_tells(instead: dict[str, Any], state: str, said: str) -> None:
+    found = entry(END, all_of(END, instead=[instead]))
+    assert found["state"] == state
+    assert said in found["summary"]
+
+
+def test_one_that_was_not_judged_leaves_it_pending() -> None:
+    found = all_of(END)
+    del found["security_testing.web.https"]
+    assert entry(END, found)["state"] == "pending"
+
+
+def test_tests_of_another_release_are_red() -> None:
+    found = entry(END, all_of(END, OTHER))
+    assert found["state"] == "fail"
+    assert "41 of 41 were judged for another release" in found["summary"]
+
+
+def test_what_is_too_old_is_not_proven() -> None:
+    late = entries(build(header(), all_of(END), KNOWN, NOW + timedelta(days=8)))[END]
+    assert late["state"] == "pending"
+    assert "(stale)" in late["summary"]
+
+
+def test_an_unknown_release_proves_nothing() -> None:
+    none = replace(BINDING, release="", plan="")
+    assert entry(END, all_of(END, none), binding=none)["state"] == "pending"
+
+
+@pytest.mark.parametrize(
+    ("rate", "wanted", "state", "said"),
+    [
+        (20.0, 20.0, "pass", "at 20 requests a second"),
+        (25.0, 20.0, "pass", "production brings 20"),
+        (19.9, 20.0, "pass", ""),
+        (10.0, 20.0, "fail", "sent 10 requests a second, and production brings 20"),
+        (20.0, 0.0, "pending", "production_rate"),
+    ],
+)
+def test_load_is_held_against_production(rate: float, wanted: float, state: str, said: str) -> None:
+    found = entry(LOAD, all_of(LOAD, instead=[latency(rate, wanted)]))
+    assert found["state"] == state
+    assert said in found["summary"]
+
+
+def test_load_without_its_evidence_or_with_a_red_part_is_no_pass() -> None:
+    assert entry(LOAD, all_of(LOAD))["state"] == "pending"
+    red = entry(LOAD, all_of(LOAD, instead=[latency(20, 20), result("performance_testing.load.leak", "fail")]))
+    assert red["state"] == "fail"
+
+
+def deployed(**observed: Any) -> dict[str, Any]:
+    return kept(result(derived.DEPLOY, evidence=evidence(**observed)))
+
+
+@pytest.mark.parametrize("control", [HEALTH, ENDPOINTS])
+def test_at_zero_only_what_was_judged_since_it_began_counts(control: str) -> None:
+    found = all_of(control)
+    assert entry(control, found)["state"] == "pending", "the stage has not been run"
+    assert entry(control, found | deployed(since="nonsense"))["state"] == "pending"
+    assert entry(control, found | deployed(since=SINCE))["state"] == "pass"
+    later = rfc3339(NOW + timedelta(minutes=1))
+    before = entry(control, found | deployed(since=later))
+    assert before["state"] == "pending"
+    assert f"judged before {later}" in before["summary"]
+    (first, *_rest) = summed(control)
+    assert entry(control, found | kept(result(first, "fail")) | deployed(since=SINCE))["state"] == "fail"
+
+
+def test_it_cannot_be_recorded() -> None:
+    found = all_of(END, instead=[result("functional_testing.api.errors", "fail")]) | kept(result(END))
+    assert entry(END, found)["state"] == "fail"
+    assert entry(END, kept(result(END)))["state"] == "pending"
+
+
+def test_the_same_twice() -> None:
+    assert entry(END, all_of(END)) == entry(END, all_of(END))
