@@ -16,7 +16,12 @@ from typing import Any
 
 from sandbox.errors import SandboxError
 
-PLAYBOOKS = {"deploy": "deploy.yml", "verify": "playbooks/verify.yml", "prepare": "tests/sabotage/prepare.yml"}
+PLAYBOOKS = {
+    "deploy": "deploy.yml",
+    "verify": "playbooks/verify.yml",
+    "prepare": "tests/sabotage/prepare.yml",
+    "window": "playbooks/go_live_window.yml",
+}
 # These are judged with every fault; another section only with faults that turn a control of it red.
 CORE = ("infrastructure", "security_configuration", "deployment", "team")
 RED = frozenset({"fail", "error"})
@@ -64,7 +69,8 @@ class Judge:
         before = latest.resolve() if latest.exists() else None
         inputs = {**variables, "bytebot_reports_dir": str(reports), "run_fresh": True}
         command = [str(Path(sys.executable).parent / "ansible-playbook"), PLAYBOOKS[playbook], "-e", json.dumps(inputs)]
-        tags = {} if playbook == "prepare" else {"ANSIBLE_RUN_TAGS": ",".join(dict.fromkeys([*CORE, *sections]))}
+        core = () if playbook == "window" else CORE
+        tags = {} if playbook == "prepare" else {"ANSIBLE_RUN_TAGS": ",".join(dict.fromkeys([*core, *sections]))}
         began = time.monotonic()
         done = subprocess.run(
             command,
