@@ -43,6 +43,10 @@ class Traffic:
         for one in self._senders:
             one.join(2 * PATIENCE_S)
 
+    def go_on(self, seconds: float) -> None:
+        """Send for so long, unless it is ended before."""
+        self._over.wait(seconds)
+
     def _send(self, number: int) -> None:
         due, turn = time.monotonic() + self._pause * number / SENDERS, number
         connection: http.client.HTTPSConnection | None = None

@@ -17,8 +17,8 @@ import yaml
 from sandbox import traffic
 from sandbox.faults import app_flow, app_sign_in, desktop
 from sandbox.faults.alerting import held
-from sandbox.faults.app_visit import TASKS, Look, Visitor, planted
-from sandbox.faults.fault import NAMESPACE, Act, Fault, Hands, nothing
+from sandbox.faults.app_visit import MARK, TASKS, Look, Visitor, planted
+from sandbox.faults.fault import API, NAMESPACE, STRATEGIC, Act, Fault, Hands, nothing
 from sandbox.faults.keeping import Object, changed, looked_at, restored, steps
 from sandbox.faults.monitoring import POD, RULES, ask
 
@@ -67,10 +67,20 @@ def _at_go_live(act: Act, *, asked: bool = True) -> Act:
 
 
 def _in_application(name: str, says: str, look: Look, *turns_red: str) -> Fault:
+    """A fault of the application that a roll-out brings: pods change one by one, so that users are served meanwhile."""
     fault = planted(name, says, look, *turns_red)
     return dataclasses.replace(
-        fault, put=_at_go_live(fault.put), playbook="window", variables=soon, shuts=True, component="prometheus"
+        fault, put=_at_go_live(_rolled(name)), playbook="window", variables=soon, shuts=True, component="prometheus"
     )
+
+
+def _rolled(name: str) -> Act:
+    def act(hands: Hands) -> None:
+        template = {"spec": {"containers": [{"name": "api", "env": [{"name": MARK, "value": name}]}]}}
+        hands.patch(API, {"spec": {"template": template}}, STRATEGIC)
+        hands.until(hands.rolled_out, "the application's pods are new")
+
+    return act
 
 
 def _slow(visitor: Visitor) -> bool:

@@ -30,7 +30,12 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.window_f
     told_at,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.checks.window_latency import absolute, slower, trend
-from ansible_collections.bytebot.production.plugins.module_utils.checks.window_notes import Notes, percent, points
+from ansible_collections.bytebot.production.plugins.module_utils.checks.window_notes import (
+    Notes,
+    chance,
+    percent,
+    points,
+)
 from ansible_collections.bytebot.production.plugins.module_utils.judge import Checks
 from ansible_collections.bytebot.production.plugins.module_utils.model import Verdict, errored, pending
 
@@ -270,7 +275,7 @@ def _errors(notes: Notes, facts: WindowFacts, seen: WindowSeen) -> bool:
 
 def _told(notes: Notes, found: Rise, margin: float, what: str, test: str) -> None:
     """Turn a rise into a finding, with the test and the effect."""
-    told = f"{what} (p = {found.chance:.2g}, {test})"
+    told = f"{what} ({chance(found.chance)}, {test})"
     notes.fact(test, {"rise": round(found.difference, 6), "at_most": round(found.most, 6), "p": found.chance})
     verdict = found.judged(margin)
     if verdict == WORSE:

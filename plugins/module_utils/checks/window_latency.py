@@ -10,7 +10,12 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.window_f
     Wanted,
     WindowSeen,
 )
-from ansible_collections.bytebot.production.plugins.module_utils.checks.window_notes import Notes, percent, points
+from ansible_collections.bytebot.production.plugins.module_utils.checks.window_notes import (
+    Notes,
+    chance,
+    percent,
+    points,
+)
 from ansible_collections.bytebot.production.plugins.module_utils.checks.window_series import P95, Durations
 from ansible_collections.bytebot.production.plugins.module_utils.load.slope import slope_of
 
@@ -75,7 +80,7 @@ def slower(notes: Notes, seen: WindowSeen, wanted: Wanted) -> None:
     found = rise(*slow)
     told = (
         f"{percent(slow[1].value)} of {after.total} requests took more than {ms(edge)}, {percent(slow[0].value)} of "
-        f"{before.total} before (p = {found.chance:.2g}, Fisher's exact test; 95 % within {ms(after.quantile())} and "
+        f"{before.total} before ({chance(found.chance)}, Fisher's exact test; 95 % within {ms(after.quantile())} and "
         f"{ms(value)})"
     )
     effect = {"slow_is_above_ms": round(edge * 1e3, 3), "before": slow[0].hits, "after": slow[1].hits}

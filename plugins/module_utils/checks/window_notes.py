@@ -38,6 +38,7 @@ _ASKED = {
     "rules": "the rules of alerts",
     "alertmanager": "Alertmanager's alerts",
 }
+LEAST_TOLD = 1e-6
 Pairs = list[tuple[str, str]]
 
 
@@ -49,6 +50,11 @@ def percent(share: float) -> str:
 def points(share: float) -> str:
     """A difference of two shares for a person."""
     return f"{share * 100:.3g} points of a hundred"
+
+
+def chance(value: float) -> str:
+    """How likely something is, for a person."""
+    return f"p = {value:.2g}" if value >= LEAST_TOLD else f"p < {LEAST_TOLD:g}"
 
 
 class Notes:

@@ -29,7 +29,12 @@ from ansible_collections.bytebot.production.plugins.module_utils.clients.service
     Service,
     Told,
 )
-from ansible_collections.bytebot.production.plugins.module_utils.errors import NotPermitted, RecordUnreadable
+from ansible_collections.bytebot.production.plugins.module_utils.errors import (
+    InputError,
+    NotPermitted,
+    RecordUnreadable,
+)
+from ansible_collections.bytebot.production.plugins.module_utils.observe_alerts import PREFIX
 from ansible_collections.bytebot.production.plugins.module_utils.observe_targets import Scope
 from ansible_collections.bytebot.production.plugins.module_utils.observe_window import Look, Metrics, look
 from ansible_collections.bytebot.production.plugins.modules import window_check
@@ -267,7 +272,7 @@ def test_who_may_not_list_pods_is_told() -> None:
         ({"labels": {"alertname": "Down", "severity": "critical"}, "startsAt": "2026-11-29T00:00:00Z"}, "fail"),
         ({"labels": {"alertname": "Down", "severity": "critical"}, "startsAt": "2026-11-30T00:56:00Z"}, "pass"),
         ({"labels": {"alertname": "Down", "severity": "warning"}, "startsAt": "2026-11-30T00:54:00Z"}, "pass"),
-        ({"labels": {"alertname": f"{observe_window.PREFIX}1", "severity": "critical"},
+        ({"labels": {"alertname": f"{PREFIX}1", "severity": "critical"},
           "startsAt": "2026-11-30T00:54:00Z"}, "pass"),
         ({"labels": None}, "pass"),
         ("odd", "pass"),
@@ -374,17 +379,17 @@ GIVEN: dict[str, Any] = {name: told.get("default") for name, told in window_chec
     ],
 )
 def test_inputs_that_cannot_be(given: dict[str, Any], words: str) -> None:
-    with pytest.raises(window_check.InputError, match=words):
+    with pytest.raises(InputError, match=words):
         window_check._wanted(GIVEN | given)
 
 
 def test_names_and_moments_that_cannot_be() -> None:
     for option, value in (("requests_metric", "a{}"), ("code_label", "a b")):
-        with pytest.raises(window_check.InputError, match="no name"):
+        with pytest.raises(InputError, match="no name"):
             window_check._named({option: value}, option)
-    with pytest.raises(window_check.InputError, match="no name of a label"):
+    with pytest.raises(InputError, match="no name of a label"):
         window_check._label("a-b")
-    with pytest.raises(window_check.InputError, match="no moment"):
+    with pytest.raises(InputError, match="no moment"):
         window_check._moment({"started": "2026-11-30 20:00"}, "started")
     assert window_check._moment({"started": None}, "started") == ""
 

@@ -91,7 +91,7 @@ def test_a_healthy_window_passes(control: str) -> None:
 
 
 SLOWER = [0.02 + 0.004 * step for step in range(STEPS)]
-SOME = {"restarts": (Restart("worker-1", "worker", 1, "OOMKilled"),)}
+SOME: dict[str, Any] = {"restarts": (Restart("worker-1", "worker", 1, "OOMKilled"),)}
 
 
 @pytest.mark.parametrize(
