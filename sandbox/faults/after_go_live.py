@@ -27,6 +27,7 @@ STABILITY, FUNCTIONALITY, ERRORS, TRAFFIC, PERFORMANCE, ALERTS, LATE_ERRORS = (
     *(f"go_live.t_plus_30m.{item}" for item in ("stability", "functionality", "errors", "traffic")),
     *(f"go_live.t_plus_2h.{item}" for item in ("performance", "alerts", "errors")),
 )
+CONTROLS = (STABILITY, FUNCTIONALITY, ERRORS, TRAFFIC, PERFORMANCE, ALERTS, LATE_ERRORS)
 WORKER = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/bytebot-worker"
 WORKERS = f"/api/v1/namespaces/{NAMESPACE}/pods"
 RULE = "BytebotServiceDown"
@@ -39,6 +40,11 @@ def soon(_: Hands) -> Mapping[str, Any]:
     """A go-live in a minute, before which users ask; the gate that looks at what comes after it."""
     at = datetime.now(UTC) + timedelta(seconds=BEFORE_S)
     return {"bytebot_go_live": {"version": "1.0.0", "at": at.isoformat()}, "bytebot_gate_stage": "t_plus_2h"}
+
+
+def _without_functions(hands: Hands) -> Mapping[str, Any]:
+    """Which of the functions fail while some answers do depends on the moment, and is not what this is about."""
+    return {**soon(hands), "go_live_window_controls": [one for one in CONTROLS if one != FUNCTIONALITY]}
 
 
 def watched(hands: Hands, variables: Mapping[str, Any], then: Act = nothing, *, asked: bool = True) -> None:
@@ -69,8 +75,14 @@ def _at_go_live(act: Act, *, asked: bool = True) -> Act:
 def _in_application(name: str, says: str, look: Look, *turns_red: str) -> Fault:
     """A fault of the application that a roll-out brings: pods change one by one, so that users are served meanwhile."""
     fault = planted(name, says, look, *turns_red)
+    variables = _without_functions if ERRORS in turns_red else soon
     return dataclasses.replace(
-        fault, put=_at_go_live(_rolled(name)), playbook="window", variables=soon, shuts=True, component="prometheus"
+        fault,
+        put=_at_go_live(_rolled(name)),
+        playbook="window",
+        variables=variables,
+        shuts=True,
+        component="prometheus",
     )
 
 
