@@ -126,6 +126,11 @@ options:
     description: Milliseconds by which it may rise in any case. More than V(50) is told as weaker.
     type: float
     default: 50.0
+  drift_floor:
+    description: >-
+      Milliseconds by which it may rise in any case while the second window lasts. More than V(50) is told as weaker.
+    type: float
+    default: 50.0
   latency:
     description: Milliseconds within which 95 of 100 requests must be answered. More than V(200) is told as weaker.
     type: float
@@ -331,6 +336,7 @@ ARGUMENTS: dict[str, Any] = {
     "slow_rise": {"type": "float", "default": 0.05},
     "latency_rise": {"type": "float", "default": 0.25},
     "latency_floor": {"type": "float", "default": 50.0},
+    "drift_floor": {"type": "float", "default": 50.0},
     "latency": {"type": "float", "default": 200.0},
     "max_restarts": {"type": "int", "default": 0},
     "severities": {"type": "list", "elements": "str", "default": ["critical"]},
@@ -395,7 +401,7 @@ def _wanted(given: Mapping[str, Any]) -> Wanted:
     for name in SHARES:
         if not 0 < given[name] < 1:
             raise InputError(f"{name} {given[name]} is no share; 0.01 stands for 1 %.")
-    for name in ("latency_rise", "latency_floor", "max_restarts"):
+    for name in ("latency_rise", "latency_floor", "drift_floor", "max_restarts"):
         if given[name] < 0:
             raise InputError(f"{name} {given[name]} is less than nothing.")
     if given["latency"] <= 0:
@@ -414,6 +420,7 @@ def _wanted(given: Mapping[str, Any]) -> Wanted:
         slow_rise=given["slow_rise"],
         latency_rise=given["latency_rise"],
         floor_ms=given["latency_floor"],
+        drift_ms=given["drift_floor"],
         latency_ms=given["latency"],
         restarts=given["max_restarts"],
         severities=tuple(given["severities"]),

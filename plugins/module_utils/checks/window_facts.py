@@ -54,6 +54,7 @@ class Wanted:
     :param errors: pattern of status codes that are errors; :param error_share: how many of all requests may be.
     :param error_rise: by which a share of errors must not rise; :param slow_rise: the same for slow requests.
     :param latency_rise: share by which the 95th percentile may rise; :param floor_ms: what it may rise by in any case.
+    :param drift_ms: what it may rise by in any case while a window lasts.
     :param restarts: how many containers may restart.
     :param severities: of alerts that must not fire; :param traffic: least and most requests in a minute.
     :param functions: the controls whose results settle the functionality.
@@ -67,6 +68,7 @@ class Wanted:
     slow_rise: float = USUAL_SLOW_RISE
     latency_rise: float = USUAL_LATENCY_RISE
     floor_ms: float = USUAL_LATENCY_FLOOR_MS
+    drift_ms: float = USUAL_LATENCY_FLOOR_MS
     latency_ms: float = DOCUMENT_LATENCY_MS
     restarts: int = 0
     severities: tuple[str, ...] = ("critical",)

@@ -112,7 +112,7 @@ def trend(notes: Notes, seen: WindowSeen, wanted: Wanted) -> None:
         notes.unsure(f"too few parts of the window have {FEWEST} requests to tell a trend", _MORE)
         return
     length = rows[-1][0] - rows[0][0]
-    allowed = max(wanted.latency_rise * min(value for _at, value in rows), wanted.floor_ms / 1e3)
+    allowed = max(wanted.latency_rise * min(value for _at, value in rows), wanted.drift_ms / 1e3)
     growth, low, high = (one * length for one in (slope.median, slope.low, slope.high))
     told = (
         f"the 95th percentile changes by {growth * 1e3:+.3g} ms from the first part to the last "

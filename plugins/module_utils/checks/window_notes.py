@@ -138,6 +138,9 @@ class Notes:
             self.weaker.append(f"a rise of the 95th percentile by {rise} allowed, usual {usual}")
         if wanted.floor_ms > USUAL_LATENCY_FLOOR_MS:
             self.weaker.append(f"a rise by {wanted.floor_ms:g} ms allowed, usual {USUAL_LATENCY_FLOOR_MS:g} ms")
+        if latency and wanted.drift_ms > USUAL_LATENCY_FLOOR_MS:
+            told, usual = f"{wanted.drift_ms:g} ms", f"{USUAL_LATENCY_FLOOR_MS:g} ms"
+            self.weaker.append(f"a drift by {told} allowed, usual {usual}")
         if latency and wanted.latency_ms > DOCUMENT_LATENCY_MS:
             self.weaker.append(f"{wanted.latency_ms:g} ms wanted, document {DOCUMENT_LATENCY_MS:g} ms")
 

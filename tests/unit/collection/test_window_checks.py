@@ -205,12 +205,13 @@ def test_missing_inputs_are_named() -> None:
 def test_weaker_thresholds_are_told() -> None:
     wanted = replace(
         WANTED, early_s=120, late_s=120, error_share=0.1, error_rise=0.1, slow_rise=0.2, latency_rise=1, floor_ms=100,
-        latency_ms=500, restarts=2,
+        drift_ms=200, latency_ms=500, restarts=2,
     )  # fmt: skip
     window = replace(seen(), length=120.0)
     by = {one.control: one.verdict.weaker for one in CHECKS.judge(facts(window, wanted=wanted))}
     assert "a window of 2m observed, document 30m" in by[STABILITY]
     assert "a window of 2m observed, document 2h" in by[PERFORMANCE]
+    assert "a drift by 200 ms allowed, usual 50 ms" in by[PERFORMANCE]
     assert "500 ms wanted, document 200 ms" in by[PERFORMANCE]
     assert "10 % of errors allowed, usual 1 %" in by[ERRORS]
     assert "2 restarts allowed, usual 0" in by[STABILITY]

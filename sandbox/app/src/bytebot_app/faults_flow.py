@@ -17,7 +17,7 @@ from bytebot_app.fault_layer import Answer, Fault
 
 ADDED_S = 0.25
 STALL_S, PERIOD_S = 2.0, 10.0
-GROWS, MOST_ADDED_S, MOST_FAIL = 0.005, 1.0, 0.4  # seconds, or share, for each second that the process runs
+GROWS, MOST_ADDED_S, MOST_FAIL = 0.01, 1.0, 0.4  # seconds, or share, for each second that the process runs
 SPIKE = 0.2
 LEAK_BYTES = 64 * 1024
 BUSINESS = (b"bytebot_", b"auth_", b"security_", b"cors_", b"rate_limit_", b"active_sessions_")
