@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -99,11 +100,13 @@ def look(given: Look) -> WindowFacts:
         alertmanager=given.alertmanager.service.url if given.alertmanager else "",
         functions=given.functions,
         wanted=given.wanted,
+        local=time.time(),
     )
+    release, missing = _release(given)
+    facts = _begun(facts, given, release, missing)
     if server is None:
         return facts
-    release, missing = _release(given)
-    facts = _begun(replace(facts, clock=_clock(server)), given, release, missing)
+    facts = replace(facts, clock=_clock(server))
     windows = _Windows(given, server, facts, release)
     seen: dict[float, WindowSeen] = {}
 

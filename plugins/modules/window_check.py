@@ -392,9 +392,10 @@ def examine(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
 
 def _left(facts: WindowFacts, early: bool) -> dict[str, Any]:
     over = due(facts, early)
-    if over is None or not facts.now:
+    if over is None:
         return {"known": False, "over": False, "left_s": 0.0}
-    return {"known": True, "over": facts.now >= over, "left_s": max(0.0, round(over - facts.now, 1))}
+    now = facts.now or facts.local
+    return {"known": True, "over": now >= over, "left_s": max(0.0, round(over - now, 1))}
 
 
 def _wanted(given: Mapping[str, Any]) -> Wanted:

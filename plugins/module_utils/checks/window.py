@@ -73,7 +73,6 @@ def due(facts: WindowFacts, early: bool) -> float | None:
 
 def _not_due(facts: WindowFacts, early: bool) -> Verdict | None:
     """Why nothing can be judged yet; None where the window is over."""
-    over = due(facts, early)
     if not facts.url:
         return no_input("prometheus", "bytebot_prometheus")
     if facts.clock.kind == "denied":
@@ -81,10 +80,16 @@ def _not_due(facts: WindowFacts, early: bool) -> Verdict | None:
         return pending(why, "Sign in with an account that may query its API.")
     if not facts.now:
         return errored(f"Prometheus at {facts.url} does not tell the time: {facts.clock.cause or 'no answer'}.", _REACH)
+    return _waits(facts, early, facts.now)
+
+
+def _waits(facts: WindowFacts, early: bool, now: float) -> Verdict | None:
+    """Until when a window is waited for; None where it is over."""
+    over = due(facts, early)
     if over is None or facts.start is None:
         return pending(*facts.missing)
-    if facts.now < over:
-        begins = f"{'begins' if facts.now < facts.start else 'began'} at {told_at(facts.start)} ({facts.source})"
+    if now < over:
+        begins = f"{'begins' if now < facts.start else 'began'} at {told_at(facts.start)} ({facts.source})"
         what = f"The window of {words(over - facts.start)} {begins} and is over at {told_at(over)}."
         return pending(what, f"Judge again after {told_at(over)}.")
     return None
@@ -103,11 +108,12 @@ def _notes(facts: WindowFacts, seen: WindowSeen, early: bool, *parts: str) -> No
     return notes
 
 
-def _blind(notes: Notes, seen: WindowSeen) -> None:
+def _blind(notes: Notes, seen: WindowSeen) -> bool:
+    """Whether so much of the window is without samples that what is not there tells nothing."""
     if seen.after.blind > BLIND:
-        notes.unsure(
-            f"{percent(seen.after.blind)} of the window is without metrics", "Let Prometheus scrape all of it."
-        )
+        what = f"{percent(seen.after.blind)} of the window is without metrics"
+        notes.unsure(what, "Let Prometheus scrape all of it.")
+    return seen.after.blind > BLIND
 
 
 # ---------------------------------------------------------------------------- half an hour
@@ -141,7 +147,7 @@ def stability(facts: WindowFacts, seen: WindowSeen) -> Verdict:
 @CHECKS.settles(FUNCTIONALITY)
 def functionality(facts: WindowFacts) -> Verdict:
     """The functions were tested after the window, and each test passed."""
-    if waits := _not_due(facts, early=True):
+    if waits := _waits(facts, True, facts.now or facts.local):
         return waits
     over, wanted = due(facts, early=True) or 0.0, facts.wanted
     notes = Notes(f"After {told_at(over)}", "tests of the functions", facts.at)
@@ -176,8 +182,7 @@ def traffic(facts: WindowFacts, seen: WindowSeen) -> Verdict:
     if facts.wanted.traffic is None:
         return no_input("expected_traffic", "bytebot_expected_traffic")
     notes = _notes(facts, seen, True, "requests")
-    _blind(notes, seen)
-    if "requests" in seen.refused:
+    if _blind(notes, seen) or "requests" in seen.refused:
         return notes.verdict()
     least, most = facts.wanted.traffic
     number = seen.after.errors("").total
@@ -222,6 +227,7 @@ def performance(facts: WindowFacts, seen: WindowSeen) -> Verdict:
 def alerts(facts: WindowFacts, seen: WindowSeen) -> Verdict:
     """No alert that counts has fired."""
     notes = _notes(facts, seen, False)
+    _blind(notes, seen)
     _alerts(notes, facts, seen)
     return notes.verdict()
 

@@ -154,7 +154,7 @@ class WindowFacts:
     :param url: of Prometheus; empty where nothing says where it is. :param alertmanager: the same.
     :param clock: the time by Prometheus, or why it is not known. :param start: of the go-live, by ``source``.
     :param missing: why there is no start, with what helps. :param early: what is over of the two windows.
-    :param functions: results of tests of the functions, as modules return them.
+    :param functions: results of tests of the functions, as modules return them. :param local: the time by this machine.
     """
 
     url: str = ""
@@ -167,6 +167,7 @@ class WindowFacts:
     late: WindowSeen | None = None
     functions: tuple[Mapping[str, Any], ...] = ()
     wanted: Wanted = field(default_factory=Wanted)
+    local: float = 0.0
     at: str = field(default_factory=utc_now)
 
     @property

@@ -154,7 +154,7 @@ def test_a_gap_in_the_traffic_is_red_only_where_many_requests_were_expected_in_i
     assert told(TRAFFIC, facts(window, wanted=rare))[0] == "pass"
 
 
-@pytest.mark.parametrize("control", CHECKS.controls)
+@pytest.mark.parametrize("control", sorted(set(CHECKS.controls) - {FUNCTIONALITY}))
 @pytest.mark.parametrize(
     ("other", "state", "words"),
     [
@@ -171,6 +171,21 @@ def test_what_is_not_due_waits(control: str, other: dict[str, Any], state: str, 
     assert found[0] == state
     if control != TRAFFIC or state != "pending":
         assert words in found[1]
+
+
+def test_functions_need_no_metrics() -> None:
+    others: list[dict[str, Any]] = [
+        {"url": "", "clock": Told()},
+        {"clock": Told(SILENT, None, "nothing listens")},
+    ]
+    for other in others:
+        assert told(FUNCTIONALITY, facts(local=START + LENGTH, **other))[0] == "pass"
+        assert told(FUNCTIONALITY, facts(local=START + 60, **other))[0] == "pending"
+
+
+def test_what_is_not_scraped_is_not_told_as_nothing() -> None:
+    for control in (TRAFFIC, ALERTS, ERRORS):
+        assert told(control, facts(seen(replace(stretch(0), blind=1.0))))[0] == "inconclusive"
 
 
 @pytest.mark.parametrize(
