@@ -35,6 +35,7 @@ FEW = (
     "template_injection",
     "logs_as_text",
     "request_limit_lowered",
+    "login_fails_after_go_live",
 )
 
 
