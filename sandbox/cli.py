@@ -6,13 +6,16 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import os
 import signal
 import socket
 import sys
+import time
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
@@ -21,6 +24,7 @@ from sandbox.cluster import Cluster
 from sandbox.components import kwok
 from sandbox.errors import PreflightError, SandboxError, Stopped
 from sandbox.faults import FAULTS, Faults
+from sandbox.faults.fault import Hands
 from sandbox.files import put
 from sandbox.host import cgroups, netns
 from sandbox.lifecycle import Sandbox
@@ -29,6 +33,7 @@ from sandbox.progress import Progress
 from sandbox.scale import Scale, Size
 from sandbox.settings import Settings, load, wrong_switches
 from sandbox.shell import environment
+from sandbox.traffic import Traffic
 
 FAILED, PREFLIGHT, INTERRUPTED = 1, 2, 130
 
@@ -72,6 +77,8 @@ def parser() -> argparse.ArgumentParser:
     fault.add_argument("name", metavar="NAME")
     commands.add_parser("faults", help="list the faults")
     commands.add_parser("heal", help="take the fault out")
+    traffic = commands.add_parser("traffic", help="ask as users do, around a go-live, and tell when it is")
+    traffic.add_argument("--seconds", type=_count, default=70, metavar="N", help="before the go-live, and after it")
     commands.add_parser("signers", help="make demo signers, whose signatures count in a sandbox only")
     sign = commands.add_parser("sign", help="answer statements with yes and sign them as demo signers")
     sign.add_argument("files", nargs="+", type=Path, metavar="FILE")
@@ -105,6 +112,9 @@ def dispatch(words: argparse.Namespace, settings: Settings) -> int:
     if words.command in {"fault", "heal"}:
         with _alone(" faults"):
             return _fault(Faults(settings), words)
+    if words.command == "traffic":
+        _ask_around(settings, words.seconds)
+        return 0
     if words.command == "scale":
         with _alone(" scale"):
             return _scale(settings, words)
@@ -179,6 +189,16 @@ def _change_machine(sandbox: Sandbox, command: str) -> None:
     elif command == "reset":
         sandbox.reset()
         progress.line("down, and all state deleted; binaries and image archives are kept")
+
+
+def _ask_around(settings: Settings, seconds: int) -> None:
+    """Let users ask for a while before a go-live and after it; the moment is told as an input of the playbooks."""
+    at = time.time() + seconds
+    told = datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
+    print(f"-e '{json.dumps({'bytebot_go_live': {'at': told}})}'", flush=True)
+    pki = Pki(settings.pki)
+    with Traffic(Hands(settings, Cluster(settings, pki), pki)) as traffic:
+        traffic.go_on(2 * seconds)
 
 
 def _inside(settings: Settings, words: Sequence[str]) -> int:

@@ -14,6 +14,7 @@ from sandbox.cluster import Cluster
 from sandbox.errors import SandboxError
 from sandbox.faults import (
     access,
+    after_go_live,
     alerting,
     app_flow,
     app_http,
@@ -82,6 +83,7 @@ MODULES = (
     scans,
     rotation,
     go_live,
+    after_go_live,
 )
 FAULTS: Mapping[str, Fault] = {fault.name: fault for module in MODULES for fault in module.FAULTS}
 ACTIVE, VARIABLES = "active.json", "variables.json"

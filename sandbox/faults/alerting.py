@@ -163,6 +163,11 @@ def _becomes(hands: Hands, name: str = TRIED) -> Object:
     return told[0]
 
 
+def held(hands: Hands, name: str) -> bool:
+    """Whether Alertmanager holds an alert of a name now."""
+    return bool(_ask(hands, "GET", f"/alerts?filter=alertname%3D{name}"))
+
+
 def _goes_to(receiver: str) -> Callable[[Hands], bool]:
     return lambda hands: [one["name"] for one in _becomes(hands).get("receivers", [])] == [receiver]
 

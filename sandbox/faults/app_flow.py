@@ -35,7 +35,7 @@ STRUCTURED, ERROR_LINES = "monitoring.logging.structured", "monitoring.logging.e
 # ---------------------------------------------------------------------------- time and errors
 
 
-def _took(visitor: Visitor, path: str) -> float:
+def took(visitor: Visitor, path: str) -> float:
     began = time.monotonic()
     visitor.ask("GET", path)
     return time.monotonic() - began
@@ -43,14 +43,14 @@ def _took(visitor: Visitor, path: str) -> float:
 
 def _slower(visitor: Visitor) -> bool:
     """The quickest of some answers tells what every one of them takes at least."""
-    return min(_took(visitor, LIVE) for _ in range(TURNS)) > ADDED_S
+    return min(took(visitor, LIVE) for _ in range(TURNS)) > ADDED_S
 
 
 def _stalls(visitor: Visitor) -> bool:
     """Within a period, one answer takes long and the next of another route, at the same load, does not."""
     end = time.monotonic() + PERIOD_S
     while time.monotonic() < end:
-        if _took(visitor, READY) > STALLED_S and _took(visitor, LIVE) < STALLED_S:
+        if took(visitor, READY) > STALLED_S and took(visitor, LIVE) < STALLED_S:
             return True
         time.sleep(0.2)
     return False

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FrameType
 
 from sandbox.errors import SandboxError
-from sandbox.faults import FAULTS, Faults
+from sandbox.faults import FAULTS, Faults, after_go_live
 from sandbox.faults.fault import Fault
 from sandbox.settings import load
 from tests.sabotage.judging import CORE, Judge, Judged
@@ -21,7 +21,9 @@ from tests.sabotage.telling import SUMS, Bite, last_line, row
 ROOT = Path(__file__).resolve().parents[2]
 # Where no vertical autoscaler is served, that none fights is not applicable.
 ONLY_WHEN_BROKEN = frozenset({"application_configuration.tuning.vpa"})
-ALL = frozenset(control for fault in FAULTS.values() for control in fault.turns_red) - ONLY_WHEN_BROKEN - SUMS
+# What is judged in the windows after a go-live, before and in which users must ask.
+WINDOWS = frozenset(one for fault in FAULTS.values() if fault.playbook == "window" for one in fault.turns_red)
+ALL = frozenset(control for fault in FAULTS.values() for control in fault.turns_red) - ONLY_WHEN_BROKEN - SUMS - WINDOWS
 # Judged in the stages of going live alone; the last one says what a drill came to, which the sandbox need not have had.
 LATE = frozenset(
     control
@@ -65,6 +67,9 @@ def main(arguments: list[str] | None = None) -> int:
         if wrong := judge("deploy", {}, "first", sections).unproven(wanted) + _late(judge, "first-late", late):
             print(f"The healthy sandbox is not green: {', '.join(wrong)}. Mend it first.", file=sys.stderr)
             return 2
+        if any(fault.playbook == "window" for fault in chosen) and (wrong := _windows(faults, judge)):
+            print(f"The windows of a healthy go-live are not green: {', '.join(wrong)}.", file=sys.stderr)
+            return 2
         bites = [_bite(name.name, faults, judge, kept) for name in chosen]
         wrong = judge("deploy", {}, "last", sections).unproven(wanted) + _late(judge, "last-late", late)
     except SandboxError as error:
@@ -79,6 +84,13 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"Not green again after healing: {', '.join(wrong)}.", file=sys.stderr)
     print(last_line(bites))
     return 0 if not wrong and all(bite.bitten and not bite.collateral for bite in bites) else 1
+
+
+def _windows(faults: Faults, judge: Judge) -> list[str]:
+    """What is not green after a go-live at which nothing goes wrong, where users ask all the time."""
+    variables = after_go_live.soon(faults.hands)
+    after_go_live.watched(faults.hands, variables)
+    return judge("window", variables, "first-window", ["go_live"]).unproven(WINDOWS)
 
 
 def _bite(name: str, faults: Faults, judge: Judge, kept: Kept) -> Bite:

@@ -21,6 +21,7 @@ PLAYBOOKS = {
     "verify": "playbooks/verify.yml",
     "prepare": "tests/sabotage/prepare.yml",
     "go_live": "tests/sabotage/go_live.yml",
+    "window": "playbooks/go_live_window.yml",
 }
 # These are judged with every fault; another section only with faults that turn a control of it red.
 CORE = ("infrastructure", "security_configuration", "deployment", "team")
@@ -70,7 +71,8 @@ class Judge:
         before = latest.resolve() if latest.exists() else None
         inputs = {**variables, "bytebot_reports_dir": str(reports), "run_fresh": True}
         command = [str(Path(sys.executable).parent / "ansible-playbook"), PLAYBOOKS[playbook], "-e", json.dumps(inputs)]
-        tags = {} if playbook in WHOLE else {"ANSIBLE_RUN_TAGS": ",".join(dict.fromkeys([*CORE, *sections]))}
+        core = () if playbook == "window" else CORE
+        tags = {} if playbook in WHOLE else {"ANSIBLE_RUN_TAGS": ",".join(dict.fromkeys([*core, *sections]))}
         began = time.monotonic()
         done = subprocess.run(
             command,

@@ -32,6 +32,7 @@ FEW = (
     "refresh_not_rotated",
     "extra_admin",
     "request_limit_lowered",
+    "login_fails_after_go_live",
 )
 
 

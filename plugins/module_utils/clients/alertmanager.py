@@ -39,7 +39,14 @@ class Alertmanager:
 
     def alerts(self, name: str) -> Told:
         """The alerts of a name, with ``status`` (state, silencedBy, inhibitedBy, mutedBy) and ``receivers``."""
-        told = self.service.json("/api/v2/alerts", {"filter": f'alertname="{name}"'})
+        return self._alerts({"filter": f'alertname="{name}"'})
+
+    def firing(self) -> Told:
+        """All alerts that it holds now, also those that are silenced, inhibited or muted, with ``startsAt``."""
+        return self._alerts({})
+
+    def _alerts(self, asked: Mapping[str, str]) -> Told:
+        told = self.service.json("/api/v2/alerts", asked)
         if told.ok and not isinstance(told.data, list):
             return Told(WRONG, None, "its answer is not that of Alertmanager", told.status)
         return told

@@ -29,9 +29,13 @@ class Prometheus:
         """``reloadConfigSuccess``, ``lastConfigTime``, ``storageRetention``, ``corruptionCount`` and more."""
         return self._object("/api/v1/status/runtimeinfo")
 
-    def query(self, expression: str) -> Told:
-        """The samples of an instant query: labels and value of each."""
-        told = self.service.json("/api/v1/query", {"query": expression})
+    def query(self, expression: str, at: float | None = None) -> Told:
+        """The samples of an instant query: labels and value of each.
+
+        :param at: the Unix time that is asked about; now where it is not given.
+        """
+        time = {} if at is None else {"time": f"{at:.3f}"}
+        told = self.service.json("/api/v1/query", {"query": expression, **time})
         data = _data(told)
         found = data.get("result") if isinstance(data, Mapping) else None
         if not told.ok:
@@ -41,6 +45,22 @@ class Prometheus:
         if data.get("resultType") == "scalar":
             return replace(told, data=[({}, found[1])])
         return replace(told, data=[(one.get("metric") or {}, (one.get("value") or [0, ""])[1]) for one in found])
+
+    def series(self, expression: str, start: float, end: float, step: float) -> Told:
+        """The samples of a range query: labels of each series, and its values by time."""
+        asked = {"query": expression, "start": f"{start:.3f}", "end": f"{end:.3f}", "step": f"{step:.3f}"}
+        told = self.service.json("/api/v1/query_range", asked)
+        data = _data(told)
+        found = data.get("result") if isinstance(data, Mapping) and data.get("resultType") == "matrix" else None
+        if not told.ok:
+            return told
+        try:
+            rows = [(dict(one["metric"]), [(float(t), float(v)) for t, v in one["values"]]) for one in found or ()]
+        except (KeyError, TypeError, ValueError):
+            found = None
+        if not isinstance(found, list):
+            return Told(WRONG, None, "its answer to a query over time is not that of Prometheus", told.status)
+        return replace(told, data=rows)
 
     def targets(self) -> Told:
         """The targets that it scrapes: ``labels``, ``health``, ``lastError``, ``lastScrape``, ``scrapeInterval`` …"""

@@ -15,6 +15,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from bytebot_app import faults_flow, faults_injection
+from bytebot_app.fault_layer import Answer
 from bytebot_app.layers import WRONG
 from bytebot_app.logs import configure
 
@@ -50,6 +51,34 @@ def test_answers_stall(slept: list[float]) -> None:
             asyncio.run(fault.before({"path": path}, b""))  # type: ignore[arg-type]
     assert [round(seconds, 3) for seconds in slept] == [1.5, 0.1, 2.0]
     assert "answers_stall" in faults_flow.FAULTS
+
+
+def test_what_users_meet_is_what_the_metrics_tell(made: Made, slept: list[float]) -> None:
+    client = made("error_spike")
+    assert [client.get(TASKS).status_code for _ in range(10)].count(500) == 2
+    told = client.get("/metrics").text
+    (counted,) = re.findall(r'bytebot_api_requests_total\{.*status_code="500"\} (\S+)', told)
+    assert float(counted) == 2
+    made("latency_250ms_added").get(TASKS)
+    assert slept == [0.25]
+
+
+def test_what_grows_with_the_age_of_a_process(slept: list[float]) -> None:
+    """``performance_drift`` and ``error_drift``."""
+    assert {"performance_drift", "error_drift"} <= set(WRONG)
+    now = [0.0]
+    slower, failing = faults_flow._slower_and_slower(lambda: now[0]), faults_flow._more_and_more_fail(lambda: now[0])
+    assert slower.before is not None
+    assert failing.before is not None
+    failed = []
+    for age in (0, 20, 40, 1000):
+        now[0] = age
+        asyncio.run(slower.before({"path": TASKS}, b""))  # type: ignore[arg-type]
+        answers = [asyncio.run(failing.before({"path": TASKS}, b"")) for _ in range(100)]  # type: ignore[arg-type]
+        failed.append(sum(isinstance(one, Answer) for one in answers))
+    assert slept == [0.0, 0.2, 0.4, 1.0]
+    assert failed == pytest.approx([0, 20, 40, 40], abs=1)
+    assert asyncio.run(failing.before({"path": "/health/live"}, b"")) == b""  # type: ignore[arg-type]
 
 
 def test_half_of_answers_fail(made: Made) -> None:

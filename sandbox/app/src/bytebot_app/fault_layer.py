@@ -33,17 +33,21 @@ After = Callable[[Scope, Answer], None]
 
 @dataclass(frozen=True)
 class Fault:
-    """One way to be wrong; what is not given stays right."""
+    """One way to be wrong; what is not given stays right.
+
+    :param inside: whether it stands where the metrics see it, and not outermost.
+    """
 
     settings: Mapping[str, Any] = field(default_factory=dict)
     windows: Callable[[Windows], Windows] | None = None
     begin: Callable[[], None] | None = None
     before: Before | None = None
     after: After | None = None
+    inside: bool = False
 
 
 class Wrong:
-    """The outermost layer, where the fault changes whole requests and whole answers."""
+    """The layer where the fault changes whole requests and whole answers."""
 
     def __init__(self, app: ASGIApp, fault: Fault) -> None:
         self._app, self._fault = app, fault

@@ -20,6 +20,8 @@ from bytebot_app.logs import correlation_id
 
 ADDED_S = 0.25
 STALL_S, PERIOD_S = 2.0, 10.0
+GROWS, MOST_ADDED_S, MOST_FAIL = 0.01, 1.0, 0.4  # seconds, or share, for each second that the process runs
+SPIKE = 0.2
 LEAK_BYTES = 64 * 1024
 BUSINESS = (b"bytebot_", b"auth_", b"security_", b"cors_", b"rate_limit_", b"active_sessions_")
 _PROBES = ("/health", "/metrics")
@@ -58,6 +60,46 @@ def _every_second() -> Fault:
         return Answer.made(500, b'{"error":{"code":"INTERNAL_ERROR","message":"Something went wrong","details":{}}}')
 
     return Fault(before=before)
+
+
+async def _slow_api(scope: Scope, body: bytes) -> bytes:
+    if not _probe(scope):
+        await asyncio.sleep(ADDED_S)
+    return body
+
+
+def _slower_and_slower(clock: Callable[[], float] = time.monotonic) -> Fault:
+    """Each answer takes longer, the longer the process runs."""
+    begun = clock()
+
+    async def before(scope: Scope, body: bytes) -> bytes:
+        if not _probe(scope):
+            await asyncio.sleep(min(MOST_ADDED_S, (clock() - begun) * GROWS))
+        return body
+
+    return Fault(before=before, inside=True)
+
+
+def _share_fails(share: Callable[[], float]) -> Fault:
+    """A share of the API's answers are errors, evenly spread."""
+    owed = 0.0
+
+    async def before(scope: Scope, body: bytes) -> bytes | Answer:
+        nonlocal owed
+        if _probe(scope):
+            return body
+        owed += share()
+        if owed < 1:
+            return body
+        owed -= 1
+        return Answer.made(500, b'{"error":{"code":"INTERNAL_ERROR","message":"Something went wrong","details":{}}}')
+
+    return Fault(before=before, inside=True)
+
+
+def _more_and_more_fail(clock: Callable[[], float] = time.monotonic) -> Fault:
+    begun = clock()
+    return _share_fails(lambda: min(MOST_FAIL, (clock() - begun) * GROWS))
 
 
 def _leak() -> Fault:
@@ -130,6 +172,13 @@ FAULTS: dict[str, tuple[str, Callable[[], Fault]]] = {
     "answers_slow": ("each answer takes a quarter of a second longer", lambda: Fault(before=_slow)),
     "answers_stall": ("for two seconds of each ten, nothing is answered", _stalls),
     "half_of_answers_fail": ("every second answer of the API is a 500", _every_second),
+    "latency_250ms_added": (
+        "each answer of the API takes a quarter of a second longer, as its own metrics tell",
+        lambda: Fault(before=_slow_api, inside=True),
+    ),
+    "error_spike": ("every fifth answer of the API is a 500", lambda: _share_fails(lambda: SPIKE)),
+    "performance_drift": ("each answer takes longer, the longer the process runs", _slower_and_slower),
+    "error_drift": ("more answers of the API are a 500, the longer the process runs", _more_and_more_fail),
     "memory_leak": ("each request keeps 64 KiB", _leak),
     "business_metrics_frozen": ("the metrics of the business stay as they first were", _frozen),
     "business_metrics_missing": ("the metrics of the business are not there", _missing),

@@ -62,11 +62,13 @@ def install(
         development=settings.node_env == "development",
     )
     app.add_middleware(Refused)
+    if wrong.inside:
+        app.add_middleware(Wrong, fault=wrong)
     app.add_middleware(Observed, metrics=metrics, headers=security_headers(settings), name=name)
     app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.trusted_proxies))
     if (fault := os.environ.get(faults.MARK, "")) in faults.FAULTS:
         app.add_middleware(faults.Faulty, fault=fault)
-    if wrong.before or wrong.after:
+    if (wrong.before or wrong.after) and not wrong.inside:
         app.add_middleware(Wrong, fault=wrong)
 
 
