@@ -184,9 +184,17 @@ class _Entries:
 
     def _signed(self, control: Control, result: Result | None) -> Answer | None:
         """What was signed, where a signature may say it: it never covers what was judged."""
-        if not control.signed_by or (result is not None and result["state"] != "pending"):
+        if not control.signed_by:
+            return None
+        if control.confirms:
+            return self.known.statements.attestation(control) if self._to_confirm(control, result) else None
+        if result is not None and result["state"] != "pending":
             return None
         return self.known.statements.attestation(control)
+
+    def _to_confirm(self, control: Control, result: Result | None) -> bool:
+        """Whether a check passed, so that only the signature is wanting."""
+        return bool(control.confirms and result and result["state"] == "pass" and not self.stale.get(control.id))
 
     def _covering(self, id_: str, result: Mapping[str, Any]) -> dict[str, Any] | None:
         state = str(result["state"])
@@ -220,9 +228,13 @@ class _Entries:
             if answer.state == ATTESTED and (red := self._red_beside(control)):
                 told = f"{BLOCKED}{red}, which bears on what was signed and is red; {answer.summary}"
                 return "pending", told, f"Put {red} right first, or have it waived."
-            return answer.state, answer.summary, answer.remedy
+            beside = f" {result['summary']}" if result and self._to_confirm(control, result) else ""
+            return answer.state, f"{answer.summary}{beside}", answer.remedy
         if result is None:
             return ("pending", *self._why_pending(control))
+        if self._to_confirm(control, result):
+            why, todo = self._why_not_signed(control)
+            return "pending", f"{why}; {result['summary']}", todo
         if reason := self.stale.get(control.id):
             return STALE, f"stale: {reason}; it was {result['state']}: {result['summary']}", "Judge it again."
         wanting = result["state"] in {*RED, "inconclusive", "pending"}
@@ -254,7 +266,7 @@ class _Entries:
         if gated in stages and stages.index(control.stage) > stages.index(gated):
             return f"not due before stage {control.stage}", ""
         settled = self.known.settled
-        if control.signed_by and (settled is None or control.id not in settled):
+        if control.signed_by and not control.confirms and (settled is None or control.id not in settled):
             return self._why_not_signed(control)
         if settled is None or control.id not in settled:
             return "not judged yet: no check settles it in this version", control.by_hand or control.remedy
