@@ -30,11 +30,15 @@ LAYERS = ("application", "values", "cluster", "database", "network", "inputs")
 
 @dataclass(frozen=True)
 class Hands:
-    """What faults work with."""
+    """What faults work with.
+
+    :param reports: the folder of the reports, which also has what was signed.
+    """
 
     settings: Settings
     cluster: Cluster
     pki: Pki
+    reports: Path = Path("reports")
 
     @property
     def folder(self) -> Path:
@@ -176,6 +180,8 @@ class Fault:
     :param seen: whether it is there, found out in another way than by the controls that it turns red; None where only
         they look.
     :param component: the part of the sandbox that it needs; a profile may be without it.
+    :param signed: whether what it turns red is signed in a healthy sandbox. :param turns: the state that its controls
+        get; what once counted and does so no more is stale.
     """
 
     name: str
@@ -189,6 +195,8 @@ class Fault:
     variables: Callable[[Hands], Mapping[str, Any]] = field(default=no_variables)
     seen: Callable[[Hands], bool] | None = None
     component: str = ""
+    signed: bool = False
+    turns: str = "fail"
 
     @property
     def section(self) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sandbox.faults.fault import Fault
-from tests.sabotage.judging import Judged
+from tests.sabotage.judging import RED, Judged
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,10 @@ class Bite:
     @classmethod
     def of(cls, fault: Fault, judged: Judged) -> Bite:
         """Compare what was declared with what was recorded."""
-        missed = tuple(sorted(set(fault.turns_red) - judged.red))
+        turned = (
+            judged.red if fault.turns in RED else {one for one, state in judged.states.items() if state == fault.turns}
+        )
+        missed = tuple(sorted(set(fault.turns_red) - turned))
         collateral = tuple(sorted(judged.red - set(fault.turns_red)))
         wanted = "shut" if fault.shuts and set(fault.turns_red) - judged.beyond else "open"
         return cls(fault.name, fault.turns_red, missed, collateral, judged.gate, wanted, round(judged.seconds, 1))

@@ -106,7 +106,9 @@ def stakeholders_told(facts: FollowupFacts) -> Verdict:
     seen = Evidence(collected.source, {"messages": len(sent), "since_go_live": sorted(map(str, good))[:_KEPT],
                                        "go_live": str(facts.go_live)}, facts.at)  # fmt: skip
     if not good:
-        return failed(f"Messages of {collected.source}: none was sent since the go-live ({len(sent)} before).", _SEND, seen)
+        return failed(
+            f"Messages of {collected.source}: none was sent since the go-live ({len(sent)} before).", _SEND, seen
+        )
     last = max(good).isoformat()
     return passed(f"Messages of {collected.source}: {len(good)} sent since the go-live, the last at {last}.", seen)
 

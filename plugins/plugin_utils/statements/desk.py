@@ -37,7 +37,12 @@ from ansible_collections.bytebot.production.plugins.plugin_utils.statements.cont
     WAIVER,
     Content,
 )
-from ansible_collections.bytebot.production.plugins.plugin_utils.statements.joined import ATTESTED, Statements, join, slot_of
+from ansible_collections.bytebot.production.plugins.plugin_utils.statements.joined import (
+    ATTESTED,
+    Statements,
+    join,
+    slot_of,
+)
 from ansible_collections.bytebot.production.plugins.plugin_utils.statements.shelf import Shelf
 from ansible_collections.bytebot.production.plugins.plugin_utils.statements.signers import Rules, Signer, told
 

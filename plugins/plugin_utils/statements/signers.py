@@ -190,7 +190,9 @@ def _time(given: Any) -> datetime | None:
     try:
         when = given if isinstance(given, datetime) else datetime.fromisoformat(str(given).strip())
     except ValueError as exc:
-        raise InputError(f"statements: go_live is {str(given)[:60]!r}, which is no time (2026-10-01T08:00:00Z).") from exc
+        raise InputError(
+            f"statements: go_live is {str(given)[:60]!r}, which is no time (2026-10-01T08:00:00Z)."
+        ) from exc
     return when if when.tzinfo else when.replace(tzinfo=UTC)
 
 

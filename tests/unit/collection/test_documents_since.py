@@ -59,7 +59,9 @@ LESSONS, REVIEW = "post_go_live.month_process.lessons", "post_go_live.month_proc
 
 
 def judged(text: str, control: str = PENETRATION, **more: Any) -> tuple[str, str]:
-    page = Page("a.md", parse(text.encode(), MARKDOWN, "a.md")) if text else Page("a.md", problem="is gone", absent=True)
+    page = (
+        Page("a.md", parse(text.encode(), MARKDOWN, "a.md")) if text else Page("a.md", problem="is gone", absent=True)
+    )
     given = {"live": Live(frozenset(), versions=("1.2.0",)), "today": TODAY, "go_live": LIVE,
              "now": LIVE + timedelta(days=50)}  # fmt: skip
     facts = DocumentFacts({control: Entry(control, usual(control), (page,))}, **given | more)

@@ -106,9 +106,7 @@ def test_a_person_of_a_team_takes_part_as_well(office: Office) -> None:
     assert office.again()[infrastructure]["state"] == "attested"
 
 
-def test_one_missing_when_it_goes_live_is_red(
-    office: Office, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_missing_when_it_goes_live_is_red(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     missing = call(office)
     office.take(office.sign(missing[CREW[0]]))
     later(monkeypatch, timedelta(hours=2))
