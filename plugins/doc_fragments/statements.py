@@ -56,8 +56,8 @@ options:
             default: false
       go_live:
         description:
-          - When it goes live (RFC 3339). What is signed for this one go-live, as the roll-call, is asked for and taken in
-            within its time before that.
+          - When it goes live (RFC 3339). What is signed for this one go-live, as the roll-call, is asked for and taken
+            in within its time before that.
         type: str
       policy:
         description: How statements are made.

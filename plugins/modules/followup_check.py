@@ -68,10 +68,11 @@ options:
         default: application/json
       fields:
         description:
-          - How entries are found, by JMESPath queries. C(list) finds the list in the record, and the others are asked of
-            each entry.
-          - Of tickets these are C(id), C(severity), C(state), C(opened) and C(answered), of messages C(sent) and C(to), of
-            training C(person) and C(day). Each is its own name where it is not given, and C(list) the kind of the record.
+          - How entries are found, by JMESPath queries. C(list) finds the list in the record, and the others are asked
+            of each entry.
+          - Of tickets these are C(id), C(severity), C(state), C(opened) and C(answered), of messages C(sent) and C(to),
+            of training C(person) and C(day). Each is its own name where it is not given, and C(list) the kind of the
+            record.
           - Times are ISO 8601 or seconds or milliseconds since 1970, in UTC without a zone.
         type: dict
         default: {}

@@ -78,7 +78,8 @@ FAULTS = (
     ),
     Fault(
         name="review_missing", says="nothing is written about the review after the go-live", layer="inputs",
-        signed=True, turns_red=(REVIEW, LESSONS), shuts=False, variables=spoilt(lambda copy: (copy / REVIEWED).unlink()),
+        signed=True, turns_red=(REVIEW, LESSONS), shuts=False,
+        variables=spoilt(lambda copy: (copy / REVIEWED).unlink()),
     ),
     Fault(
         name="lessons_section_empty", says="the heading of the lessons has nothing below it", layer="inputs",

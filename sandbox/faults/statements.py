@@ -147,7 +147,7 @@ def _two_teams(hands: Hands) -> None:
     lay(hands, item, told, "development")
 
 
-def _both_roles(hands: Hands) -> Mapping[str, Any]:
+def _both_roles(_: Hands) -> Mapping[str, Any]:
     return {"bytebot_signers": _people({"development": ["development", "operations", "go_live"]})}
 
 

@@ -183,8 +183,14 @@ def _answered_in_time(facts: FollowupFacts, one: _Ticket, within: timedelta) -> 
 
 def _seen(facts: FollowupFacts, source: str, tickets: list[_Ticket]) -> Evidence:
     told = [one.told() for one in tickets[:_KEPT]]
-    observed = {"tickets": told, "since_go_live": len(tickets), "of_all": len(facts.collected[TICKETS].entries),
-                "go_live": str(facts.go_live), "critical": list(facts.critical), "closed": list(facts.closed)}  # fmt: skip
+    observed = {
+        "tickets": told,
+        "since_go_live": len(tickets),
+        "of_all": len(facts.collected[TICKETS].entries),
+        "go_live": str(facts.go_live),
+        "critical": list(facts.critical),
+        "closed": list(facts.closed),
+    }
     return Evidence(source, observed, facts.at)
 
 

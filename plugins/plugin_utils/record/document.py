@@ -186,11 +186,9 @@ class _Entries:
         """What was signed, where a signature may say it: it never covers what was judged."""
         if not control.signed_by:
             return None
-        if control.confirms:
-            return self.known.statements.attestation(control) if self._to_confirm(control, result) else None
-        if result is not None and result["state"] != "pending":
-            return None
-        return self.known.statements.attestation(control)
+        unjudged = result is None or result["state"] == "pending"
+        counts = self._to_confirm(control, result) if control.confirms else unjudged
+        return self.known.statements.attestation(control) if counts else None
 
     def _to_confirm(self, control: Control, result: Result | None) -> bool:
         """Whether a check passed, so that only the signature is wanting."""
@@ -225,11 +223,7 @@ class _Entries:
             own = f"; judged by itself it was {result['state']}: {result['summary']}" if result else ""
             return "pending", f"{BLOCKED}{cause}{own}", f"Put {cause} right first."
         if answer:
-            if answer.state == ATTESTED and (red := self._red_beside(control)):
-                told = f"{BLOCKED}{red}, which bears on what was signed and is red; {answer.summary}"
-                return "pending", told, f"Put {red} right first, or have it waived."
-            beside = f" {result['summary']}" if result and self._to_confirm(control, result) else ""
-            return answer.state, f"{answer.summary}{beside}", answer.remedy
+            return self._answered(control, result, answer)
         if result is None:
             return ("pending", *self._why_pending(control))
         if self._to_confirm(control, result):
@@ -239,6 +233,14 @@ class _Entries:
             return STALE, f"stale: {reason}; it was {result['state']}: {result['summary']}", "Judge it again."
         wanting = result["state"] in {*RED, "inconclusive", "pending"}
         return result["state"], result["summary"], result["remedy"] or (control.remedy if wanting else "")
+
+    def _answered(self, control: Control, result: Result | None, answer: Answer) -> tuple[str, str, str]:
+        """State, summary and remedy where somebody signed."""
+        if answer.state == ATTESTED and (red := self._red_beside(control)):
+            told = f"{BLOCKED}{red}, which bears on what was signed and is red; {answer.summary}"
+            return "pending", told, f"Put {red} right first, or have it waived."
+        beside = f" {result['summary']}" if result and self._to_confirm(control, result) else ""
+        return answer.state, f"{answer.summary}{beside}", answer.remedy
 
     def _red_beside(self, control: Control) -> str:
         """The first red control that bears on a statement of a sign-off; what is waived or advice is not red."""

@@ -1,4 +1,4 @@
-# What people reported, were told and learned since a go-live: by tables of records, and by files that a system exported.
+# What people reported, were told and learned since a go-live: by tables of records, and by exported files.
 # SPDX-FileCopyrightText: The bytebot.production authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 

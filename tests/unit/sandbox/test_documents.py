@@ -56,7 +56,8 @@ def judged(folder: Path) -> dict[str, str]:
     """All that is judged by documents, as the roles judge it; commands are compared on the real sandbox alone."""
     given: dict[str, Any] = {
         "documents": INVENTORY["bytebot_documents"], "only": [], "max_age": 90, "test_age": 180, "namespace": "",
-        "release": "", "version": VERSION, "go_live": MONTH_AGO, "live_api": {"url": str(handed / "openapi.json")}, "access_now": {},
+        "release": "", "version": VERSION, "go_live": MONTH_AGO,
+        "live_api": {"url": str(handed / "openapi.json")}, "access_now": {},
         "allowed_hosts": ["api.bytebot.test"], "ca_file": None, "resolve": {}, "timeout": 1.0,
     } if (handed := folder.parent) else {}  # fmt: skip
     read = Documents(str(folder), lambda url: _http(given, url))
