@@ -156,7 +156,7 @@ def _other_role(_: Hands) -> Mapping[str, Any]:
     return {"bytebot_signers": _people({"product_owner": ["support"]})}
 
 
-def _people(other: Mapping[str, list[str]]) -> list[dict[str, Any]]:
+def _people(other: dict[str, list[str]]) -> list[dict[str, Any]]:
     """The demo signers, some with other roles."""
     crew = {"infrastructure", "development", "operations", "support"}
     usual = {role: [role, "go_live"] if role in crew else [role] for role in signers.ROLES}

@@ -62,7 +62,7 @@ def judged(text: str, control: str = PENETRATION, **more: Any) -> tuple[str, str
     page = (
         Page("a.md", parse(text.encode(), MARKDOWN, "a.md")) if text else Page("a.md", problem="is gone", absent=True)
     )
-    given = {"live": Live(frozenset(), versions=("1.2.0",)), "today": TODAY, "go_live": LIVE,
+    given: dict[str, Any] = {"live": Live(frozenset(), versions=("1.2.0",)), "today": TODAY, "go_live": LIVE,
              "now": LIVE + timedelta(days=50)}  # fmt: skip
     facts = DocumentFacts({control: Entry(control, usual(control), (page,))}, **given | more)
     verdict = CHECKS.judge(facts, [control])[0].verdict
