@@ -1,4 +1,4 @@
-# What people wrote, reported, were told and learned since the go-live, on the healthy sandbox: green, and unsigned pending.
+# What people wrote, reported and learned since the go-live, on the healthy sandbox: in order, and pending unsigned.
 # SPDX-FileCopyrightText: The bytebot.production authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
