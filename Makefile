@@ -14,16 +14,26 @@ FAULT = $(addprefix -e @,$(wildcard .sandbox/faults/variables.json))
 export ANSIBLE_HOME ?= $(CURDIR)/.ansible
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: help demo verify gate fault heal faults-seen sabotage conformance soak test test-unit report-seen test-integration test-sabotage benchmark awx lint sanity dist sandbox-up sandbox-full sandbox-down sandbox-status sandbox-reset sandbox-scale clean
+.PHONY: help demo verify sign approve gate fault heal faults-seen sabotage conformance soak test test-unit report-seen test-integration test-sabotage benchmark awx lint sanity dist sandbox-up sandbox-full sandbox-down sandbox-status sandbox-reset sandbox-scale clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: sandbox-up ## raise the sandbox, deploy to it, show what was judged
 	@ansible-playbook deploy.yml $(FAULT)
+	@echo 'What only people can say is pending. Here demo signers may say it, who count in a sandbox only:'
+	@echo '  make sign     asks for all that waits, signs it and takes it in; make verify counts it'
+	@echo '  make approve  asks for the approval of the release, with name and title; it is refused unless the gate sign_off is open'
+	@echo 'Elsewhere people sign with keys of their own, and nothing is approved by itself (docs/statements.md).'
 
 verify: $(VENV)/.ready $(LINK) ## judge what runs in the sandbox, and deploy nothing
 	@ansible-playbook playbooks/verify.yml $(FAULT)
+
+sign: $(VENV)/.ready $(LINK) ## have all that waits for a signature signed by the sandbox's demo signers
+	@$(PY) scripts/sign
+
+approve: $(VENV)/.ready $(LINK) ## have the release approved by the sandbox's demo approver, where the gate sign_off is open
+	@$(PY) scripts/sign approval
 
 fault: $(VENV)/.ready ## put a fault into the sandbox: make fault NAME=service_selector_typo
 	@$(if $(NAME),$(PY) -m sandbox fault $(NAME),$(PY) -m sandbox faults)

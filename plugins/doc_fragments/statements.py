@@ -54,6 +54,11 @@ options:
             description: Whether this person may sign for more than one role.
             type: bool
             default: false
+      go_live:
+        description:
+          - When it goes live (RFC 3339). What is signed for this one go-live, as the roll-call, is asked for and taken
+            in within its time before that.
+        type: str
       policy:
         description: How statements are made.
         type: dict

@@ -8,7 +8,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ansible_collections.bytebot.production.plugins.module_utils.checks.documents_wanted import API, Wanted, usual
+from ansible_collections.bytebot.production.plugins.module_utils.checks.documents_wanted import (
+    AGES,
+    API,
+    Wanted,
+    usual,
+)
 from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError
 from ansible_collections.bytebot.production.plugins.module_utils.observe_documents import Place
 
@@ -27,7 +32,7 @@ def place_of(control: str, value: Any, max_age: int) -> Place:
         raise InputError(f"{at}: where is no path or URL, nor a list of them.")
     if entry.get("openapi") and control != API:
         raise InputError(f"{at}: openapi belongs to {API}.")
-    wanted = replace(usual(control), max_age=_days(at, entry.get("max_age", max_age)))
+    wanted = replace(usual(control), max_age=_days(at, entry.get("max_age", AGES.get(control, max_age))))
     return Place(tuple(one.strip() for one in places), _other(at, entry, wanted), str(entry.get("openapi") or ""))
 
 

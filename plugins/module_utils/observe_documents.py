@@ -83,6 +83,7 @@ class Scope:
     review_age: int = 90
     test_age: int = 180
     probe: bool = True
+    go_live: datetime | None = None
 
 
 def observe(documents: Documents, scope: Scope, cluster: Cluster | None, prometheus: Service | None) -> DocumentFacts:
@@ -100,6 +101,7 @@ def observe(documents: Documents, scope: Scope, cluster: Cluster | None, prometh
         _access(documents, scope),
         scope.test_age,
         datetime.now(UTC).date(),
+        scope.go_live,
     )
 
 

@@ -13,8 +13,10 @@ version_added: 0.1.0
 author:
   - The bytebot.production authors (@bytebot-production)
 description:
-  - Settles the controls C(documentation.*), C(team.access.emergency), C(team.access.review) and
-    C(go_live.change.communication), each by the documents that O(documents) names.
+  - Settles the controls C(documentation.*), C(team.access.emergency), C(team.access.review),
+    C(go_live.change.communication), C(go_live.testing.penetration), C(post_go_live.day_support.documentation),
+    C(post_go_live.month_optimization.documentation), and C(review), C(lessons) and C(procedures) of
+    C(post_go_live.month_process), each by the documents that O(documents) names.
   - A document is Markdown or HTML, from a folder (as a checkout of a repository) or from a host in O(allowed_hosts),
     or a
     PDF from a folder, of which the text is read. At most 4 MiB of each are read.
@@ -32,6 +34,10 @@ description:
     says of
     itself; where it is served (C(servers), C(externalDocs)) is left out.
   - A document that was generated and not completed by people does not pass.
+  - The report of C(go_live.testing.penetration) says how many findings are open, as a mapping C(open_findings) of its
+    front matter with C(critical) and other severities, or by a line such as C(Open critical findings - 0) with a colon
+    in place of the dash. None that is critical may be. It may be a year old.
+  - Those of C(post_go_live) must have been reviewed after O(go_live), and are V(pending) until they are due.
   - C(team.access.review) is judged by a record, a YAML file with C(reviewed), C(by), C(interval_days) and C(subjects).
   - A control that does not hold is a result, not a failure of the module.
 extends_documentation_fragment:
@@ -99,6 +105,10 @@ options:
         C(team.access.production) has them in C(powers).
       - Without it what has changed since the last review is not known, and C(team.access.review) is V(pending).
     type: dict
+  go_live:
+    description: When it went live (RFC 3339), for the documents that must have been reviewed after it.
+    type: str
+    default: ""
 attributes:
   check_mode:
     description: In check mode no command is run in a pod, and a description of the API that needs one is V(pending).
@@ -189,7 +199,9 @@ from ansible_collections.bytebot.production.plugins.module_utils.argspec_service
 )
 from ansible_collections.bytebot.production.plugins.module_utils.checks.documents import CHECKS
 from ansible_collections.bytebot.production.plugins.module_utils.checks.documents_access import REVIEW, TEST_AGE
+from ansible_collections.bytebot.production.plugins.module_utils.checks.documents_since import SINCE
 from ansible_collections.bytebot.production.plugins.module_utils.checks.documents_wanted import API, DOCUMENT_AGE
+from ansible_collections.bytebot.production.plugins.module_utils.checks.since_go_live import go_live_of
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
 from ansible_collections.bytebot.production.plugins.module_utils.document_places import place_of
 from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError
@@ -220,6 +232,7 @@ ARGUMENTS: dict[str, Any] = {
         },
     },
     "access_now": {"type": "dict"},
+    "go_live": {"type": "str", "default": ""},
 }
 
 
@@ -260,6 +273,7 @@ def _scope(given: Mapping[str, Any], *, probe: bool) -> Scope:
         review.wanted.max_age if review else given["max_age"],
         given["test_age"],
         probe,
+        go_live_of(given["go_live"]) if set(SINCE) & set(wanted) else None,
     )
 
 

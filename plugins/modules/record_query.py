@@ -251,18 +251,13 @@ failed_controls:
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.bytebot.production.plugins.module_utils.argspec import CLUSTER_ARGS, ONLY_ARGS, connection_of
 from ansible_collections.bytebot.production.plugins.module_utils.argspec_data import filled
-from ansible_collections.bytebot.production.plugins.module_utils.argspec_services import (
-    LOGIN_ARGS,
-    SERVICES_ARGS,
-    login_of,
-)
+from ansible_collections.bytebot.production.plugins.module_utils.argspec_services import SERVICES_ARGS
 from ansible_collections.bytebot.production.plugins.module_utils.checks import notification
 from ansible_collections.bytebot.production.plugins.module_utils.checks.change_record import (
     APPROVED,
@@ -277,25 +272,15 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.notifica
 )
 from ansible_collections.bytebot.production.plugins.module_utils.checks.own import Own, compiled, judge, once, parse
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
-from ansible_collections.bytebot.production.plugins.module_utils.clients.http import Http, shown_url
-from ansible_collections.bytebot.production.plugins.module_utils.clients.service import (
-    ABSENT,
-    WRONG,
-    Login,
-    Service,
-    Told,
-)
+from ansible_collections.bytebot.production.plugins.module_utils.clients.service import ABSENT, Told
 from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError
 from ansible_collections.bytebot.production.plugins.module_utils.judge import results_of
 from ansible_collections.bytebot.production.plugins.module_utils.model import Evidence, Result, errored, utc_now
 from ansible_collections.bytebot.production.plugins.module_utils.module import run_module
+from ansible_collections.bytebot.production.plugins.module_utils.observe_record import RECORD_ARGS, record_of
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
 from ansible_collections.bytebot.production.plugins.module_utils.running_version import versions_of
-from ansible_collections.bytebot.production.plugins.module_utils.yaml_text import load
 
-_BYTES = 4 * 1024 * 1024
-_BEARER = "Bearer "
-_LOGIN = ("token_file", "token_variable", "username", "password_file", "password_variable")
 CHANGE: dict[str, Any] = {
     "type": "dict",
     "options": {
@@ -311,11 +296,7 @@ ARGUMENTS: dict[str, Any] = {
     **CLUSTER_ARGS,
     **ONLY_ARGS,
     **SERVICES_ARGS,
-    **{name: LOGIN_ARGS[name] for name in _LOGIN},
-    "url": {"type": "str"},
-    "path": {"type": "path"},
-    "token_prefix": {"type": "str", "default": _BEARER, "no_log": False},
-    "accept": {"type": "str", "default": "application/json"},
+    **RECORD_ARGS,
     "change": CHANGE,
     "notification": NOTIFICATION,
     "stakeholders": {"type": "list", "elements": "str", "default": []},
@@ -337,7 +318,7 @@ def query(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
         compiled(given["notification"][name], f"notification, {name}")
     if unknown := sorted(set(given["only"]) - {REQUEST, STAKEHOLDERS, *(one.id for one in controls)}):
         raise InputError(f"only: {', '.join(unknown)} is not settled by what is asked here.")
-    source, told = _record(given, redactor)
+    source, told = record_of("record", given, given, redactor)
     at = utc_now()
     results = CHECKS.judge(_change(module, source, told, redactor), [REQUEST]) if _wants(given, REQUEST) else []
     if _wants(given, STAKEHOLDERS):
@@ -364,41 +345,6 @@ def _controls(given: Mapping[str, Any]) -> list[Own]:
             raise InputError(f"controls, {one.get('id')}: source has no place here, since the record is the source.")
     nowhere = {"url": "https://localhost/"}  # as custom_check reads them; it is never asked
     return once(parse([{**one, "source": nowhere} for one in given["controls"]], "controls", ""))
-
-
-def _record(given: Mapping[str, Any], redactor: Redactor) -> tuple[str, Told | None]:
-    """Where the record is from, and what came back; None where nothing says where it is."""
-    if given["url"] and given["path"]:
-        raise InputError("url and path exclude each other.")
-    if given["path"]:
-        return str(given["path"]), _from_file(Path(given["path"]), str(given["path"]))
-    if not given["url"]:
-        return "", None
-    login = login_of("record", given, redactor)
-    headers = {"Accept": given["accept"], **login.headers}
-    if "Authorization" in headers and headers["Authorization"].startswith(_BEARER):
-        headers["Authorization"] = given["token_prefix"] + headers["Authorization"].removeprefix(_BEARER)
-    http = Http(
-        given["url"],
-        given["allowed_hosts"],
-        ca_file=given["ca_file"] or "",
-        resolve={name: str(address) for name, address in given["resolve"].items()},
-        timeout_s=given["timeout"],
-    )
-    return shown_url(given["url"]), Service(http, Login(headers)).json(given["url"])
-
-
-def _from_file(path: Path, shown: str) -> Told:
-    try:
-        if path.stat().st_size > _BYTES:
-            return Told(WRONG, None, f"it is longer than {_BYTES} bytes")
-        return Told(data=load(path.read_text(encoding="utf-8"), shown))
-    except FileNotFoundError:
-        return Told(ABSENT, None, "there is no such file")
-    except InputError as exc:
-        return Told(WRONG, None, exc.sentence.rstrip("."))
-    except (OSError, ValueError) as exc:
-        return Told(WRONG, None, f"it cannot be read ({type(exc).__name__})")
 
 
 def _change(module: AnsibleModule, source: str, told: Told | None, redactor: Redactor) -> ChangeFacts:

@@ -80,6 +80,10 @@ class Control:
     :param statements: what a signer answers (sign-off only).
     :param signed_by: the role that settles it by a signature; empty where none does.
     :param about: what bears on what is signed, where the statements do not say it themselves.
+    :param confirms: whether the signature confirms what a check found, and counts only where that passes.
+    :param everyone: whether each person who has the role signs, and not one of them.
+    :param signed_before: how long before the go-live it is signed at the earliest, and until then; empty where any time
+        will do.
     """
 
     id: str
@@ -104,6 +108,9 @@ class Control:
     statements: tuple[Statement, ...] = ()
     signed_by: str = ""
     about: tuple[str, ...] = ()
+    confirms: bool = False
+    everyone: bool = False
+    signed_before: str = ""
 
     @property
     def age_limit(self) -> timedelta:
@@ -215,6 +222,9 @@ _CONTROL_KEYS: _Keys = {
     "statements": (list, False),
     "signed_by": (str, False),
     "about": (list, False),
+    "confirms": (bool, False),
+    "everyone": (bool, False),
+    "signed_before": (str, False),
 }
 _TYPES = {str: "a text", list: "a list", bool: "true or false"}
 _CHOICES = {"level": LEVELS, "stage": STAGES, "touch": TOUCHES, "binds_to": BINDINGS}
@@ -341,12 +351,22 @@ class _Reader:
             statements=statements,
             signed_by=entry.get("signed_by", ""),
             about=tuple(about),
+            confirms=entry.get("confirms", False),
+            everyone=entry.get("everyone", False),
+            signed_before=entry.get("signed_before", ""),
         )
 
     def _signed_by(self, file: str, id_: str, entry: Mapping[str, Any]) -> None:
         role = entry.get("signed_by")
+        for key in ("confirms", "everyone", "signed_before"):
+            if role is None and entry.get(key):
+                self._defect(file, id_, f"{key} is given and signed_by is not", "say who signs, or take it out")
         if role is None or not self._names(file, id_, "signed_by", [role], _NAME):
             return
+        try:
+            duration(entry.get("signed_before") or "P1D")
+        except ValueError:
+            self._defect(file, id_, f"signed_before {entry['signed_before']!r} is no duration", "write it as PT2H")
         if "attested" not in entry["methods"]:
             self._defect(file, id_, "signed_by is given and attested is no method", "name the method, or take it out")
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from sandbox import catalog
@@ -38,11 +39,13 @@ from sandbox.faults import (
     monitoring,
     network,
     platform,
+    records,
     rotation,
     scans,
     secrets,
     security,
     services,
+    statements,
     under_load,
     workload,
 )
@@ -84,6 +87,8 @@ MODULES = (
     rotation,
     go_live,
     after_go_live,
+    records,
+    statements,
 )
 FAULTS: Mapping[str, Fault] = {fault.name: fault for module in MODULES for fault in module.FAULTS}
 ACTIVE, VARIABLES = "active.json", "variables.json"
@@ -97,9 +102,9 @@ def described() -> dict[str, str]:
 class Faults:
     """Puts faults in and takes them out; a killed one is known by its mark, which is written first."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, reports: Path | None = None) -> None:
         pki = Pki(settings.pki)
-        self.hands = Hands(settings, Cluster(settings, pki), pki)
+        self.hands = Hands(settings, Cluster(settings, pki), pki, reports or settings.checkout / "reports")
         self._folder = self.hands.folder
 
     def active(self) -> list[str]:

@@ -30,11 +30,15 @@ LAYERS = ("application", "values", "cluster", "database", "network", "inputs")
 
 @dataclass(frozen=True)
 class Hands:
-    """What faults work with."""
+    """What faults work with.
+
+    :param reports: the folder of the reports, which also has what was signed.
+    """
 
     settings: Settings
     cluster: Cluster
     pki: Pki
+    reports: Path = Path("reports")
 
     @property
     def folder(self) -> Path:
@@ -182,6 +186,8 @@ class Fault:
         they look.
     :param component: the part of the sandbox that it needs; a profile may be without it.
     :param before: sections that are judged before it is put in; :param beside: sections that are judged with it.
+    :param signed: whether what it turns red is signed in a healthy sandbox. :param turns: the state that its controls
+        get; what once counted and does so no more is stale.
     """
 
     name: str
@@ -197,6 +203,8 @@ class Fault:
     component: str = ""
     before: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
+    signed: bool = False
+    turns: str = "fail"
 
     @property
     def section(self) -> str:

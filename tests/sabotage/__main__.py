@@ -14,6 +14,7 @@ from sandbox.errors import SandboxError
 from sandbox.faults import FAULTS, Faults, after_go_live
 from sandbox.faults.fault import Fault
 from sandbox.settings import load
+from tests.sabotage import signing
 from tests.sabotage.judging import CORE, Judge, Judged
 from tests.sabotage.keeping import Kept
 from tests.sabotage.telling import SUMS, Bite, last_line, row
@@ -32,6 +33,8 @@ LATE = frozenset(
     if fault.playbook == "go_live" and control.startswith("go_live.")
 )
 WHEN_DRILLED = frozenset({"go_live.t_minus_2h.backup"})
+# These are green in a healthy sandbox only once people have signed.
+SIGNED = frozenset(control for fault in FAULTS.values() if fault.signed for control in fault.turns_red)
 # Judged by the role of another section than its own.
 ELSEWHERE = {"infrastructure.database.backup": "backup"}
 # One for each section that takes seconds to judge, for `make test`; the others' are left to `make sabotage`.
@@ -57,14 +60,21 @@ def main(arguments: list[str] | None = None) -> int:
     if not chosen:
         print(f"No fault belongs to section {given.section}.", file=sys.stderr)
         return 2
-    faults, judge = Faults(load()), Judge(ROOT)
+    settings, signed = load(), any(fault.signed for fault in chosen)
+    judge = Judge(ROOT, signing.inputs(settings) if signed else {})
+    faults = Faults(settings, judge.reports)
     kept = Kept(ROOT, fresh=given.fresh)
     try:
         faults.heal()
         sections = sorted({name for fault in chosen for name in (*_sections(fault), *fault.before)})
         wanted = frozenset(control for control in ALL - LATE if _section(control) in {*CORE, *sections})
+        wanted = wanted - SIGNED | {one for fault in chosen if fault.signed for one in fault.turns_red}
         late = LATE - WHEN_DRILLED if any(fault.playbook == "go_live" for fault in chosen) else frozenset()
-        if wrong := judge("deploy", {}, "first", sections).unproven(wanted) + _late(judge, "first-late", late):
+        first = judge("deploy", {}, "first", sections)
+        if signed:
+            signing.sign(settings, judge)
+            first = judge("verify", {}, "first_signed", sections)
+        if wrong := first.unproven(wanted) + _late(judge, "first-late", late):
             print(f"The healthy sandbox is not green: {', '.join(wrong)}. Mend it first.", file=sys.stderr)
             return 2
         if any(fault.playbook == "window" for fault in chosen) and (wrong := _windows(faults, judge)):

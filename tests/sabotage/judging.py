@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ PLAYBOOKS = {
 CORE = ("infrastructure", "security_configuration", "deployment", "team")
 RED = frozenset({"fail", "error"})
 WHOLE = ("prepare", "go_live")  # plays of this folder, which have no tags
+PROVEN = frozenset({"pass", "attested"})
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Judged:
 
     def unproven(self, controls: Iterable[str]) -> list[str]:
         """Those among the controls that do not pass, with their states."""
-        return [f"{one} {self.states.get(one)}" for one in sorted(controls) if self.states.get(one) != "pass"]
+        return [f"{one} {self.states.get(one)}" for one in sorted(controls) if self.states.get(one) not in PROVEN]
 
     @property
     def red(self) -> frozenset[str]:
@@ -54,9 +55,18 @@ class Judged:
 
 @dataclass(frozen=True)
 class Judge:
-    """Runs a playbook with inputs; its reports go to a folder of the test's own."""
+    """Runs a playbook with inputs; its reports go to a folder of the test's own.
+
+    :param always: inputs of every run, which those of a fault may overrule.
+    """
 
     root: Path
+    always: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def reports(self) -> Path:
+        """The folder of the test's own reports."""
+        return self.root / "build" / "sabotage" / "reports"
 
     def __call__(self, playbook: str, variables: Mapping[str, Any], name: str, sections: Iterable[str] = ()) -> Judged:
         """Judge.
@@ -66,20 +76,34 @@ class Judge:
 
         :raises SandboxError: the playbook wrote no record.
         """
-        reports = self.root / "build" / "sabotage" / "reports"
-        latest = reports / "sandbox" / "latest"
+        latest = self.reports / "sandbox" / "latest"
         before = latest.resolve() if latest.exists() else None
-        inputs = {**variables, "bytebot_reports_dir": str(reports), "run_fresh": True}
-        command = [str(Path(sys.executable).parent / "ansible-playbook"), PLAYBOOKS[playbook], "-e", json.dumps(inputs)]
         core = () if playbook == "window" else CORE
         tags = {} if playbook in WHOLE else {"ANSIBLE_RUN_TAGS": ",".join(dict.fromkeys([*core, *sections]))}
         began = time.monotonic()
+        log = self.play(PLAYBOOKS[playbook], {**variables, "run_fresh": True}, name, tags)[1]
+        if not latest.exists() or latest.resolve() == before:
+            raise SandboxError("sabotage", f"{PLAYBOOKS[playbook]} recorded nothing", remedy=f"read {log}")
+        document = json.loads((latest / "results.json").read_text())
+        if document["run"]["closed"] is None:
+            raise SandboxError("sabotage", f"{PLAYBOOKS[playbook]} did not come to its end", remedy=f"read {log}")
+        states = {entry["id"]: entry["state"] for entry in document["controls"]}
+        gate = document["gate"]
+        later = gate["policy"]["stages"][gate["policy"]["stages"].index(gate["stage"]) + 1 :] if gate["stage"] else []
+        beyond = frozenset(entry["id"] for entry in document["controls"] if entry["stage"] in later)
+        return Judged(states, gate["decision"], time.monotonic() - began, beyond)
+
+    def play(
+        self, playbook: str, variables: Mapping[str, Any], name: str, environment: Mapping[str, str]
+    ) -> tuple[int, Path]:
+        """Run a playbook; its exit status, and the log that is kept."""
+        inputs = {**self.always, **variables, "bytebot_reports_dir": str(self.reports)}
         done = subprocess.run(
-            command,
+            [str(Path(sys.executable).parent / "ansible-playbook"), playbook, "-e", json.dumps(inputs)],
             cwd=self.root,
             env={
                 **os.environ,
-                **tags,
+                **environment,
                 "ANSIBLE_COLLECTIONS_PATH": str(self.root / ".collections"),
                 "ANSIBLE_NOCOLOR": "1",
             },
@@ -91,13 +115,4 @@ class Judge:
         log = self.root / "build" / "sabotage" / f"{name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_text(done.stdout + done.stderr, encoding="utf-8")
-        if not latest.exists() or latest.resolve() == before:
-            raise SandboxError("sabotage", f"{PLAYBOOKS[playbook]} recorded nothing", remedy=f"read {log}")
-        document = json.loads((latest / "results.json").read_text())
-        if document["run"]["closed"] is None:
-            raise SandboxError("sabotage", f"{PLAYBOOKS[playbook]} did not come to its end", remedy=f"read {log}")
-        states = {entry["id"]: entry["state"] for entry in document["controls"]}
-        gate = document["gate"]
-        later = gate["policy"]["stages"][gate["policy"]["stages"].index(gate["stage"]) + 1 :] if gate["stage"] else []
-        beyond = frozenset(entry["id"] for entry in document["controls"] if entry["stage"] in later)
-        return Judged(states, gate["decision"], time.monotonic() - began, beyond)
+        return done.returncode, log

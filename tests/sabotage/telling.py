@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ansible_collections.bytebot.production.plugins.plugin_utils.record import derived
 from sandbox.faults.fault import Fault
-from tests.sabotage.judging import Judged
+from tests.sabotage.judging import RED, Judged
 
 SUMS = derived.CONTROLS  # red where one of those is that they sum up, so they say nothing of their own
 
@@ -32,7 +32,10 @@ class Bite:
     @classmethod
     def of(cls, fault: Fault, judged: Judged) -> Bite:
         """Compare what was declared with what was recorded."""
-        missed = tuple(sorted(set(fault.turns_red) - judged.red))
+        turned = (
+            judged.red if fault.turns in RED else {one for one, state in judged.states.items() if state == fault.turns}
+        )
+        missed = tuple(sorted(set(fault.turns_red) - turned))
         collateral = tuple(sorted(judged.red - set(fault.turns_red) - SUMS))
         wanted = "shut" if fault.shuts and set(fault.turns_red) - judged.beyond else "open"
         if fault.playbook == "go_live":  # it judges the last stages alone, so that no gate can open

@@ -15,6 +15,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.document
     Page,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.checks.documents_wanted import (
+    AGES,
     API,
     DOCUMENT_AGE,
     INCIDENT,
@@ -68,7 +69,12 @@ def document_verdict(facts: DocumentFacts, control: str) -> Verdict:
     good = f"{_count(judged)}, last reviewed {_oldest(judged)}, with all sections, and what it names is there"
     if control == API and entry.api:
         good += f"; the published description of {entry.api.operations} operations is the live one"
-    return found.verdict(_where(entry), good, [evidence_of(facts, entry)], weaker_age(entry.wanted.max_age))
+    return found.verdict(
+        _where(entry),
+        good,
+        [evidence_of(facts, entry)],
+        weaker_age(entry.wanted.max_age, AGES.get(control, DOCUMENT_AGE)),
+    )
 
 
 def judge_pages(found: Found, facts: DocumentFacts, entry: Entry) -> list[Page]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 from ansible_collections.bytebot.production.plugins.module_utils.checks.documents_wanted import Wanted
@@ -96,11 +96,16 @@ class AccessNow:
 
 @dataclass(frozen=True, slots=True)
 class DocumentFacts:
-    """One observation."""
+    """One observation.
+
+    :param go_live: when it went live; None where nothing says so.
+    """
 
     entries: Mapping[str, Entry] = field(default_factory=dict)
     live: Live = field(default_factory=Live)
     access: AccessNow = field(default_factory=AccessNow)
     test_age: int = 180
     today: date = date.min
+    go_live: datetime | None = None
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
     at: str = field(default_factory=utc_now)

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 
 from ansible_collections.bytebot.production.plugins.module_utils.document_text import Section, Text
 
+AGES: Mapping[str, int] = {"go_live.testing.penetration": 365}  # days, where it is not the usual age
 DOCUMENT_AGE = 90  # days from the last review to the next one, as the checklist's own
 API, MONITORING, INCIDENT = (
     "documentation.user.api",
     "documentation.runbooks.monitoring",
     "documentation.runbooks.incident",
 )
+PENETRATION = "go_live.testing.penetration"
 # Each wanted section by the words that its heading may have.
 SECTIONS: Mapping[str, tuple[str, ...]] = {
     "documentation.deployment.procedures": (
@@ -85,12 +87,26 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
         "schedule|when|times",
         "templates|messages|template",
     ),
+    PENETRATION: (
+        "scope|methods|method",
+        "findings|results",
+        "summary|conclusion|assessment",
+    ),
+    "post_go_live.day_support.documentation": (),
+    "post_go_live.month_optimization.documentation": (),
+    "post_go_live.month_process.review": (
+        "what went well|went well|worked",
+        "what went wrong|went wrong|problems|did not work",
+        "actions|action items|measures|next steps",
+    ),
+    "post_go_live.month_process.lessons": ("lessons|lessons learned|learned",),
+    "post_go_live.month_process.procedures": ("steps|procedure|deploy", "changes|history|what changed"),
 }
 QUESTIONS: Mapping[str, int] = {"documentation.user.faq": 5}  # headings that ask, each with an answer below it
 # What holds for one release names the version that it is about.
 VERSIONED = frozenset({
     "documentation.deployment.configuration", API, "documentation.user.integration",
-    "documentation.user.authentication", "documentation.user.faq",
+    "documentation.user.authentication", "documentation.user.faq", PENETRATION,
 })  # fmt: skip
 FEWEST_WORDS = 4  # below a heading; less says nothing
 _MARKS = (
@@ -124,7 +140,9 @@ class Wanted:
 
 def usual(control: str) -> Wanted:
     """What is wanted of a control's documents where nothing else is said."""
-    return Wanted(SECTIONS.get(control, ()), QUESTIONS.get(control, 0), version=control in VERSIONED)
+    return Wanted(
+        SECTIONS.get(control, ()), QUESTIONS.get(control, 0), AGES.get(control, DOCUMENT_AGE), control in VERSIONED
+    )
 
 
 def mark_in(prose: str) -> str:

@@ -202,9 +202,15 @@ class _Entries:
 
     def _signed(self, control: Control, result: Result | None) -> Answer | None:
         """What was signed, where a signature may say it: it never covers what was judged."""
-        if not control.signed_by or (result is not None and result["state"] != "pending"):
+        if not control.signed_by:
             return None
-        return self.known.statements.attestation(control)
+        unjudged = result is None or result["state"] == "pending"
+        counts = self._to_confirm(control, result) if control.confirms else unjudged
+        return self.known.statements.attestation(control) if counts else None
+
+    def _to_confirm(self, control: Control, result: Result | None) -> bool:
+        """Whether a check passed, so that only the signature is wanting."""
+        return bool(control.confirms and result and result["state"] == "pass" and not self.stale.get(control.id))
 
     def _covering(self, id_: str, result: Mapping[str, Any]) -> dict[str, Any] | None:
         state = str(result["state"])
@@ -235,16 +241,24 @@ class _Entries:
             own = f"; judged by itself it was {result['state']}: {result['summary']}" if result else ""
             return "pending", f"{BLOCKED}{cause}{own}", f"Put {cause} right first."
         if answer:
-            if answer.state == ATTESTED and (red := self._red_beside(control)):
-                told = f"{BLOCKED}{red}, which bears on what was signed and is red; {answer.summary}"
-                return "pending", told, f"Put {red} right first, or have it waived."
-            return answer.state, answer.summary, answer.remedy
+            return self._answered(control, result, answer)
         if result is None:
             return ("pending", *self._why_pending(control))
+        if self._to_confirm(control, result):
+            why, todo = self._why_not_signed(control)
+            return "pending", f"{why}; {result['summary']}", todo
         if reason := self.stale.get(control.id):
             return STALE, f"stale: {reason}; it was {result['state']}: {result['summary']}", "Judge it again."
         wanting = result["state"] in {*RED, "inconclusive", "pending"}
         return result["state"], result["summary"], result["remedy"] or (control.remedy if wanting else "")
+
+    def _answered(self, control: Control, result: Result | None, answer: Answer) -> tuple[str, str, str]:
+        """State, summary and remedy where somebody signed."""
+        if answer.state == ATTESTED and (red := self._red_beside(control)):
+            told = f"{BLOCKED}{red}, which bears on what was signed and is red; {answer.summary}"
+            return "pending", told, f"Put {red} right first, or have it waived."
+        beside = f" {result['summary']}" if result and self._to_confirm(control, result) else ""
+        return answer.state, f"{answer.summary}{beside}", answer.remedy
 
     def _red_beside(self, control: Control) -> str:
         """The first red control that bears on a statement of a sign-off; what is waived or advice is not red."""
@@ -272,7 +286,7 @@ class _Entries:
         if gated in stages and stages.index(control.stage) > stages.index(gated):
             return f"{NOT_DUE}{control.stage}", ""
         settled = self.known.settled
-        if control.signed_by and (settled is None or control.id not in settled):
+        if control.signed_by and not control.confirms and (settled is None or control.id not in settled):
             return self._why_not_signed(control)
         if settled is None or control.id not in settled:
             return "not judged yet: no check settles it in this version", control.by_hand or control.remedy

@@ -127,6 +127,7 @@ def _accepted(item: Item, content: Content, scene: Scene) -> Signed:
     if content["role"] not in signer.roles:
         raise NotCounted(f"{signer.name} has not the role {content['role']}")
     _answered(content)
+    _in_time(item, content, scene)
     _holds(content, scene, binds_to, longest)
     return Signed(item.digest, content, signer, key)
 
@@ -218,6 +219,21 @@ def _answered(content: Content) -> None:
         if one["answer"].strip().casefold() not in answers:
             said = f"answered {one['answer']!r}" if one["answer"].strip() else "not answered"
             raise NotCounted(f"the statement {one['id']} is {said}; it takes {' or '.join(answers)}")
+
+
+def _in_time(item: Item, content: Content, scene: Scene) -> None:
+    """What is signed for one go-live is asked for and taken in within its time before that."""
+    control = scene.known.controls.get(content["control"])
+    if control is None or not control.signed_before or content["kind"] != ATTESTATION:
+        return
+    if scene.rules.go_live is None:
+        raise NotCounted("nothing says when it goes live (bytebot_go_live, at)", lapsed=True)
+    end = scene.rules.go_live
+    begin = end - duration(control.signed_before)
+    for name, text in (("requested", content["requested_at"]), ("taken in", item.presented_at)):
+        if not begin - SKEW <= moment(text) <= end + SKEW:
+            told = f"between {rfc3339(begin)} and {rfc3339(end)}"
+            raise NotCounted(f"it was {name} at {text}, and it is to be signed {told}", lapsed=True)
 
 
 def _holds(content: Content, scene: Scene, binds_to: str, longest: timedelta) -> None:

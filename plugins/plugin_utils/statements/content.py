@@ -127,6 +127,7 @@ def fact(control: Control, result: Mapping[str, Any] | None, state: str, summary
 def bearing(known: Catalogue, control: Control) -> list[Control]:
     """The controls whose facts stand beside a control's statements, each once, in the document's order."""
     names = {*control.about, *(name for one in control.statements for name in one.about)}
+    names |= {control.id} if control.confirms else set()
     return [
         one for one in known.controls.values() if {one.section, f"{one.section}.{one.group}", one.id} & names
     ]  # fmt: skip

@@ -15,7 +15,7 @@ from ansible_collections.bytebot.production.plugins.plugin_utils.catalogue impor
 from ansible_collections.bytebot.production.plugins.plugin_utils.record import assess
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.binding import moment, rfc3339
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.document import BLOCKED, Document
-from ansible_collections.bytebot.production.plugins.plugin_utils.record.run import Run
+from ansible_collections.bytebot.production.plugins.plugin_utils.record.run import Header, Run
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.store import Store
 from ansible_collections.bytebot.production.plugins.plugin_utils.statements import content as contents
 from ansible_collections.bytebot.production.plugins.plugin_utils.statements import ssh
@@ -37,7 +37,12 @@ from ansible_collections.bytebot.production.plugins.plugin_utils.statements.cont
     WAIVER,
     Content,
 )
-from ansible_collections.bytebot.production.plugins.plugin_utils.statements.joined import ATTESTED, join
+from ansible_collections.bytebot.production.plugins.plugin_utils.statements.joined import (
+    ATTESTED,
+    Statements,
+    join,
+    slot_of,
+)
 from ansible_collections.bytebot.production.plugins.plugin_utils.statements.shelf import Shelf
 from ansible_collections.bytebot.production.plugins.plugin_utils.statements.signers import Rules, Signer, told
 
@@ -97,17 +102,54 @@ class Desk:
             control = self.known.controls.get(id_)
             if control is None:
                 raise InputError(f"controls: the catalogue has no control {id_}.")
-            made = (
-                self._waiver(judged, document, control, requester, waived)
-                if kind == WAIVER and waived
-                else self._attestation(judged, document, control, requester)
-            )
-            found[f"{id_}.{kind}.json"] = contents.rendered(made)
+            if kind == WAIVER and waived:
+                made = self._waiver(judged, document, control, requester, waived)
+                found[f"{id_}.{kind}.json"] = contents.rendered(made)
+                continue
+            if not controls and not self._due(judged, control):
+                continue
+            for one in self._each(judged, control) if control.everyone else (None,):
+                made = self._attestation(judged, document, control, requester, one)
+                name = f"{id_}.{one.signer}.{kind}.json" if one else f"{id_}.{kind}.json"
+                found[name] = contents.rendered(made)
         return found
 
-    def _attestation(self, run: Run, document: Document, control: Control, requester: str) -> Content:
+    def _due(self, run: Run, control: Control) -> bool:
+        """Whether it can be signed now: a check that comes first has passed, and it is time."""
+        if control.confirms and not self._passed(run, control.id):
+            return False
+        if not control.signed_before:
+            return True
+        end, now = self.rules.go_live, self.store.clock()
+        people = self.rules.may_sign([control.signed_by])
+        return bool(people and end and end - duration(control.signed_before) <= now <= end)
+
+    def _passed(self, run: Run, id_: str) -> bool:
+        """Whether a check passed in a run."""
+        result = self._recorded(run).get(id_)
+        return result is not None and result["state"] == "pass"
+
+    def _each(self, run: Run, control: Control) -> list[Signer]:
+        """Those who have the role and have not signed yet."""
+        people = self.rules.may_sign([control.signed_by])
+        if not people:
+            raise InputError(f"controls: {control.id} must be signed by {told(people, [control.signed_by])}.")
+        signed = self._joined(run.header).signed
+        return [one for one in people if (ATTESTATION, f"{control.id} {one.signer}") not in signed]
+
+    def _joined(self, header: Header) -> Statements:
+        scene = Scene(header.environment, header.binding, self.known, self.rules, self.store.clock())
+        return join(self.shelf.items()[0].values(), scene, {})
+
+    def _attestation(
+        self, run: Run, document: Document, control: Control, requester: str, person: Signer | None
+    ) -> Content:
         if not control.signed_by:
             raise InputError(f"controls: {control.id} is not settled by a signature; a check settles it.")
+        if control.confirms and not self._passed(run, control.id):
+            raise InputError(
+                f"controls: {control.id} is signed once its check passes, and run {run.header.id} has no such result."
+            )
         facts = [self._fact(run, document, one) for one in contents.bearing(self.known, control)]
         until = self.store.clock() + control.age_limit
         asked = contents.asked_of(control)
@@ -125,6 +167,7 @@ class Desk:
                 "waiver": {},
             },
             (control.signed_by,),
+            person,
         )
 
     def _waiver(self, run: Run, document: Document, control: Control, requester: str, waived: Waived) -> Content:
@@ -170,8 +213,10 @@ class Desk:
         }
         return self._content(run, requester, content, self.rules.policy.approval_roles)
 
-    def _content(self, run: Run, requester: str, content: Content, roles: Sequence[str]) -> Content:
-        people = self.rules.may_sign(roles)
+    def _content(
+        self, run: Run, requester: str, content: Content, roles: Sequence[str], person: Signer | None = None
+    ) -> Content:
+        people = [person] if person else self.rules.may_sign(roles)
         if not people:
             raise InputError(f"controls: {content['control']} must be signed by {told(people, roles)}.")
         one = people[0] if len(people) == 1 else None
@@ -214,7 +259,7 @@ class Desk:
         signed = accepted(item, scene)
         self._facts_are_recorded(signed.content)
         joined = join([*(one for one in kept.values() if one.digest != item.digest), item], scene, {})
-        slot = (signed.content["kind"], signed.content["control"])
+        slot = slot_of(signed.content, self.known)
         if wrong := next((one for one in joined.uncounted.get(slot, ()) if one.digest == item.digest), None):
             raise NotCounted(wrong.why)
         if signed.content["kind"] == APPROVAL:
@@ -317,14 +362,18 @@ class Desk:
 
     def _fact(self, run: Run, document: Document, control: Control) -> dict[str, str]:
         """What stands beside a statement: the record's own word where it has one, else the report's."""
-        if run.header.id not in self._results:
-            self._results[run.header.id] = run.content().results
-        result = self._results[run.header.id].get(control.id)
+        result = self._recorded(run).get(control.id)
         if result is not None:
             return contents.fact(control, result, str(result["state"]), str(result["summary"]))
         entry = next(entry for entry in document["controls"] if entry["id"] == control.id)
         state = entry["state"] if entry["state"] != "waived" else "pending"
         return contents.fact(control, None, str(state), str(entry["summary"]))
+
+    def _recorded(self, run: Run) -> Mapping[str, Mapping[str, Any]]:
+        """The results of a run, read once."""
+        if run.header.id not in self._results:
+            self._results[run.header.id] = run.content().results
+        return self._results[run.header.id]
 
     def _gate_open(self, document: Document) -> None:
         decision = gate.decide(document, SIGN_OFF, gate.Policy.of(document["gate"]["policy"]))

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ansible_collections.bytebot.production.plugins.module_utils.model import sha256_of
-from ansible_collections.bytebot.production.plugins.plugin_utils.catalogue import Control
+from ansible_collections.bytebot.production.plugins.plugin_utils.catalogue import Catalogue, Control
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.binding import moment
 from ansible_collections.bytebot.production.plugins.plugin_utils.statements.accept import (
     Item,
@@ -25,13 +25,14 @@ from ansible_collections.bytebot.production.plugins.plugin_utils.statements.cont
     ATTESTATION,
     NO,
     WAIVER,
+    Content,
     asked_of,
 )
 from ansible_collections.bytebot.production.plugins.plugin_utils.statements.signers import Rules, told
 
-ATTESTED, FAIL, STALE = "attested", "fail", "stale"
+ATTESTED, FAIL, STALE, PENDING = "attested", "fail", "stale", "pending"
 ASK = "Ask for it with playbooks/attest.yml, have it signed, and run again."
-_Slot = tuple[str, str]  # kind and control
+_Slot = tuple[str, str]  # kind, and control; with the signer where everyone signs
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ class Statements:
     """The statements of an environment, verified.
 
     :param rules: none where no signers are allowed, so that nothing counts.
+    :param now: when they were verified.
     :param defects: what cannot be used at all, by name.
     """
 
@@ -75,10 +77,35 @@ class Statements:
     signed: Mapping[_Slot, Signed] = field(default_factory=dict)
     uncounted: Mapping[_Slot, tuple[_Uncounted, ...]] = field(default_factory=dict)
     defects: Mapping[str, str] = field(default_factory=dict)
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def attestation(self, control: Control) -> Answer | None:
         """What was signed for a control; none where nothing was, so that it is pending."""
-        slot = (ATTESTATION, control.id)
+        return self._by_everyone(control) if control.everyone else self._one((ATTESTATION, control.id))
+
+    def _by_everyone(self, control: Control) -> Answer | None:
+        """What those who have the role signed, each for themselves; from the go-live on, who is missing is red."""
+        people = self.rules.may_sign([control.signed_by]) if self.rules else []
+        end = self.rules.go_live if self.rules else None
+        if not people or end is None:
+            return None
+        answers = {one.name: self._one((ATTESTATION, f"{control.id} {one.signer}")) for one in people}
+        if red := next((one for one in answers.values() if one and one.state == FAIL), None):
+            return red
+        there = [one for one in answers.values() if one and one.state == ATTESTED]
+        if not there:
+            return None
+        proofs = tuple(proof for one in there for proof in one.evidence)
+        demo = any(one.demo for one in there)
+        if missing := [name for name, one in answers.items() if one is None or one.state != ATTESTED]:
+            told = f"{len(there)} of {len(people)} have signed, and not {', '.join(missing)}"
+            if self.now < end:
+                return Answer(PENDING, f"{told}, until {end.isoformat()}.", ASK, proofs, demo=demo)
+            return Answer(FAIL, f"{told}, who should have until {end.isoformat()}.", "Call them.", proofs, demo=demo)
+        told = f"{'DEMO: ' if demo else ''}All {len(people)} have signed: {', '.join(answers)}; each verified."
+        return Answer(ATTESTED, told, "", proofs, max(str(one.started) for one in there), demo)
+
+    def _one(self, slot: _Slot) -> Answer | None:
         signed = self.signed.get(slot)
         wrong = self._newer(slot, signed)
         if wrong and not wrong.lapsed:
@@ -141,6 +168,11 @@ class Statements:
         """Who must sign what where nothing is signed, and what to do."""
         people = self.rules.may_sign([control.signed_by]) if self.rules else []
         asked = asked_of(control)
+        if control.signed_before and self.rules and self.rules.go_live is None:
+            return "needs input bytebot_go_live: nothing says at which time it goes live", "Set bytebot_go_live, at."
+        if control.everyone and people:
+            told_each = f"not signed: each must sign it for themselves, namely {', '.join(one.name for one in people)}"
+            return told_each, ASK
         what = f"{len(asked)} statements ({'; '.join(text for _id, text in asked)})" if len(asked) > 1 else "it"
         return f"not signed: {told(people, [control.signed_by])} must sign {what}", ASK
 
@@ -171,16 +203,26 @@ def join(items: Iterable[Item], scene: Scene, defects: Mapping[str, str]) -> Sta
             counting.append(accepted(item, scene))
         except NotCounted as exc:
             content = exc.content
-            slot = (str(content["kind"]), str(content["control"])) if content else None
+            slot = slot_of(content, scene.known) if content else None
             at = moment(content["requested_at"]) if content else datetime.max.replace(tzinfo=UTC)
             put_down(slot, _Uncounted(item.digest, exc.sentence, exc.lapsed, at))
     newest: dict[_Slot, Signed] = {}
     for one in sorted(counting, key=lambda one: (one.at, one.digest)):
-        newest[one.content["kind"], one.content["control"]] = one
-    for slot, why in _for_two_teams(newest).items():
+        newest[slot_of(one.content, scene.known)] = one
+    everyone = {one.id for one in scene.known.controls.values() if one.everyone}
+    teams = {slot: one for slot, one in newest.items() if one.content["control"] not in everyone}
+    for slot, why in _for_two_teams(teams).items():
         one = newest.pop(slot)
         put_down(slot, _Uncounted(one.digest, why, lapsed=False, at=one.at))
-    return Statements(scene.rules, newest, uncounted, told_defects)
+    return Statements(scene.rules, newest, uncounted, told_defects, scene.now)
+
+
+def slot_of(content: Content, known: Catalogue) -> _Slot:
+    """What takes the place of what: the newest of a kind for a control, of each person where everyone signs."""
+    id_ = str(content["control"])
+    control = known.controls.get(id_)
+    everyone = control is not None and control.everyone and content["kind"] == ATTESTATION
+    return str(content["kind"]), f"{id_} {content['signer']}" if everyone else id_
 
 
 def _for_two_teams(newest: Mapping[_Slot, Signed]) -> dict[_Slot, str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ WAIVER_ROLES, APPROVAL_ROLES, LONGEST = ("risk_owner",), ("approver",), "P1Y"
 ALWAYS = "sign_off"  # what is signed here is never waived
 _PERSON = re.compile(r"[A-Za-z0-9][A-Za-z0-9._%+@-]{0,127}")  # no wildcard, comma or blank of allowed_signers
 _ROLE = re.compile(r"[a-z][a-z0-9_]*")
-_OPTIONS = ("allowed_signers", "revoked_keys", "signers", "policy")
+_OPTIONS = ("allowed_signers", "revoked_keys", "signers", "policy", "go_live")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +109,15 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Whose signatures count, and for what."""
+    """Whose signatures count, and for what.
+
+    :param go_live: when it goes live; None where nothing says so.
+    """
 
     keys: Keys
     signers: tuple[Signer, ...]
     policy: Policy
+    go_live: datetime | None = None
 
     @classmethod
     def of(cls, given: Any) -> Rules | None:
@@ -135,7 +139,7 @@ class Rules:
         names = [one.signer.casefold() for one in signers]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise InputError(f"statements: {', '.join(twice)} stands twice among the signers; give all roles in one.")
-        return cls(Keys(allowed, revoked), signers, Policy.of(given.get("policy")))
+        return cls(Keys(allowed, revoked), signers, Policy.of(given.get("policy")), _time(given.get("go_live")))
 
     def person(self, signer: str) -> Signer | None:
         """The person of a name in the file of allowed signers."""
@@ -177,6 +181,19 @@ def _signer(given: Any) -> Signer:
         accounts,
         given.get("several_teams", False),
     )
+
+
+def _time(given: Any) -> datetime | None:
+    """When it goes live; a time that YAML read as one has no zone, and is UTC."""
+    if given in (None, ""):
+        return None
+    try:
+        when = given if isinstance(given, datetime) else datetime.fromisoformat(str(given).strip())
+    except ValueError as exc:
+        raise InputError(
+            f"statements: go_live is {str(given)[:60]!r}, which is no time (2026-10-01T08:00:00Z)."
+        ) from exc
+    return when if when.tzinfo else when.replace(tzinfo=UTC)
 
 
 def _file(name: str, given: Any) -> Path:

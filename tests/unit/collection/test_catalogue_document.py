@@ -382,7 +382,7 @@ def need_a_later_stage(files: Files) -> None:
 STATEMENT_ENTRY = {"statement": "sure", "title": "It is sure", "about": ["first"]}
 ALL_KEYS = (
     "item, title, level, stage, methods, touch, binds_to, valid_for, needs, inputs, not_applicable, faults, remedy, "
-    "by_hand, statements, signed_by, about"
+    "by_hand, statements, signed_by, about, confirms, everyone, signed_before"
 )
 
 DEFECTS: dict[str, tuple[Callable[[Files], None], str]] = {

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.bytebot.production.plugins.module_utils import observe_record
 from ansible_collections.bytebot.production.plugins.module_utils.checks.change_record import (
     CHECKS,
     FIELDS,
@@ -143,7 +144,7 @@ def test_what_signs_in_has_the_prefix_of_its_system_and_is_never_told(
             seen["url"] = url
             return Told(data={})
 
-    monkeypatch.setattr(record_query, "Service", Asked)
+    monkeypatch.setattr(observe_record, "Service", Asked)
     (tmp_path / "token").write_text("s3cret-token-value\n")
     redactor = Redactor()
     usual = dict.fromkeys(("path", "token_variable", "username", "password_file", "password_variable", "ca_file"))
@@ -151,20 +152,20 @@ def test_what_signs_in_has_the_prefix_of_its_system_and_is_never_told(
         **usual, "url": "https://api.pagerduty.com/oncalls?x=1", "token_file": str(tmp_path / "token"), "timeout": 1.0,
         "token_prefix": "Token token=", "accept": "a/b", "allowed_hosts": ["api.pagerduty.com"], "resolve": {},
     }  # fmt: skip
-    source, _told = record_query._record(given, redactor)
+    source, _told = observe_record.record_of("record", given, given, redactor)
     assert (seen["Authorization"], seen["Accept"]) == ("Token token=s3cret-token-value", "a/b")
     assert source == "https://api.pagerduty.com/oncalls?…"
     assert redactor.text(json.dumps(seen)).count("s3cret") == 0
     with pytest.raises(InputError, match="not in allowed_hosts"):
-        record_query._record({**given, "allowed_hosts": ["other.test"]}, redactor)
+        observe_record.record_of("record", given, {**given, "allowed_hosts": ["other.test"]}, redactor)
 
 
 def test_a_file_is_read_as_a_record(tmp_path: Path) -> None:
     (tmp_path / "change.yml").write_text("state: approved\n")
     (tmp_path / "broken.yml").write_text("a: [\n")
-    assert record_query._from_file(tmp_path / "change.yml", "c").data == {"state": "approved"}
-    assert record_query._from_file(tmp_path / "none.yml", "c").kind == ABSENT
-    assert "not YAML" in record_query._from_file(tmp_path / "broken.yml", "c").cause
+    assert observe_record._from_file(tmp_path / "change.yml", "c").data == {"state": "approved"}
+    assert observe_record._from_file(tmp_path / "none.yml", "c").kind == ABSENT
+    assert "not YAML" in observe_record._from_file(tmp_path / "broken.yml", "c").cause
 
 
 def test_a_query_that_is_none_is_refused() -> None:

@@ -34,6 +34,20 @@ from tests.unit.collection.statement_fixtures import (
 )
 
 SCHEMA = json.loads((Path(__file__).resolve().parents[3] / "docs" / "results.schema.json").read_text(encoding="utf-8"))
+# Those where a check comes first, and a signature confirms what it found.
+CONFIRMED = {
+    "go_live.testing.penetration": "security",
+    "go_live.t_plus_2h.feedback": "support",
+    "post_go_live.day_support.feedback": "support",
+    "post_go_live.day_support.issues": "support",
+    "post_go_live.day_support.documentation": "support",
+    "post_go_live.day_support.status": "project_manager",
+    "post_go_live.month_optimization.documentation": "operations",
+    "post_go_live.month_process.review": "project_manager",
+    "post_go_live.month_process.lessons": "project_manager",
+    "post_go_live.month_process.procedures": "operations",
+    "post_go_live.month_process.training": "operations",
+}
 ATTESTED = [control.id for control in KNOWN.controls.values() if control.signed_by]
 
 
@@ -77,8 +91,11 @@ def test_the_controls_that_a_signature_settles() -> None:
         "sign_off.technical.security": "security",
         "sign_off.business.product_owner": "product_owner",
         "sign_off.business.project_manager": "project_manager",
+        **CONFIRMED,
+        "go_live.t_minus_2h.team": "go_live",
     }
     assert sum(len(KNOWN.controls[one].statements) for one in ATTESTED) == 18
+    assert {one for one in ATTESTED if KNOWN.controls[one].confirms} == CONFIRMED.keys()
     assert all(content.bearing(KNOWN, KNOWN.controls[one]) for one in ATTESTED)
 
 

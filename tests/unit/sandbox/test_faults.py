@@ -37,7 +37,10 @@ def test_every_settled_control_has_a_fault() -> None:
 @pytest.mark.parametrize("fault", registry.FAULTS.values(), ids=str)
 def test_a_fault_declares_what_a_check_can_turn_red_or_how_else_it_is_seen(fault: Fault) -> None:
     assert fault.turns_red or fault.seen
-    assert set(fault.turns_red) <= assess.settled()
+    signed = {one.id for one in CATALOGUE.controls.values() if one.signed_by}
+    assert set(fault.turns_red) <= assess.settled() | signed
+    assert not fault.signed or set(fault.turns_red) <= signed
+    assert fault.turns in {"fail", "stale"}
     assert fault.layer in LAYERS
     assert fault.playbook in {"deploy", "go_live", "prepare", "verify", "window"}
     assert not fault.says.endswith(".")
