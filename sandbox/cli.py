@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from sandbox import preflight, probe, signers, status
+from sandbox import preflight, probe, replay, signers, status
 from sandbox.cluster import Cluster
 from sandbox.components import kwok
 from sandbox.errors import PreflightError, SandboxError, Stopped
@@ -72,6 +72,7 @@ def parser() -> argparse.ArgumentParser:
     fault.add_argument("name", metavar="NAME")
     commands.add_parser("faults", help="list the faults")
     commands.add_parser("heal", help="take the fault out")
+    commands.add_parser("replay", help="serve a synthetic history of a month, for the reviews after go-live")
     commands.add_parser("signers", help="make demo signers, whose signatures count in a sandbox only")
     sign = commands.add_parser("sign", help="answer statements with yes and sign them as demo signers")
     sign.add_argument("files", nargs="+", type=Path, metavar="FILE")
@@ -105,6 +106,10 @@ def dispatch(words: argparse.Namespace, settings: Settings) -> int:
     if words.command in {"fault", "heal"}:
         with _alone(" faults"):
             return _fault(Faults(settings), words)
+    if words.command == "replay":
+        with _alone(" faults"):
+            print(replay.play(settings, Cluster(settings, Pki(settings.pki))))
+        return 0
     if words.command == "scale":
         with _alone(" scale"):
             return _scale(settings, words)
@@ -174,6 +179,7 @@ def _change_machine(sandbox: Sandbox, command: str) -> None:
         print(status.report(sandbox, seconds))
         print(f'API {sandbox.settings.api_url}; for a shell: eval "$(python -m sandbox env)"')
     elif command == "down":
+        replay.stop(sandbox.settings)
         sandbox.down()
         progress.line("down")
     elif command == "reset":

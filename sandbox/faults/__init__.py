@@ -36,6 +36,7 @@ from sandbox.faults import (
     monitoring,
     network,
     platform,
+    reviews,
     secrets,
     security,
     services,
@@ -76,6 +77,7 @@ MODULES = (
     backup,
     clear,
     documents,
+    reviews,
 )
 FAULTS: Mapping[str, Fault] = {fault.name: fault for module in MODULES for fault in module.FAULTS}
 ACTIVE, VARIABLES = "active.json", "variables.json"

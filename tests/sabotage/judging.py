@@ -16,7 +16,13 @@ from typing import Any
 
 from sandbox.errors import SandboxError
 
-PLAYBOOKS = {"deploy": "deploy.yml", "verify": "playbooks/verify.yml", "prepare": "tests/sabotage/prepare.yml"}
+PLAYBOOKS = {
+    "deploy": "deploy.yml",
+    "verify": "playbooks/verify.yml",
+    "prepare": "tests/sabotage/prepare.yml",
+    "review": "playbooks/review.yml",
+}
+REVIEWED = "post_go_live"  # the section that the playbook `review` judges, and no other does
 # These are judged with every fault; another section only with faults that turn a control of it red.
 CORE = ("infrastructure", "security_configuration", "deployment", "team")
 RED = frozenset({"fail", "error"})

@@ -32,6 +32,8 @@ class Bite:
         missed = tuple(sorted(set(fault.turns_red) - judged.red))
         collateral = tuple(sorted(judged.red - set(fault.turns_red)))
         wanted = "shut" if fault.shuts and set(fault.turns_red) - judged.beyond else "open"
+        if fault.playbook == "review":
+            wanted = "not_assessed"
         return cls(fault.name, fault.turns_red, missed, collateral, judged.gate, wanted, round(judged.seconds, 1))
 
     @property

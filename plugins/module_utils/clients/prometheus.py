@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -42,6 +43,18 @@ class Prometheus:
             return replace(told, data=[({}, found[1])])
         return replace(told, data=[(one.get("metric") or {}, (one.get("value") or [0, ""])[1]) for one in found])
 
+    def query_range(self, expression: str, begin: float, end: float, step_s: float) -> Told:
+        """The series of an expression: labels, and its points as times and numbers; what is no number is left out."""
+        asked = {"query": expression, "start": f"{begin:.3f}", "end": f"{end:.3f}", "step": f"{step_s:.3f}"}
+        told = self.service.json("/api/v1/query_range", asked)
+        data = _data(told)
+        found = data.get("result") if isinstance(data, Mapping) else None
+        if not told.ok:
+            return told
+        if not isinstance(found, list) or data.get("resultType") != "matrix":
+            return Told(WRONG, None, "its answer to a query over time is not that of Prometheus", told.status)
+        return replace(told, data=[(one.get("metric") or {}, _points(one.get("values"))) for one in found])
+
     def targets(self) -> Told:
         """The targets that it scrapes: ``labels``, ``health``, ``lastError``, ``lastScrape``, ``scrapeInterval`` …"""
         return self._listed("/api/v1/targets?state=active", "activeTargets")
@@ -71,6 +84,11 @@ class Prometheus:
         if not isinstance(data, Mapping):
             return Told(WRONG, None, f"its answer at {path} is not that of Prometheus", told.status)
         return replace(told, data=dict(data))
+
+
+def _points(values: Any) -> list[tuple[float, float]]:
+    found = [(float(at), float(value)) for at, value in values or []]
+    return [(at, value) for at, value in found if math.isfinite(value)]
 
 
 def _data(told: Told) -> Any:
