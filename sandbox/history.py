@@ -187,7 +187,7 @@ class History:
         chance = random.Random(11)
         daily = 250 * MIB if GROWTH in self.wrong else 20 * MIB
         begin = times[0]
-        used = [(at, 4096 * MIB + daily * (at - begin) / DAY + chance.uniform(0, 60 * MIB)) for at in times]
+        used = [(at, 4096 * MIB + daily * (at - begin) / DAY + chance.uniform(0, 600 * MIB)) for at in times]
         yield "kubelet_volume_stats_used_bytes", volume, used
         yield "kubelet_volume_stats_capacity_bytes", volume, [(at, 20_480 * MIB) for at in times]
         for alert in self.alerted():
@@ -238,9 +238,9 @@ class History:
                 yield {**where, "_time": stamp(at + 7), "level": "error", **self._error(chance)}
         if NEW_ERROR in self.wrong:
             for number in range(5):
-                at = stamp(self.end - 5 * HOUR + 97 * number)
+                when = stamp(self.end - 5 * HOUR + 97 * number)
                 text = f"the checksum of object {chance.getrandbits(64):016x} does not match its index"
-                yield {**where, "_time": at, "level": "error", "_msg": text}
+                yield {**where, "_time": when, "level": "error", "_msg": text}
 
     @staticmethod
     def _error(chance: random.Random) -> dict[str, str]:

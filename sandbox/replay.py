@@ -28,7 +28,7 @@ from sandbox.shell import environment, run, tail_file
 PORT = 9490
 WITHIN_S = 60.0
 TOLD, PID = "replay.json", "prometheus.pid"
-_BLOCKS = "40d"
+_LONG = "--max-block-duration=960h"  # it reads its source once for each block
 
 
 def folder(settings: Settings) -> Path:
@@ -90,13 +90,7 @@ def _metrics(settings: Settings, history: History, place: Path) -> dict[str, obj
     source, data = place / "metrics.txt", place / "data"
     with source.open("w", encoding="utf-8") as stream:
         stream.writelines(history.text())
-    command = [
-        settings.bin / "promtool",
-        "tsdb",
-        "create-blocks-from",
-        "--quiet",
-        f"--max-block-duration={_days(_BLOCKS)}",
-    ]
+    command: list[str | Path] = [settings.bin / "promtool", "tsdb", "create-blocks-from", "--quiet", _LONG]
     run("replay", [*command, "openmetrics", source, data])
     source.unlink()
     put(place / "prometheus.yml", "# It scrapes nothing: what it has is synthetic.\nglobal: {}\n")
@@ -107,10 +101,6 @@ def _metrics(settings: Settings, history: History, place: Path) -> dict[str, obj
         "go_live": stamp(history.go_live),
         "until": stamp(history.end),
     }
-
-
-def _days(text: str) -> str:
-    return f"{int(text.removesuffix('d')) * 24}h"
 
 
 def _serve(settings: Settings, place: Path) -> None:

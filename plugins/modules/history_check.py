@@ -22,9 +22,9 @@ description:
     C(post_go_live.month_optimization.thresholds) and C(post_go_live.month_optimization.planning).
   - A review that is not due is V(pending), and says when it is. It is due O(span) after O(go_live).
   - Figures are compared with the time before by the Mann-Whitney U test and Cliff's delta. They are V(fail) only where
-    the difference is no chance (p below 0.01), large (delta of 0.474 or more) and matters (20 percent or more). Where
-    nothing was stored before, the first third of the time takes its place. With fewer than 30 values of each, or where
-    less than 80 percent of the time has values, it is V(inconclusive).
+    the difference is no chance (p below 0.01), large (delta of 0.474 or more) and matters (20 percent or more). With
+    fewer than 30 values, or where less than 80 percent of the time has values, or as much of the time before, it is
+    V(inconclusive).
   - A spike is 8 deviations away from the same time of earlier days. Changes of level are found by binary segmentation.
   - Each rule must be proven able to fire. It fired in the last month, a test of O(rule_tests) makes it fire, or it has
     samples with its threshold left out. A rule on a metric that no target has is V(fail).

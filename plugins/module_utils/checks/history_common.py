@@ -42,19 +42,28 @@ def untold(what: str, told: Told, facts: HistoryFacts) -> Verdict:
     return errored(f"{what} could not be asked: {told.cause}.", remedy, seen)
 
 
-def split(seen: SignalSeen, period: Period) -> tuple[list[Point], list[Point], str]:
-    """The points before and in the reviewed time; without a time before, its first third is what is compared with."""
+def split(seen: SignalSeen, period: Period) -> tuple[list[Point], list[Point]]:
+    """The points before and in the reviewed time."""
     before = [point for point in seen.points if point[0] < period.begin]
-    after = [point for point in seen.points if point[0] >= period.begin]
-    if len(before) >= LEAST:
-        return before, after, "the time before"
-    third = period.begin + (period.end - period.begin) / 3
-    return [one for one in after if one[0] < third], [one for one in after if one[0] >= third], "its first third"
+    return before, [point for point in seen.points if point[0] >= period.begin]
+
+
+def young(seen: SignalSeen, period: Period) -> str:
+    """Why there is nothing to compare with: hours of a day differ, so it takes a whole time before; else empty."""
+    there, wanted = len(split(seen, period)[0]), max(LEAST, COVERED * wanted_values(seen, period))
+    if there < wanted:
+        return f"{seen.signal.name} has {there} values of before to compare with, and {wanted:.0f} are wanted"
+    return ""
+
+
+def wanted_values(seen: SignalSeen, period: Period) -> float:
+    """How many values the reviewed time has."""
+    return (period.end - period.begin) / seen.step_s
 
 
 def gaps(seen: SignalSeen, period: Period) -> str:
     """Why a figure has too few values in the reviewed time; empty where it has enough."""
-    wanted = (period.end - period.begin) / seen.step_s
+    wanted = wanted_values(seen, period)
     there = sum(point[0] >= period.begin for point in seen.points)
     if there < max(LEAST, COVERED * wanted):
         return f"{seen.signal.name} has {there} of {wanted:.0f} values"
@@ -81,6 +90,6 @@ def verdict(
     if unsure:
         return inconclusive(
             f"{'; '.join(unsure)} ({period.text}).",
-            "Judge again once there are enough values, or name a store that has them (bytebot_history).", seen,
+            "Judge again a day later, or name a store that has more (bytebot_history).", seen,
         )  # fmt: skip
     return passed(f"{good} ({period.text}).", seen, weaker=(*period.weaker, *weaker))

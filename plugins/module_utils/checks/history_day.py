@@ -11,12 +11,12 @@ from typing import Any
 
 from ansible_collections.bytebot.production.plugins.module_utils.checks import history_statistics as statistics
 from ansible_collections.bytebot.production.plugins.module_utils.checks.history_common import (
-    LEAST,
     gaps,
     missing,
     split,
     untold,
     verdict,
+    young,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.checks.history_facts import (
     LOWER,
@@ -33,6 +33,7 @@ LARGE = 0.474  # Cliff's delta that counts as large (Romano and others, 2006)
 MOVED = 0.2  # share by which a median has to move, to matter
 FAR = 8.0  # standard deviations that a spike is away
 _DAY_S = 86_400.0
+_SHOWN = 20
 
 
 def judge_performance(facts: HistoryFacts) -> Verdict:
@@ -58,31 +59,27 @@ def _performance(
     seen: SignalSeen, facts: HistoryFacts, red: list[str], unsure: list[str], found: dict[str, Any]
 ) -> None:
     signal = seen.signal
-    before, after, against = split(seen, facts.period)
-    values = [value for at, value in seen.points if at >= facts.period.begin]
-    typical = median(values)
-    told: dict[str, Any] = {"median": typical, "unit": signal.unit, "values": len(values)}
+    before, after = ([value for _at, value in points] for points in split(seen, facts.period))
+    typical = median(after)
+    told: dict[str, Any] = {"median": typical, "unit": signal.unit, "values": len(after)}
     found[signal.name] = told
     if signal.limit is not None and worse(signal, typical - signal.limit) > 0:
         red.append(
             f"{signal.name} is {signal.shown(typical)} at the median, and its limit is {signal.shown(signal.limit)}"
         )
-    if min(len(before), len(after)) < LEAST:
-        unsure.append(
-            f"{signal.name} has {len(before)} and {len(after)} values to compare, and {LEAST} of each are wanted"
-        )
+    if lack := young(seen, facts.period):
+        unsure.append(lack)
         return
-    test = statistics.compared([value for _at, value in before], [value for _at, value in after])
+    test = statistics.compared(before, after)
     told |= {
-        "compared_with": against, "median_before": test.before, "median_after": test.after,
-        "test": "Mann-Whitney U, two-sided", "p": test.p, "effect": "Cliff's delta", "delta": test.delta,
-        "values_before": len(before), "values_after": len(after),
+        "median_before": test.before, "median_after": test.after, "test": "Mann-Whitney U, two-sided", "p": test.p,
+        "effect": "Cliff's delta", "delta": test.delta, "values_before": len(before), "values_after": len(after),
     }  # fmt: skip
     moved = worse(signal, test.after - test.before)
     matters = moved > signal.floor and moved > MOVED * abs(test.before)
     if matters and test.p < CERTAIN and worse(signal, test.delta) >= LARGE:
         red.append(
-            f"{signal.name} is worse than in {against}: {signal.shown(test.before)} became {signal.shown(test.after)} "
+            f"{signal.name} is worse than before: {signal.shown(test.before)} became {signal.shown(test.after)} "
             f"(Mann-Whitney U, p {test.p:.2g}, Cliff's delta {test.delta:.2f})"
         )
 
@@ -98,7 +95,7 @@ def judge_spikes(facts: HistoryFacts) -> Verdict:
         if lack := gaps(seen, facts.period):
             unsure.append(lack)
             continue
-        _spikes(seen, facts, red, found)
+        _spikes(seen, facts, red, unsure, found)
     return verdict(
         facts, _source(facts), found, red=red, unsure=unsure,
         good=f"No spike and no lasting change for the worse in {', '.join(found)}",
@@ -106,35 +103,24 @@ def judge_spikes(facts: HistoryFacts) -> Verdict:
     )  # fmt: skip
 
 
-def _spikes(seen: SignalSeen, facts: HistoryFacts, red: list[str], found: dict[str, Any]) -> None:
-    signal, period = seen.signal, facts.period
-    before = [point for point in seen.points if point[0] < period.begin]
-    after = [point for point in seen.points if point[0] >= period.begin]
+def _spikes(seen: SignalSeen, facts: HistoryFacts, red: list[str], unsure: list[str], found: dict[str, Any]) -> None:
+    signal = seen.signal
+    before, after = split(seen, facts.period)
     values = [value for _at, value in after]
     usual = usual_of(before, after, seen.step_s)
     rest = [worse(signal, value - base) for value, base in zip(values, usual, strict=True)]
-    typical = abs(median(usual))
-    least = max(signal.floor, MOVED * typical)
+    least = max(signal.floor, MOVED * abs(median(usual)))
     deviation = max(statistics.spread_of(rest), statistics.noise_of(rest), least / FAR)
     middle = median(rest)
     spikes = [
-        (
-            after[first][0],
-            after[last][0] + seen.step_s,
-            max(values[first : last + 1], key=lambda one: worse(signal, one)),
-        )
+        (after[first][0], after[last][0] + seen.step_s, max(values[first : last + 1], key=lambda v: worse(signal, v)))
         for first, last in statistics.runs([value - middle > FAR * deviation for value in rest])
     ]
     levels = levels_of(rest, least / FAR)
-    lasting = [
-        (after[begin][0], level - earlier)
-        for (_b, _e, earlier), (begin, end, level) in pairwise(levels)
-        if level - earlier > least and end == len(rest)
-    ]
     found[signal.name] = {
         "usual": "the same time of earlier days" if before else "the median of the reviewed time",
-        "deviation": deviation, "spikes": [[stamp(begin), stamp(end), value] for begin, end, value in spikes[:20]],
-        "levels": [[stamp(after[begin][0]), level] for begin, _end, level in levels],
+        "deviation": deviation, "spikes": [[stamp(begin), stamp(end), value] for begin, end, value in spikes[:_SHOWN]],
+        "levels": [[stamp(after[begin][0]), level] for begin, _end, level in levels[:_SHOWN]],
         "method": f"beyond {FAR:g} deviations (median of absolute deviations); binary segmentation, penalty "
         f"{statistics.PENALTY:g} log n",
     }  # fmt: skip
@@ -142,10 +128,22 @@ def _spikes(seen: SignalSeen, facts: HistoryFacts, red: list[str], found: dict[s
         begin, end, value = max(spikes, key=lambda one: worse(signal, one[2]))
         more = f", and {len(spikes) - 1} more" if len(spikes) > 1 else ""
         red.append(f"{signal.name} spiked to {signal.shown(value)} from {stamp(begin)} to {stamp(end)}{more}")
-    for at, rise in lasting:
-        if not any(begin <= at <= end for begin, end, _value in spikes):
-            way = "lower" if signal.worse == LOWER else "higher"
-            red.append(f"{signal.name} is {way} by {signal.shown(rise)} since {stamp(at)} than it was before that day")
+    if lack := young(seen, facts.period):
+        unsure.append(lack)
+    elif (lasting := lasting_rise(levels, least)) is not None:
+        place, rise = lasting
+        red.append(f"{signal.name} is worse by {signal.shown(rise)} since {stamp(after[place][0])}, and stays so")
+
+
+def lasting_rise(levels: Sequence[tuple[int, int, float]], least: float) -> tuple[int, float] | None:
+    """From where on all levels are above the first one, and by how much the last one is; None where it is not."""
+    base, last = levels[0][2], levels[-1][2]
+    if last - base <= least:
+        return None
+    above = len(levels) - 1
+    while levels[above - 1][2] > base + least / 2:
+        above -= 1
+    return levels[above][0], last - base
 
 
 def levels_of(values: Sequence[float], least_noise: float) -> list[tuple[int, int, float]]:

@@ -23,6 +23,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.history_
 from ansible_collections.bytebot.production.plugins.module_utils.checks.history_day import (
     CERTAIN,
     MOVED,
+    lasting_rise,
     levels_of,
     usual_of,
     worse,
@@ -75,7 +76,7 @@ def _trend(seen: SignalSeen, facts: HistoryFacts, red: list[str], found: dict[st
     rest = [value - usual for value, usual in zip(values, usual_of(points, points, seen.step_s), strict=True)]
     least = max(signal.floor, MOVED * abs(median(values)))
     levels = levels_of(rest, least / 8)
-    rise = worse(signal, levels[-1][2] - levels[0][2]) if len(levels) > 1 else 0.0
+    lasting = lasting_rise([(begin, end, worse(signal, level)) for begin, end, level in levels], least)
     found[signal.name] = {
         "test": "seasonal Mann-Kendall, by hour of the day" if season else "Mann-Kendall", "p": trend.p,
         "slope": "Theil-Sen", "change_over_the_time": trend.slope * (times[-1] - times[0]), "at_the_beginning": base,
@@ -84,9 +85,9 @@ def _trend(seen: SignalSeen, facts: HistoryFacts, red: list[str], found: dict[st
     }  # fmt: skip
     if trend.p < CERTAIN and grown > max(signal.floor, MOVED * abs(base)):
         red.append(f"{signal.name} grew worse by {signal.shown(grown)} from {signal.shown(base)} (p {trend.p:.2g})")
-    elif rise > least:
-        since = stamp(times[levels[-1][0]])
-        red.append(f"{signal.name} is worse by {signal.shown(rise)} since {since}, and stays so")
+    elif lasting is not None:
+        place, rise = lasting
+        red.append(f"{signal.name} is worse by {signal.shown(rise)} since {stamp(times[place])}, and stays so")
 
 
 # ---------------------------------------------------------------------------- what is asked for, and what is used
