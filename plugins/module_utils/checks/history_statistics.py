@@ -15,6 +15,7 @@ _NORMAL = NormalDist()
 _MAD = 1.4826  # makes the median of absolute deviations that of a normal distribution's standard deviation
 SHORTEST = 6  # points of a segment between two changes
 PENALTY = 10.0  # times the logarithm of the number of points; samples that follow each other are not independent
+_EXACT = 1e-6  # as a share of the widest, so that sums of squares stay exact
 _MOST_PAIRS = 400  # points of which all pairs are taken
 
 
@@ -92,11 +93,13 @@ def change_points(values: Sequence[float], least_noise: float = 0.0) -> list[int
     """
     if len(values) < 2 * SHORTEST:
         return []
-    noise = max(noise_of(values), least_noise)
-    if noise <= 0:
-        noise = 1e-12 + 1e-9 * max(abs(value) for value in values)
+    middle = median(values)
+    widest = max(abs(value - middle) for value in values)
+    if widest == 0:
+        return []
+    noise = max(noise_of(values), least_noise, _EXACT * widest)
     sums, squares = [0.0], [0.0]
-    for value in values:
+    for value in (value - middle for value in values):
         sums.append(sums[-1] + value / noise)
         squares.append(squares[-1] + (value / noise) ** 2)
 
