@@ -125,7 +125,7 @@ class ElasticsearchErrors:
         if told.ok and not isinstance(hits, list):
             return Told(WRONG, None, _WRONG.format("Elasticsearch"), told.status)
         sources = [one.get("_source") or {} for one in hits or []]
-        lines = [(str(one.get("@timestamp") or ""), _text({**one, **_object(_text(one))})) for one in sources]
+        lines = [(str(one.get("@timestamp") or ""), _text(_object(_text(one)) or one)) for one in sources]
         return replace(told, data=lines) if told.ok else told
 
     def count(self, place: Place, begin: float, end: float) -> Told:

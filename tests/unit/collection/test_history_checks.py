@@ -94,7 +94,10 @@ DAYS: dict[str, tuple[SignalSeen, dict[str, str]]] = {
         series(8, change=lambda ago, value: value * (1.1 if ago < 20 * HOUR else 1)),
         {"performance": "pass", "spikes": "pass"},
     ),
-    "always above the limit": (series(8, change=lambda _ago, value: value * 3), {"performance": "fail", "spikes": "pass"}),
+    "always above the limit": (
+        series(8, change=lambda _ago, value: value * 3),
+        {"performance": "fail", "spikes": "pass"},
+    ),
     "no day before": (series(1), {"performance": "inconclusive", "spikes": "inconclusive"}),
     "no day before, and a spike": (
         series(1, change=lambda ago, value: 1.5 if 5 * HOUR < ago < 6 * HOUR else value),

@@ -39,7 +39,7 @@ def test_a_fault_declares_what_a_check_can_turn_red_or_how_else_it_is_seen(fault
     assert fault.turns_red or fault.seen
     assert set(fault.turns_red) <= assess.settled()
     assert fault.layer in LAYERS
-    assert fault.playbook in {"deploy", "prepare", "verify"}
+    assert fault.playbook in {"deploy", "prepare", "review", "verify"}
     assert not fault.says.endswith(".")
 
 
