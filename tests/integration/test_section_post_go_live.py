@@ -14,7 +14,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.history 
 from sandbox import replay
 from sandbox.faults import Faults
 from sandbox.settings import FULL, load
-from tests.integration.playing import Player
+from tests.integration.conftest import Player
 
 MINE = [control for stage in STAGES.values() for control in stage]
 TAGS = ("--tags", "post_go_live", "--skip-tags", "deployment")
