@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
-from sandbox import preflight, probe, signers, status
+from sandbox import preflight, probe, replay, signers, status
 from sandbox.cluster import Cluster
 from sandbox.components import kwok
 from sandbox.errors import PreflightError, SandboxError, Stopped
@@ -79,6 +79,7 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("heal", help="take the fault out")
     traffic = commands.add_parser("traffic", help="ask as users do, around a go-live, and tell when it is")
     traffic.add_argument("--seconds", type=_count, default=70, metavar="N", help="before the go-live, and after it")
+    commands.add_parser("replay", help="serve a synthetic history of a month, for the reviews after go-live")
     commands.add_parser("signers", help="make demo signers, whose signatures count in a sandbox only")
     sign = commands.add_parser("sign", help="answer statements with yes and sign them as demo signers")
     sign.add_argument("files", nargs="+", type=Path, metavar="FILE")
@@ -114,6 +115,10 @@ def dispatch(words: argparse.Namespace, settings: Settings) -> int:
             return _fault(Faults(settings), words)
     if words.command == "traffic":
         _ask_around(settings, words.seconds)
+        return 0
+    if words.command == "replay":
+        with _alone(" faults"):
+            print(replay.play(settings, Cluster(settings, Pki(settings.pki))))
         return 0
     if words.command == "scale":
         with _alone(" scale"):
@@ -184,6 +189,7 @@ def _change_machine(sandbox: Sandbox, command: str) -> None:
         print(status.report(sandbox, seconds))
         print(f'API {sandbox.settings.api_url}; for a shell: eval "$(python -m sandbox env)"')
     elif command == "down":
+        replay.stop(sandbox.settings)
         sandbox.down()
         progress.line("down")
     elif command == "reset":

@@ -209,7 +209,7 @@ class _Windows:
         )
 
     def _asked(self, what: str, expression: str, points: Points) -> Sequence[Row]:
-        told = self._server.series(expression, points.start, points.end, points.step)
+        told = self._server.query_range(expression, points.start, points.end, points.step)
         if not told.ok:
             self._refused |= dict.fromkeys([what] if what in _COUNTED else _COUNTED, told)
             return ()
@@ -228,7 +228,7 @@ class _Windows:
         expression = (
             f'max by (pod, container) (kube_pod_container_status_restarts_total{{namespace="{_quoted(space)}"}})'
         )
-        told = self._server.series(expression, points.start, points.end, points.step)
+        told = self._server.query_range(expression, points.start, points.end, points.step)
         pods, why = self._pods()
         if why:
             self._refused["pods"] = why

@@ -40,6 +40,7 @@ from sandbox.faults import (
     network,
     platform,
     records,
+    reviews,
     rotation,
     scans,
     secrets,
@@ -89,6 +90,7 @@ MODULES = (
     after_go_live,
     records,
     statements,
+    reviews,
 )
 FAULTS: Mapping[str, Fault] = {fault.name: fault for module in MODULES for fault in module.FAULTS}
 ACTIVE, VARIABLES = "active.json", "variables.json"

@@ -24,6 +24,7 @@ from sandbox.files import b64
 SERVER, CONFIG = f"/apis/apps/v1/namespaces/{WHERE}/statefulsets/alertmanager", f"{CORE}/secrets/alertmanager"
 JSON = {"Content-Type": "application/json"}
 RULE, ALWAYS = "BytebotServiceDown", "Watchdog"
+POOL, NOWHERE = "BytebotDatabaseConnectionHigh", "bytebot_database_pool_used"
 CRITICAL, DEFAULT, BLACKHOLE = "critical-alerts", "default-receiver", "blackhole"
 # By these words what a fault or its observation has made is known again.
 MADE_BY, TRIED = "a fault of the sandbox", "SandboxTried"
@@ -78,6 +79,12 @@ def _never_fires(hands: Hands) -> bool:
     """The rule that always fires is evaluated, and there is no alert of it."""
     firing = {alert["labels"]["alertname"] for alert in ask(hands, "/api/v1/alerts")["alerts"]}
     return _rules(hands).get(ALWAYS) == ["ok"] and ALWAYS not in firing
+
+
+def _asks_for_nothing(hands: Hands) -> bool:
+    """A rule is loaded that asks for a metric which nothing has."""
+    groups = ask(hands, "/api/v1/rules")["groups"]
+    return any(NOWHERE in rule.get("query", "") for group in groups for rule in group["rules"])
 
 
 # ---------------------------------------------------------------------------- Alertmanager
@@ -247,6 +254,11 @@ FAULTS = (
         layer="cluster", component="prometheus", put=_ruled(ALWAYS, _asks("vector(1) > 1")), heal=_RULES_BACK,
         seen=_never_fires,
         turns_red=("monitoring.alerting.trigger",),
+    ),
+    Fault(
+        name="review_rule_cannot_fire", says="an alert's rule asks for a metric that nothing has", layer="cluster",
+        component="prometheus", put=_ruled(POOL, _asks(f"{NOWHERE} > 80")), heal=_RULES_BACK, seen=_asks_for_nothing,
+        turns_red=("post_go_live.day_monitoring.alerts",), playbook="review",
     ),
     Fault(
         name="alertmanager_down", says="Alertmanager does not run", layer="cluster", component="alertmanager",

@@ -179,7 +179,8 @@ class Fault:
     :param turns_red: the controls that it must turn red; what rests on them is blocked, all others stay as they are.
         None as long as nothing judges what it is about.
     :param playbook: ``verify`` judges what runs; ``deploy`` is needed where the fault shows while deploying;
-        ``prepare`` judges the preparation of another namespace only, ``window`` what came after a go-live.
+        ``prepare`` judges the preparation of another namespace only, ``window`` what came after a go-live; ``review``
+        what was since then, and asks no gate.
     :param shuts: whether the gate shuts; what is advice only leaves it open.
     :param variables: inputs that go with it: values of the chart, or what the environment says.
     :param seen: whether it is there, found out in another way than by the controls that it turns red; None where only

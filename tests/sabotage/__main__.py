@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from types import FrameType
 
+from sandbox import replay
 from sandbox.errors import SandboxError
 from sandbox.faults import FAULTS, Faults, after_go_live
 from sandbox.faults.fault import Fault
@@ -37,6 +38,8 @@ WHEN_DRILLED = frozenset({"go_live.t_minus_2h.backup"})
 SIGNED = frozenset(control for fault in FAULTS.values() if fault.signed for control in fault.turns_red)
 # Judged by the role of another section than its own.
 ELSEWHERE = {"infrastructure.database.backup": "backup"}
+# What was since a go-live, as history tells it.
+REVIEWED = frozenset(one for fault in FAULTS.values() if fault.playbook == "review" for one in fault.turns_red)
 # One for each section that takes seconds to judge, for `make test`; the others' are left to `make sabotage`.
 SMOKE = (
     "kubelet_out_of_skew",
@@ -67,14 +70,19 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         faults.heal()
         sections = sorted({name for fault in chosen for name in (*_sections(fault), *fault.before)})
-        wanted = frozenset(control for control in ALL - LATE if _section(control) in {*CORE, *sections})
+        wanted = frozenset(control for control in ALL - LATE - REVIEWED if _section(control) in {*CORE, *sections})
         wanted = wanted - SIGNED | {one for fault in chosen if fault.signed for one in fault.turns_red}
         late = LATE - WHEN_DRILLED if any(fault.playbook == "go_live" for fault in chosen) else frozenset()
+        reviewed = REVIEWED if any(fault.playbook == "review" for fault in chosen) else frozenset()
         first = judge("deploy", {}, "first", sections)
         if signed:
             signing.sign(settings, judge)
             first = judge("verify", {}, "first_signed", sections)
-        if wrong := first.unproven(wanted) + _late(judge, "first-late", late):
+        if (
+            wrong := first.unproven(wanted)
+            + _late(judge, "first-late", late)
+            + _reviewed(judge, "first-review", reviewed, faults)
+        ):
             print(f"The healthy sandbox is not green: {', '.join(wrong)}. Mend it first.", file=sys.stderr)
             return 2
         if any(fault.playbook == "window" for fault in chosen) and (wrong := _windows(faults, judge)):
@@ -82,6 +90,7 @@ def main(arguments: list[str] | None = None) -> int:
             return 2
         bites = [_bite(name.name, faults, judge, kept) for name in chosen]
         wrong = judge("deploy", {}, "last", sections).unproven(wanted) + _late(judge, "last-late", late)
+        wrong += _reviewed(judge, "last-review", reviewed)
     except SandboxError as error:
         print(f"failed: {error}", file=sys.stderr)
         return 2
@@ -101,6 +110,15 @@ def _windows(faults: Faults, judge: Judge) -> list[str]:
     variables = after_go_live.soon(faults.hands)
     after_go_live.watched(faults.hands, variables)
     return judge("window", variables, "first-window", ["go_live"]).unproven(WINDOWS)
+
+
+def _reviewed(judge: Judge, name: str, wanted: frozenset[str], faults: Faults | None = None) -> list[str]:
+    """What is not green of the reviews, which are another playbook's and need a history; it is made with the faults."""
+    if not wanted:
+        return []
+    if faults:
+        replay.play(faults.hands.settings, faults.hands.cluster)
+    return judge("review", {}, name, ["post_go_live"]).unproven(wanted)
 
 
 def _bite(name: str, faults: Faults, judge: Judge, kept: Kept) -> Bite:

@@ -22,6 +22,7 @@ PLAYBOOKS = {
     "prepare": "tests/sabotage/prepare.yml",
     "go_live": "tests/sabotage/go_live.yml",
     "window": "playbooks/go_live_window.yml",
+    "review": "playbooks/review.yml",
 }
 # These are judged with every fault; another section only with faults that turn a control of it red.
 CORE = ("infrastructure", "security_configuration", "deployment", "team")

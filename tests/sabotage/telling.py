@@ -40,6 +40,8 @@ class Bite:
         wanted = "shut" if fault.shuts and set(fault.turns_red) - judged.beyond else "open"
         if fault.playbook == "go_live":  # it judges the last stages alone, so that no gate can open
             wanted = judged.gate
+        if fault.playbook == "review":
+            wanted = "not_assessed"
         return cls(fault.name, fault.turns_red, missed, collateral, judged.gate, wanted, round(judged.seconds, 1))
 
     @property

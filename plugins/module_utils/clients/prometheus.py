@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -46,16 +47,16 @@ class Prometheus:
             return replace(told, data=[({}, found[1])])
         return replace(told, data=[(one.get("metric") or {}, (one.get("value") or [0, ""])[1]) for one in found])
 
-    def series(self, expression: str, start: float, end: float, step: float) -> Told:
-        """The samples of a range query: labels of each series, and its values by time."""
-        asked = {"query": expression, "start": f"{start:.3f}", "end": f"{end:.3f}", "step": f"{step:.3f}"}
+    def query_range(self, expression: str, begin: float, end: float, step_s: float) -> Told:
+        """The series of an expression: labels, and its points as times and numbers; what is no number is left out."""
+        asked = {"query": expression, "start": f"{begin:.3f}", "end": f"{end:.3f}", "step": f"{step_s:.3f}"}
         told = self.service.json("/api/v1/query_range", asked)
         data = _data(told)
         found = data.get("result") if isinstance(data, Mapping) and data.get("resultType") == "matrix" else None
         if not told.ok:
             return told
         try:
-            rows = [(dict(one["metric"]), [(float(t), float(v)) for t, v in one["values"]]) for one in found or ()]
+            rows = [(dict(one["metric"]), _points(one["values"])) for one in found or ()]
         except (KeyError, TypeError, ValueError):
             found = None
         if not isinstance(found, list):
@@ -91,6 +92,11 @@ class Prometheus:
         if not isinstance(data, Mapping):
             return Told(WRONG, None, f"its answer at {path} is not that of Prometheus", told.status)
         return replace(told, data=dict(data))
+
+
+def _points(values: Any) -> list[tuple[float, float]]:
+    found = [(float(at), float(value)) for at, value in values]
+    return [(at, value) for at, value in found if math.isfinite(value)]
 
 
 def _data(told: Told) -> Any:

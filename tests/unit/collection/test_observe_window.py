@@ -69,7 +69,7 @@ class Server:
             "rules", Told(data=[{"rules": [rule, {**rule, "health": "err"}, {"type": "recording"}]}])
         )
 
-    def series(self, expression: str, start: float, end: float, step: float) -> Told:
+    def query_range(self, expression: str, start: float, end: float, step: float) -> Told:
         self.asked.append(expression)
         times = [start + step * number for number in range(round((end - start) / step) + 1)]
         for word, answer in self.answers.items():
@@ -216,11 +216,11 @@ def test_what_is_not_answered_never_passes(answers: dict[str, Told], control: st
 
 def test_no_series_after_the_go_live_are_no_requests_where_there_were_some_before() -> None:
     class Quiet(Server):
-        def series(self, expression: str, start: float, end: float, step: float) -> Told:
+        def query_range(self, expression: str, start: float, end: float, step: float) -> Told:
             return (
                 Told(data=[])
                 if "requests" in expression and start >= START
-                else super().series(expression, start, end, step)
+                else super().query_range(expression, start, end, step)
             )
 
     assert states(looked(Quiet()))["traffic"] == ("fail", states(looked(Quiet()))["traffic"][1])
@@ -336,7 +336,7 @@ def matrix(*rows: Any, kind: str = "matrix") -> dict[str, Any]:
 )
 def test_series(status: int, body: Any, kind: str) -> None:
     web = Web(status, body)
-    told = Prometheus(Service(cast(Http, web), Login())).series("up", 1.0, 2.0, 0.5)
+    told = Prometheus(Service(cast(Http, web), Login())).query_range("up", 1.0, 2.0, 0.5)
     assert told.kind == kind
     assert "start=1.000&end=2.000&step=0.500" in web.asked[0]
     if body == matrix({"metric": {"a": "b"}, "values": [[1, "2"], [2.5, "NaN"]]}):

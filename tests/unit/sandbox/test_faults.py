@@ -42,7 +42,7 @@ def test_a_fault_declares_what_a_check_can_turn_red_or_how_else_it_is_seen(fault
     assert not fault.signed or set(fault.turns_red) <= signed
     assert fault.turns in {"fail", "stale"}
     assert fault.layer in LAYERS
-    assert fault.playbook in {"deploy", "go_live", "prepare", "verify", "window"}
+    assert fault.playbook in {"deploy", "go_live", "prepare", "review", "verify", "window"}
     assert not fault.says.endswith(".")
 
 

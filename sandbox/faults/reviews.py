@@ -1,0 +1,50 @@
+# Faults in what was since go-live: a synthetic history in which something is wrong, and a rule that cannot fire.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from sandbox import replay
+from sandbox.faults.fault import Act, Fault, Hands
+from sandbox.history import DRIFT, FLAPPING, GROWTH, IGNORED, NEW_ERROR, OVER, SPIKE, UNDER
+
+DAY = "post_go_live.day_monitoring"
+WEEK = "post_go_live.week_performance"
+MONTH = "post_go_live.month_optimization"
+
+
+def replayed(*wrong: str) -> Act:
+    """A history in which something is wrong; without anything it is the healthy one."""
+
+    def act(hands: Hands) -> None:
+        replay.play(hands.settings, hands.cluster, frozenset(wrong))
+
+    return act
+
+
+def _fault(name: str, says: str, wrong: str, *turns_red: str) -> Fault:
+    return Fault(
+        name=name, says=says, layer="inputs", turns_red=turns_red, playbook="review", component="victoria-logs",
+        put=replayed(wrong), heal=replayed(),
+    )  # fmt: skip
+
+
+FAULTS = (
+    _fault("review_error_spike", "for forty minutes every seventh answer was a server error", SPIKE, f"{DAY}.spikes"),
+    _fault(
+        "review_performance_drift", "answers take nearly twice as long since yesterday", DRIFT,
+        f"{DAY}.performance", f"{DAY}.spikes", f"{WEEK}.trends",
+    ),
+    _fault("review_new_error", "an error is logged that never was before", NEW_ERROR, f"{DAY}.logs"),
+    _fault(
+        "review_over_provisioned", "the worker asks for eight times what it uses", OVER,
+        f"{WEEK}.opportunities", f"{MONTH}.resources",
+    ),
+    _fault(
+        "review_under_provisioned", "the API uses nearly all the memory that it may", UNDER,
+        f"{WEEK}.utilization", f"{MONTH}.resources",
+    ),
+    _fault("review_hpa_flapping", "the API's autoscaler swings to and fro for hours", FLAPPING, f"{WEEK}.autoscaling"),
+    _fault("review_alert_ignored", "an alert fires again and again, and nobody acts", IGNORED, f"{MONTH}.thresholds"),
+    _fault("review_exhaustion", "a volume will be full within weeks", GROWTH, f"{MONTH}.planning"),
+)  # fmt: skip
