@@ -189,13 +189,13 @@ WORDS = [
     (["sh", "-c", "exec serve --api-key hunter2horsebattery"], ["word 3"]),
     (["serve", "--password", "--verbose"], []),
     (["serve", "--password=$(DB_PASSWORD)"], []),
-    (["curl", MADE["an AWS access key id"]], ["word 2"]),
+    (["curl", "--user", MADE["an AWS access key id"]], ["word 3"]),
     (["curl", "-H", "Authorization: Bearer " + MADE["a JSON Web Token"]], ["word 3"]),
     (["serve", "postgres://user:hunter2horse@db/shop"], ["word 2"]),
 ]
 
 
-@pytest.mark.parametrize(("words", "places"), WORDS, ids=[" ".join(row[0])[:40] for row in WORDS])
+@pytest.mark.parametrize(("words", "places"), WORDS, ids=[" ".join(row[0])[:14] for row in WORDS])
 def test_words_of_a_command(words: list[str], places: list[str]) -> None:
     assert [place for place, _why in in_words(words)] == places
 

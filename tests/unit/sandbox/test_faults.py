@@ -34,7 +34,7 @@ def test_every_settled_control_has_a_fault() -> None:
     assert [id_ for id_ in sorted(assess.settled()) if not CATALOGUE.controls[id_].faults] == []
 
 
-@pytest.mark.parametrize("fault", registry.FAULTS.values(), ids=str)
+@pytest.mark.parametrize("fault", registry.FAULTS.values(), ids=list(registry.FAULTS))
 def test_a_fault_declares_what_a_check_can_turn_red_or_how_else_it_is_seen(fault: Fault) -> None:
     assert fault.turns_red or fault.seen
     signed = {one.id for one in CATALOGUE.controls.values() if one.signed_by}
@@ -46,7 +46,7 @@ def test_a_fault_declares_what_a_check_can_turn_red_or_how_else_it_is_seen(fault
     assert not fault.says.endswith(".")
 
 
-@pytest.mark.parametrize("fault", registry.FAULTS.values(), ids=str)
+@pytest.mark.parametrize("fault", registry.FAULTS.values(), ids=list(registry.FAULTS))
 def test_nothing_that_it_turns_red_rests_on_another_that_it_turns_red(fault: Fault) -> None:
     """Such a control is blocked, and not red."""
     assert not [id_ for id_ in fault.turns_red if CATALOGUE.rests_on(id_) & set(fault.turns_red)]

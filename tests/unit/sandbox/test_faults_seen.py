@@ -46,7 +46,7 @@ def test_no_name_is_there_twice() -> None:
     assert len(registry.FAULTS) == sum(len(module.FAULTS) for module in registry.MODULES)
 
 
-@pytest.mark.parametrize("fault", registry.FAULTS.values(), ids=str)
+@pytest.mark.parametrize("fault", registry.FAULTS.values(), ids=list(registry.FAULTS))
 def test_each_has_a_name_and_one_line(fault: Fault) -> None:
     assert re.fullmatch(r"[a-z][a-z0-9_]{3,40}", fault.name)
     assert re.fullmatch(r"[^|\n]{10,110}", fault.says)

@@ -81,7 +81,9 @@ def asked(settings: Settings, cluster: Cluster) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("store", "good"), [(Store(), True), (Store(keeps=False), False), (Store(status=503), False)], ids=str
+    ("store", "good"),
+    [(Store(), True), (Store(keeps=False), False), (Store(status=503), False)],
+    ids=["keeps", "loses", "refuses"],
 )
 def test_the_store_answers_where_it_finds_what_it_was_given(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, store: Store, good: bool
