@@ -63,6 +63,8 @@ def test_the_list_is_shown_whatever_the_environment_names(monkeypatch: pytest.Mo
 
 
 def test_the_sandbox_switches_on_no_other() -> None:
-    switched = {fault.name for fault in SWITCHES.values() if fault.layer == "application" and not fault.component}
+    # A fault that is put in at a go-live switches on another one's switch.
+    own = [fault for fault in SWITCHES.values() if fault.playbook not in {"go_live", "window"}]
+    switched = {fault.name for fault in own if fault.layer == "application" and not fault.component}
     assert switched - {"restart_loop"}  # which kills the processes from outside
     assert switched - {"restart_loop"} <= set(ALL)

@@ -39,7 +39,9 @@ KNOWN = Known(
 
 
 def test_there_is_one_for_each_document() -> None:
-    assert set(FILES) == set(CHECKS.controls) - {REVIEW}
+    # Those of the go-live and after it tell of what happened, so that nothing could be generated.
+    told = {control for control in CHECKS.controls if control.startswith(("post_go_live.", "go_live.testing."))}
+    assert set(FILES) == set(CHECKS.controls) - {REVIEW} - told
     assert set(skeletons(Known())) == {path for path, _title in FILES.values()}
 
 
