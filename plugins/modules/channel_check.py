@@ -202,7 +202,8 @@ from ansible_collections.bytebot.production.plugins.module_utils.observe_channel
 )
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
 
-_PORT, _MOST_PORT = 587, 65535
+_PORT = 587
+_MOST_PORT = 65535
 PROOF: dict[str, Any] = {
     "type": "dict",
     "options": {

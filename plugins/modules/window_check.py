@@ -306,7 +306,8 @@ from ansible_collections.bytebot.production.plugins.module_utils.observe_targets
 from ansible_collections.bytebot.production.plugins.module_utils.observe_window import Look, Metrics, look
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
 
-EARLY, FUNCTIONALITY = "go_live.t_plus_30m.", "go_live.t_plus_30m.functionality"
+EARLY = "go_live.t_plus_30m."
+FUNCTIONALITY = "go_live.t_plus_30m.functionality"
 UNITS = {"seconds": 1.0, "milliseconds": 0.001}
 SHARES = ("error_share", "error_rise", "slow_rise")
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")

@@ -32,7 +32,6 @@ FEW = (
     "refresh_not_rotated",
     "extra_admin",
     "request_limit_lowered",
-    "login_fails_after_go_live",
 )
 
 

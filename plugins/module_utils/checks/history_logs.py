@@ -41,7 +41,7 @@ def judge_logs(facts: HistoryFacts) -> Verdict:
     ]
     found = {
         "levels": list(seen.levels), "lines_with_errors": seen.counts[1], "before": seen.counts[0],
-        "patterns": sum(1 for _ in seen.after), "patterns_before": sum(1 for _ in seen.before),
+        "patterns": sum(1 for one in seen.after), "patterns_before": sum(1 for one in seen.before),
         "lines_of_all_kinds": seen.other, "new": shown[:_SHOWN],
         "method": "patterns by Drain: numbers, addresses, identifiers and texts masked, words that differ left out",
     }  # fmt: skip

@@ -66,7 +66,7 @@ def render(document: Mapping[str, Any], history: Sequence[Earlier] = ()) -> str:
         .render(
             document=plain,
             total=len(controls),
-            bar_segments=view.bar(controls),
+            bar_segments=view.segments(controls),
             sections=[*view.sections(controls), *view.sections(plain["own_controls"])],
             changes=changes,
             was={change["id"]: change["from"] for change in changes},

@@ -108,17 +108,17 @@ class Signature:
     demo: bool
 
 
-def bar(controls: Sequence[Mapping[str, Any]]) -> list[Segment]:
+def segments(controls: Sequence[Mapping[str, Any]]) -> list[Segment]:
     """The bar of some controls."""
     counts = Counter(control["state"] for control in controls)
-    segments: list[Segment] = []
+    found: list[Segment] = []
     start = 0.0
     for state in STATES:
         if count := counts[state]:
             width = max(count, len(controls) * THINNEST)
-            segments.append(Segment(state, count, start, width))
+            found.append(Segment(state, count, start, width))
             start += width
-    return segments
+    return found
 
 
 def sections(controls: Sequence[Mapping[str, Any]]) -> Iterator[Section]:
@@ -136,7 +136,7 @@ def sections(controls: Sequence[Mapping[str, Any]]) -> Iterator[Section]:
             id=name,
             title=members[0]["section_title"],
             groups=groups,
-            progress=bar(members),
+            progress=segments(members),
             total=len(members),
             settled=sum(counts[state] for state in SETTLED),
             red=sum(counts[state] for state in RED),

@@ -98,11 +98,15 @@ def test_a_call_that_is_ended_from_outside_heals_and_says_so(
         def heal(self) -> None:
             healed.append(True)
 
-    def judges(*_given: object) -> None:
-        os.kill(os.getpid(), signal.SIGTERM)
+    class Judging:
+        reports = Path("reports")
+
+        def __init__(self, *_given: object) -> None: ...
+        def __call__(self, *_given: object) -> None:
+            os.kill(os.getpid(), signal.SIGTERM)
 
     monkeypatch.setattr(sabotage, "Faults", Healing)
-    monkeypatch.setattr(sabotage, "Judge", lambda _root: judges)
+    monkeypatch.setattr(sabotage, "Judge", Judging)
     before = signal.getsignal(signal.SIGTERM)
     try:
         assert sabotage.main(["--smoke"]) == 130
