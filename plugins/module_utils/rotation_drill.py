@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from http import HTTPStatus
 from typing import Any
@@ -82,8 +82,7 @@ def _rotated(cluster: Cluster, plan: Plan, redactor: Redactor, before: str, step
     followed = Restarter(cluster, plan.patience, False, keeper.now).follow(replace(changed, remade=True))
     steps += [f"{one['workload']}: {one['action']}" for one in followed["followers"]]
     stay = [one["workload"] for one in followed["followers"] if one["action"] in (PAUSED, HELD)]
-    after = _signed_in(cluster, plan, redactor)
-    new, old = _settled(plan, after, before)
+    new, old = _settled(plan, lambda: _signed_in(cluster, plan, redactor), before)
     steps.append(f"a new token is answered by {new}, one of before by {old}")
     if old not in _TAKEN and old not in _REFUSED:
         raise Unclear(f"a token that the old key signed is neither taken nor refused at {plan.path} ({old})")
@@ -95,9 +94,12 @@ def _rotated(cluster: Cluster, plan: Plan, redactor: Redactor, before: str, step
     return f"{', '.join(stay)} did not follow" if stay else ""
 
 
-def _settled(plan: Plan, after: str, before: str) -> tuple[int, int]:
-    """How a new token and one of before are answered once that no longer changes, or at the end of the time."""
-    until, row = time.monotonic() + WITHIN_S, 0
+def _settled(plan: Plan, sign_in: Callable[[], str], before: str) -> tuple[int, int]:
+    """How a new token and one of before are answered once that no longer changes, or at the end of the time.
+
+    A pod that is on its way out may have signed the new token with the old key, so that another one is asked for.
+    """
+    until, row, after = time.monotonic() + WITHIN_S, 0, sign_in()
     while True:
         new, old = _asked(plan, after), _asked(plan, before)
         row = row + 1 if new in _TAKEN and old in _REFUSED else 0
@@ -105,6 +107,8 @@ def _settled(plan: Plan, after: str, before: str) -> tuple[int, int]:
             return new, old
         if not row:
             time.sleep(POLL_S)
+        if new in _REFUSED:
+            after = sign_in()
 
 
 def _signed_in(cluster: Cluster, plan: Plan, redactor: Redactor) -> str:

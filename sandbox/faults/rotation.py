@@ -30,7 +30,7 @@ def _no_interval(text: str) -> str:
 
 def _drilled(_hands: Hands) -> Mapping[str, Any]:
     """A drill is made in this run, whatever the last one came to."""
-    return {"security_configuration_rotation_drill_age": 0}
+    return {"security_configuration_rotation_drill": True, "security_configuration_rotation_drill_age": 0}
 
 
 def _paused(hands: Hands) -> None:
