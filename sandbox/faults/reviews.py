@@ -6,10 +6,11 @@ from __future__ import annotations
 
 from sandbox import replay
 from sandbox.faults.fault import Act, Fault, Hands
-from sandbox.history import DRIFT, FLAPPING, GROWTH, IGNORED, NEW_ERROR, OVER, SPIKE, UNDER
+from sandbox.history import BRUTE_FORCE, DRIFT, FLAPPING, GROWTH, IGNORED, NEW_ERROR, OVER, SPIKE, UNDER, UNHEEDED
 
 DAY = "post_go_live.day_monitoring"
 WEEK = "post_go_live.week_performance"
+SECURITY = "post_go_live.week_security"
 MONTH = "post_go_live.month_optimization"
 
 
@@ -45,6 +46,13 @@ FAULTS = (
         f"{WEEK}.utilization", f"{MONTH}.resources",
     ),
     _fault("review_hpa_flapping", "the API's autoscaler swings to and fro for hours", FLAPPING, f"{WEEK}.autoscaling"),
+    _fault(
+        "review_brute_force", "for forty minutes somebody guesses passwords, and locks accounts", BRUTE_FORCE,
+        f"{SECURITY}.logs",
+    ),
+    _fault(
+        "review_security_alert_ignored", "a security alert fired, and nobody acted", UNHEEDED, f"{SECURITY}.alerts",
+    ),
     _fault("review_alert_ignored", "an alert fires again and again, and nobody acts", IGNORED, f"{MONTH}.thresholds"),
     _fault("review_exhaustion", "a volume will be full within weeks", GROWTH, f"{MONTH}.planning"),
 )  # fmt: skip
