@@ -49,14 +49,15 @@ class SecurityHistory:
         query = f"3600 * (sum(rate({failed}[$step])) or 0 * sum(rate({every}[$step])))"
         told, points, query = self._hourly(query, period, step_s)
         seen = SignInsSeen(url, told, query, points, step_s)
-        span = f"{period.end - period.begin:.0f}s"
-        for name, counter in (("attempts", every), ("failed", failed)):
-            if not seen.told.ok:
-                return seen
-            answer = self._at(f"sum(increase({counter}[{span}]))", period.end)
-            value = answer.data[0][1] if answer.ok and answer.data else None
-            seen = replace(seen, told=replace(answer, data=None), **{name: value})
-        if not wanted.locked or not seen.told.ok:
+        sums: list[float | None] = []
+        for counter in (every, failed):
+            if told.ok:
+                told = self._at(f"sum(increase({counter}[{period.end - period.begin:.0f}s]))", period.end)
+                sums.append(told.data[0][1] if told.ok and told.data else None)
+        if not told.ok:
+            return replace(seen, told=replace(told, data=None))
+        seen = replace(seen, attempts=sums[0], failed=sums[1])
+        if not wanted.locked:
             return seen
         told, points, query = self._hourly(f"3600 * sum(rate({wanted.locked}[$step]))", period, step_s)
         return replace(seen, told=told, locked_query=query, locked=points)

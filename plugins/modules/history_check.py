@@ -248,7 +248,7 @@ options:
         description: Regular expressions that are found in the name of a group of rules.
         type: list
         elements: str
-        default: [(?i)security]
+        default: ["(?i)security"]
       labels:
         description: By label of a rule, a regular expression that is all of its value.
         type: dict
