@@ -23,7 +23,8 @@ OFFICE = range(9, 17)  # hours with more replicas
 # What can be wrong in it.
 SPIKE, DRIFT, FLAPPING, GROWTH = "spike", "drift", "flapping", "growth"
 OVER, UNDER, IGNORED, NEW_ERROR = "over", "under", "ignored", "new_error"
-WRONG = frozenset({SPIKE, DRIFT, FLAPPING, GROWTH, OVER, UNDER, IGNORED, NEW_ERROR})
+BRUTE_FORCE, UNHEEDED = "brute_force", "unheeded"
+WRONG = frozenset({SPIKE, DRIFT, FLAPPING, GROWTH, OVER, UNDER, IGNORED, NEW_ERROR, BRUTE_FORCE, UNHEEDED})
 
 Point = tuple[int, float]
 
@@ -58,7 +59,7 @@ class Alerted:
     acted: bool = True
 
 
-# Alerts that were made to fire in a drill, and two that came by themselves.
+# Alerts that were made to fire in a drill, and some that came by themselves.
 ALERTED = (
     Alerted("BytebotHighErrorRate", "critical", 600),
     Alerted("BytebotHighErrorRate", "warning", 600),
@@ -71,7 +72,9 @@ ALERTED = (
     Alerted("BytebotDatabaseConnectionFailure", "critical", 594),
     Alerted("BytebotTaskQueueBacklog", "warning", 300, 40),
     Alerted("BytebotTaskQueueBacklog", "warning", 120, 55),
+    Alerted("RateLimitExceeded", "info", 100, 15),
 )
+UNHEEDED_ALERT = Alerted("CORSViolations", "warning", 60, 20, acted=False)
 
 
 def ignored() -> tuple[Alerted, ...]:
@@ -104,7 +107,8 @@ class History:
     def text(self) -> Iterator[str]:
         """As OpenMetrics."""
         times = self.times()
-        for name, labels, points in (*self._requests(times), *self._containers(times), *self._rest(times)):
+        parts = (self._requests(times), self._sign_ins(times), self._containers(times), self._rest(times))
+        for name, labels, points in (series for part in parts for series in part):
             marks = ",".join(f"{key}={json.dumps(value)}" for key, value in {**labels, **MARK}.items())
             for at, value in points:
                 yield f"{name}{{{marks}}} {value:.9g} {at}\n"
@@ -136,6 +140,24 @@ class History:
             yield "http_requests_total", {**where, "code": code}, points
         for edge_text, points in buckets.items():
             yield "http_request_duration_seconds_bucket", {**where, "le": edge_text}, points
+
+    def _sign_ins(self, times: list[int]) -> Iterator[tuple[str, Mapping[str, str], list[Point]]]:
+        chance = random.Random(13)
+        where = {"namespace": NAMESPACE, "job": "bytebot-api", "pod": CONTAINERS[0].pod}
+        sums = {"success": 0.0, "failure": 0.0, "locked": 0.0}
+        counted: dict[str, list[Point]] = {name: [] for name in sums}
+        before = times[0]
+        for at in times:
+            hours = (at - before) / HOUR
+            guessed = BRUTE_FORCE in self.wrong and 0 <= at - (self.end - 52 * HOUR) < 40 * 60
+            each_hour = {"success": 80.0, "failure": 4.0 + 450 * guessed, "locked": 0.1 + 45 * guessed}
+            for name, number in each_hour.items():
+                sums[name] += number * self._by_day(at) * chance.uniform(0.8, 1.2) * hours
+                counted[name].append((at, sums[name]))
+            before = at
+        for status in ("success", "failure"):
+            yield "auth_attempts_total", {**where, "status": status}, counted[status]
+        yield "security_events_total", {**where, "type": "ACCOUNT_LOCKED"}, counted["locked"]
 
     def _containers(self, times: list[int]) -> Iterator[tuple[str, Mapping[str, str], list[Point]]]:
         for one in CONTAINERS:
@@ -212,7 +234,8 @@ class History:
 
     def alerted(self) -> tuple[Alerted, ...]:
         """Which alerts fired."""
-        return ALERTED + (ignored() if IGNORED in self.wrong else ())
+        unheeded = (UNHEEDED_ALERT,) if UNHEEDED in self.wrong else ()
+        return ALERTED + (ignored() if IGNORED in self.wrong else ()) + unheeded
 
     def actions(self) -> list[dict[str, str]]:
         """What people did about alerts."""

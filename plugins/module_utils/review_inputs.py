@@ -15,6 +15,11 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.bytebot.production.plugins.module_utils.argspec import connection_of
 from ansible_collections.bytebot.production.plugins.module_utils.checks.history_facts import Action
+from ansible_collections.bytebot.production.plugins.module_utils.checks.history_security_facts import (
+    SecurityAlerts,
+    SignIns,
+)
+from ansible_collections.bytebot.production.plugins.module_utils.checks.spans import span
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
 from ansible_collections.bytebot.production.plugins.module_utils.errors import CollectionError, InputError
 from ansible_collections.bytebot.production.plugins.module_utils.helm.release import history
@@ -23,6 +28,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.yaml_text impor
 
 _MOST_BYTES = 4 * 1024 * 1024
 _MOST_TESTS = 50
+_METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _NANO = re.compile(r"(\.\d{6})\d+")
 
 
@@ -84,6 +90,39 @@ def _actions(found: Any) -> Iterable[Action]:
         if not isinstance(one, Mapping) or not one.get("alert") or not one.get("at"):
             raise InputError(f"The record of actions has no alert or time in entry {number + 1}.")
         yield Action(str(one["alert"]), time_of(f"entry {number + 1}", one["at"]), str(one.get("action") or ""))
+
+
+def sign_ins_of(given: Mapping[str, Any] | None) -> SignIns:
+    """How sign-ins are counted, and how many may fail.
+
+    :raises InputError: a figure or name is none.
+    """
+    found = SignIns(**(given or {}))
+    if not _METRIC.fullmatch(found.metric):
+        raise InputError(f"sign_ins.metric: {found.metric!r} is no name of a metric.")
+    if not found.failed.strip():
+        raise InputError('sign_ins.failed: name matchers of failed sign-ins, as status!="success".')
+    for name in ("limit", "burst", "locked_burst"):
+        if not getattr(found, name) > 0:
+            raise InputError(f"sign_ins.{name}: {getattr(found, name):g} is not above 0.")
+    return found
+
+
+def security_alerts_of(given: Mapping[str, Any] | None) -> SecurityAlerts:
+    """Which rules watch over security, and how soon somebody acts on them.
+
+    :raises InputError: one is no regular expression, or no time.
+    """
+    if given is None:
+        return SecurityAlerts()
+    labels = {str(name): str(text) for name, text in given["labels"].items()}
+    for text in (*given["groups"], *labels.values()):
+        try:
+            re.compile(text)
+        except re.error as exc:
+            raise InputError(f"security_alerts: {text!r} is no regular expression ({exc}).") from exc
+    within = span("security_alerts.within", given["within"])
+    return SecurityAlerts(tuple(given["groups"]), labels, tuple(given["alerts"]), within)
 
 
 def rule_tests(module: AnsibleModule) -> tuple[frozenset[str], dict[str, str]]:

@@ -17,7 +17,8 @@ description:
   - O(review=day) settles C(post_go_live.day_monitoring.performance), C(post_go_live.day_monitoring.spikes),
     C(post_go_live.day_monitoring.alerts) and C(post_go_live.day_monitoring.logs).
   - O(review=week) settles C(post_go_live.week_performance.trends), C(post_go_live.week_performance.opportunities),
-    C(post_go_live.week_performance.utilization) and C(post_go_live.week_performance.autoscaling).
+    C(post_go_live.week_performance.utilization), C(post_go_live.week_performance.autoscaling),
+    C(post_go_live.week_security.logs) and C(post_go_live.week_security.alerts).
   - O(review=month) settles C(post_go_live.month_optimization.resources),
     C(post_go_live.month_optimization.thresholds) and C(post_go_live.month_optimization.planning).
   - A review that is not due is V(pending), and says when it is. It is due O(span) after O(go_live).
@@ -31,6 +32,11 @@ description:
   - Lines with errors are made into patterns by Drain's method; one that was not there before is V(fail).
   - A container that asks for four times its use with some room or more is V(fail), and so is one that uses more than is
     kept for it. What to write instead stands as a difference of values in the evidence.
+  - Sign-ins that fail, and lock-outs, are counted by the hour. It is V(fail) where they come in a burst, by the method
+    of spikes, where an hour is above the limit, and where a week has many more than those before. It is
+    V(inconclusive) without 30 sign-ins, of which some failed and some did not.
+  - Of rules that watch over security none may fire now, and somebody must have acted on each firing in time. Where no
+    such rule is loaded, that is V(pending).
   - A forecast is a straight line by least squares with its prediction interval of 95 percent. What may run out within
     O(horizon) by it is V(fail).
 extends_documentation_fragment:
@@ -204,6 +210,60 @@ options:
     type: list
     elements: str
     default: [Watchdog]
+  sign_ins:
+    description: How sign-ins are counted, and how many may fail.
+    type: dict
+    suboptions:
+      metric:
+        description: Counter of all sign-ins.
+        type: str
+        default: auth_attempts_total
+      failed:
+        description: Matchers of those that failed.
+        type: str
+        default: status!="success"
+      limit:
+        description: How many may fail in an hour. More than V(360), the document's 0.1 in a second, is told as weaker.
+        type: float
+        default: 360.0
+      burst:
+        description: How many more than usual in an hour are a burst, at least.
+        type: float
+        default: 60.0
+      locked:
+        description:
+          - A counter of lock-outs, with its matchers. C($selector) stands for those of namespace and O(labels).
+          - Lock-outs are not counted where it is not set.
+        type: str
+        default: ""
+      locked_burst:
+        description: How many more lock-outs than usual in an hour are a burst, at least.
+        type: float
+        default: 10.0
+  security_alerts:
+    description: Which rules watch over security, by any of their group, a label and their name.
+    type: dict
+    suboptions:
+      groups:
+        description: Regular expressions that are found in the name of a group of rules.
+        type: list
+        elements: str
+        default: ["(?i)security"]
+      labels:
+        description: By label of a rule, a regular expression that is all of its value.
+        type: dict
+        default: {category: security}
+      alerts:
+        description: Names of alerts.
+        type: list
+        elements: str
+        default: []
+      within:
+        description:
+          - How soon after its begin somebody must act on a firing, by O(actions_file).
+          - More than V(24h) is told as weaker.
+        type: str
+        default: 24h
   rooms:
     description:
       - What can run out. Volumes, and the memory of containers against their limits, where it is not set.
@@ -328,6 +388,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.history_
     ROOMS,
     SIGNALS,
     SPANS,
+    Episode,
     EpisodesSeen,
     HistoryFacts,
     LogsSeen,
@@ -342,14 +403,18 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.spans im
 from ansible_collections.bytebot.production.plugins.module_utils.clients.log_errors import Place, errors_of
 from ansible_collections.bytebot.production.plugins.module_utils.clients.logs import KINDS
 from ansible_collections.bytebot.production.plugins.module_utils.clients.prometheus import Prometheus
+from ansible_collections.bytebot.production.plugins.module_utils.clients.service import Told
 from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError
 from ansible_collections.bytebot.production.plugins.module_utils.judge import known_only, results_of
 from ansible_collections.bytebot.production.plugins.module_utils.module import run_module
 from ansible_collections.bytebot.production.plugins.module_utils.observe_history import History, look_at_errors
+from ansible_collections.bytebot.production.plugins.module_utils.observe_history_security import SecurityHistory
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
 from ansible_collections.bytebot.production.plugins.module_utils.review_inputs import (
     actions_of,
     rule_tests,
+    security_alerts_of,
+    sign_ins_of,
     time_of,
     went_live,
 )
@@ -364,6 +429,20 @@ SIGNAL: dict[str, Any] = {
     "floor": {"type": "float", "default": 0.0},
     "limit": {"type": "float"},
     "worse": {"type": "str", "choices": [HIGHER, LOWER], "default": HIGHER},
+}
+SIGN_INS: dict[str, Any] = {
+    "metric": {"type": "str", "default": "auth_attempts_total"},
+    "failed": {"type": "str", "default": 'status!="success"'},
+    "limit": {"type": "float", "default": 360.0},
+    "burst": {"type": "float", "default": 60.0},
+    "locked": {"type": "str", "default": ""},
+    "locked_burst": {"type": "float", "default": 10.0},
+}
+SECURITY_ALERTS: dict[str, Any] = {
+    "groups": {"type": "list", "elements": "str", "default": ["(?i)security"]},
+    "labels": {"type": "dict", "default": {"category": "security"}},
+    "alerts": {"type": "list", "elements": "str", "default": []},
+    "within": {"type": "str", "default": "24h"},
 }
 ROOM: dict[str, Any] = {"name": _TEXT, "used": _TEXT, "capacity": _TEXT, "by": {"type": "str", "default": ""}}
 ARGUMENTS: dict[str, Any] = {
@@ -396,6 +475,8 @@ ARGUMENTS: dict[str, Any] = {
     "actions_file": {"type": "path"},
     "precision": {"type": "float", "default": 0.5},
     "unjudged_alerts": {"type": "list", "elements": "str", "default": ["Watchdog"]},
+    "sign_ins": {"type": "dict", "options": SIGN_INS},
+    "security_alerts": {"type": "dict", "options": SECURITY_ALERTS},
     "rooms": {"type": "list", "elements": "dict", "options": ROOM},
     "horizon": {"type": "str", "default": "90d"},
 }
@@ -450,12 +531,14 @@ def _wanted(given: Mapping[str, Any]) -> Wanted:
         span("horizon", given["horizon"]),
         given["precision"],
         frozenset(given["unjudged_alerts"]),
+        sign_ins_of(given["sign_ins"]),
+        security_alerts_of(given["security_alerts"]),
     )
 
 
 def _look(module: AnsibleModule, redactor: Redactor, facts: HistoryFacts, judged: set[str]) -> HistoryFacts:
     given, period = module.params, facts.period
-    wanted = {control.rpartition(".")[2] for control in judged}
+    wanted = {control.rpartition(".")[2] for control in judged if not control.startswith(checks.SECURITY)}
     if "logs" in wanted:
         facts = replace(facts, logs=_logs(given, redactor, period))
     service = service_of("prometheus", given, redactor)
@@ -475,14 +558,22 @@ def _look(module: AnsibleModule, redactor: Redactor, facts: HistoryFacts, judged
     if "autoscaling" in wanted:
         facts = replace(facts, scalers=history.scalers(period))
     if "thresholds" in wanted:
-        told, episodes = history.episodes(period)
-        actions, problem = actions_of(given["actions_file"])
-        url, source = history.server.service.url, given["actions_file"] or ""
-        facts = replace(facts, alerts=EpisodesSeen(url, told, episodes, actions, source, problem))
+        facts = replace(facts, alerts=_alerts(given, history, *history.episodes(period)))
+    secure = SecurityHistory(history)
+    if f"{checks.SECURITY}.logs" in judged:
+        facts = replace(facts, sign_ins=secure.sign_ins(facts.wanted.sign_ins, period))
+    if f"{checks.SECURITY}.alerts" in judged:
+        rules = secure.rules(live, facts.wanted.security_alerts, period)
+        facts = replace(facts, security=rules, alerts=_alerts(given, history, *secure.episodes(period)))
     if "planning" in wanted:
         rooms = ROOMS if given["rooms"] is None else tuple(Room(**one) for one in given["rooms"])
         facts = replace(facts, growth=history.growth(rooms, period))
     return facts
+
+
+def _alerts(given: Mapping[str, Any], history: History, told: Told, episodes: tuple[Episode, ...]) -> EpisodesSeen:
+    actions, problem = actions_of(given["actions_file"])
+    return EpisodesSeen(history.server.service.url, told, episodes, actions, given["actions_file"] or "", problem)
 
 
 def _rules(module: AnsibleModule, history: History, live: Prometheus, period: Period) -> RulesSeen:

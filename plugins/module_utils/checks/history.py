@@ -11,6 +11,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks import (
     history_day,
     history_logs,
     history_month,
+    history_security,
     history_week,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.checks.history_facts import HistoryFacts, stamp
@@ -19,9 +20,13 @@ from ansible_collections.bytebot.production.plugins.module_utils.model import Ve
 
 CHECKS: Checks[HistoryFacts] = Checks()
 DAY, WEEK, MONTH = "post_go_live.day_monitoring", "post_go_live.week_performance", "post_go_live.month_optimization"
+SECURITY = "post_go_live.week_security"
 STAGES = {
     "day": tuple(f"{DAY}.{item}" for item in ("performance", "spikes", "alerts", "logs")),
-    "week": tuple(f"{WEEK}.{item}" for item in ("trends", "opportunities", "utilization", "autoscaling")),
+    "week": (
+        *(f"{WEEK}.{item}" for item in ("trends", "opportunities", "utilization", "autoscaling")),
+        *(f"{SECURITY}.{item}" for item in ("logs", "alerts")),
+    ),
     "month": tuple(f"{MONTH}.{item}" for item in ("resources", "thresholds", "planning")),
 }
 
@@ -83,6 +88,18 @@ def utilization(facts: HistoryFacts) -> Verdict:
 def autoscaling(facts: HistoryFacts) -> Verdict:
     """Autoscalers do not swing, and are not at their bound for long."""
     return _due(facts, history_week.judge_autoscaling)
+
+
+@CHECKS.settles("post_go_live.week_security.logs")
+def security_logs(facts: HistoryFacts) -> Verdict:
+    """Failed sign-ins and lock-outs come in no burst, and keep their limit."""
+    return _due(facts, history_security.judge_sign_ins)
+
+
+@CHECKS.settles("post_go_live.week_security.alerts")
+def security_alerts(facts: HistoryFacts) -> Verdict:
+    """Rules watch over security, and each firing was acted on."""
+    return _due(facts, history_security.judge_security_alerts)
 
 
 @CHECKS.settles("post_go_live.month_optimization.resources")

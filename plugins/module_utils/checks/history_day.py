@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 from typing import Any
@@ -106,20 +107,13 @@ def judge_spikes(facts: HistoryFacts) -> Verdict:
 def _spikes(seen: SignalSeen, facts: HistoryFacts, red: list[str], unsure: list[str], found: dict[str, Any]) -> None:
     signal = seen.signal
     before, after = split(seen, facts.period)
-    values = [value for _at, value in after]
-    usual = usual_of(before, after, seen.step_s)
-    rest = [worse(signal, value - base) for value, base in zip(values, usual, strict=True)]
-    least = max(signal.floor, MOVED * abs(median(usual)))
-    deviation = max(statistics.spread_of(rest), statistics.noise_of(rest), least / FAR)
-    middle = median(rest)
-    spikes = [
-        (after[first][0], after[last][0] + seen.step_s, max(values[first : last + 1], key=lambda v: worse(signal, v)))
-        for first, last in statistics.runs([value - middle > FAR * deviation for value in rest])
-    ]
-    levels = levels_of(rest, least / FAR)
+    jumps = spikes_of(signal, after, usual_of(before, after, seen.step_s), seen.step_s)
+    spikes, least = jumps.found, jumps.least
+    levels = levels_of(jumps.rest, least / FAR)
     found[signal.name] = {
         "usual": "the same time of earlier days" if before else "the median of the reviewed time",
-        "deviation": deviation, "spikes": [[stamp(begin), stamp(end), value] for begin, end, value in spikes[:_SHOWN]],
+        "deviation": jumps.deviation,
+        "spikes": [[stamp(begin), stamp(end), value] for begin, end, value in spikes[:_SHOWN]],
         "levels": [[stamp(after[begin][0]), level] for begin, _end, level in levels[:_SHOWN]],
         "method": f"beyond {FAR:g} deviations (median of absolute deviations); binary segmentation, penalty "
         f"{statistics.PENALTY:g} log n",
@@ -133,6 +127,34 @@ def _spikes(seen: SignalSeen, facts: HistoryFacts, red: list[str], unsure: list[
     elif (lasting := lasting_rise(levels, least)) is not None:
         place, rise = lasting
         red.append(f"{signal.name} is worse by {signal.shown(rise)} since {stamp(after[place][0])}, and stays so")
+
+
+@dataclass(frozen=True, slots=True)
+class Spikes:
+    """What jumps.
+
+    :param found: begin, end and worst value of each; :param rest: each value less its usual one, above 0 for the worse.
+    :param least: the least difference that matters.
+    """
+
+    found: list[tuple[float, float, float]]
+    rest: list[float]
+    deviation: float
+    least: float
+
+
+def spikes_of(signal: Signal, after: Sequence[Point], usual: Sequence[float], step_s: float) -> Spikes:
+    """Where values are far from their usual ones."""
+    values = [value for _at, value in after]
+    rest = [worse(signal, value - base) for value, base in zip(values, usual, strict=True)]
+    least = max(signal.floor, MOVED * abs(median(usual)))
+    deviation = max(statistics.spread_of(rest), statistics.noise_of(rest), least / FAR)
+    middle = median(rest)
+    found = [
+        (after[first][0], after[last][0] + step_s, max(values[first : last + 1], key=lambda v: worse(signal, v)))
+        for first, last in statistics.runs([value - middle > FAR * deviation for value in rest])
+    ]
+    return Spikes(found, rest, deviation, least)
 
 
 def lasting_rise(levels: Sequence[tuple[int, int, float]], least: float) -> tuple[int, float] | None:

@@ -8,6 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from ansible_collections.bytebot.production.plugins.module_utils.checks.history_security_facts import (
+    SecurityAlerts,
+    SecurityRulesSeen,
+    SignIns,
+    SignInsSeen,
+)
 from ansible_collections.bytebot.production.plugins.module_utils.checks.history_templates import Patterns
 from ansible_collections.bytebot.production.plugins.module_utils.checks.spans import words
 from ansible_collections.bytebot.production.plugins.module_utils.clients.service import Told
@@ -351,6 +357,8 @@ class Wanted:
     horizon_s: float = 90 * DAY_S
     precision: float = 0.5
     unjudged: frozenset[str] = frozenset()
+    sign_ins: SignIns = field(default_factory=SignIns)
+    security_alerts: SecurityAlerts = field(default_factory=SecurityAlerts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -366,4 +374,6 @@ class HistoryFacts:
     scalers: ScalersSeen | None = None
     alerts: EpisodesSeen | None = None
     growth: GrowthSeen | None = None
+    sign_ins: SignInsSeen | None = None
+    security: SecurityRulesSeen | None = None
     at: str = field(default_factory=utc_now)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 
-from sandbox.history import NEW_ERROR, SPIKE, UNDER, WRONG, History
+from sandbox.history import BRUTE_FORCE, NEW_ERROR, SPIKE, UNDER, UNHEEDED, WRONG, History
 
 END = 1_796_000_400
 SAMPLE = re.compile(r'[a-zA-Z_]+\{.*synthetic="true"\} -?[0-9.e+]+ \d+\n')
@@ -22,7 +22,7 @@ def test_each_sample_is_marked_and_counters_never_fall() -> None:
         before = last.get(name)
         if before:
             assert int(at) > before[1]
-            assert float(value) >= before[0] or not name.startswith(("http_", "container_cpu"))
+            assert float(value) >= before[0] or not name.startswith(("http_", "container_cpu", "auth_", "security_"))
         last[name] = (float(value), int(at))
     assert max(at for _value, at in last.values()) == END
 
@@ -35,6 +35,15 @@ def test_what_is_wrong_changes_only_its_own() -> None:
     changed = {row for row in History(END, frozenset({UNDER})).text() if row not in sound}
     assert all('container="api"' in row and 'resource="memory"' in row for row in changed)
     assert any(row.startswith("http_requests_total") for row in set(History(END, frozenset({SPIKE})).text()) - sound)
+
+
+def test_what_is_wrong_of_security_is_told_of_it_alone() -> None:
+    sound = set(History(END).text())
+    guessed = {row.partition("{")[0] for row in set(History(END, frozenset({BRUTE_FORCE})).text()) - sound}
+    assert guessed == {"auth_attempts_total", "security_events_total"}
+    (alert,) = set(History(END, frozenset({UNHEEDED})).alerted()) - set(History(END).alerted())
+    assert not alert.acted
+    assert alert.name not in {action["alert"] for action in History(END).actions() if action["at"] > "2026-11-25"}
 
 
 def test_lines_are_marked_and_a_new_error_is_new() -> None:
