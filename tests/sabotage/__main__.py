@@ -26,14 +26,15 @@ ONLY_WHEN_BROKEN = frozenset({"application_configuration.tuning.vpa"})
 # What is judged in the windows after a go-live, before and in which users must ask.
 WINDOWS = frozenset(one for fault in FAULTS.values() if fault.playbook == "window" for one in fault.turns_red)
 ALL = frozenset(control for fault in FAULTS.values() for control in fault.turns_red) - ONLY_WHEN_BROKEN - SUMS - WINDOWS
-# Judged in the stages of going live alone; the last one says what a drill came to, which the sandbox need not have had.
+# Judged in the stages of going live alone.
 LATE = frozenset(
     control
     for fault in FAULTS.values()
     for control in fault.turns_red
     if fault.playbook == "go_live" and control.startswith("go_live.")
 )
-WHEN_DRILLED = frozenset({"go_live.t_minus_2h.backup"})
+# These say what a drill came to, which the sandbox need not have had.
+WHEN_DRILLED = frozenset({"go_live.t_minus_2h.backup", "go_live.change.rollback_plan"})
 # These are green in a healthy sandbox only once people have signed.
 SIGNED = frozenset(control for fault in FAULTS.values() if fault.signed for control in fault.turns_red)
 # Judged by the role of another section than its own.
@@ -70,7 +71,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         faults.heal()
         sections = sorted({name for fault in chosen for name in (*_sections(fault), *fault.before)})
-        wanted = frozenset(control for control in ALL - LATE - REVIEWED if _section(control) in {*CORE, *sections})
+        at_once = ALL - LATE - REVIEWED - WHEN_DRILLED
+        wanted = frozenset(control for control in at_once if _section(control) in {*CORE, *sections})
         wanted = wanted - SIGNED | {one for fault in chosen if fault.signed for one in fault.turns_red}
         late = LATE - WHEN_DRILLED if any(fault.playbook == "go_live" for fault in chosen) else frozenset()
         reviewed = REVIEWED if any(fault.playbook == "review" for fault in chosen) else frozenset()
