@@ -49,6 +49,7 @@ from sandbox.faults import (
     services,
     statements,
     under_load,
+    week,
     workload,
 )
 from sandbox.faults.fault import Fault, Hands
@@ -93,6 +94,7 @@ MODULES = (
     records,
     statements,
     reviews,
+    week,
 )
 FAULTS: Mapping[str, Fault] = {fault.name: fault for module in MODULES for fault in module.FAULTS}
 ACTIVE, VARIABLES = "active.json", "variables.json"

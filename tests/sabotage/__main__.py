@@ -38,7 +38,7 @@ WHEN_DRILLED = frozenset({"go_live.t_minus_2h.backup", "go_live.change.rollback_
 # These are green in a healthy sandbox only once people have signed.
 SIGNED = frozenset(control for fault in FAULTS.values() if fault.signed for control in fault.turns_red)
 # Judged by the role of another section than its own.
-ELSEWHERE = {"infrastructure.database.backup": "backup"}
+ELSEWHERE = {"infrastructure.database.backup": "backup", "post_go_live.week_security.controls": "security_testing"}
 # What was since a go-live, as history tells it.
 REVIEWED = frozenset(one for fault in FAULTS.values() if fault.playbook == "review" for one in fault.turns_red)
 # One for each section that takes seconds to judge, for `make test`; the others' are left to `make sabotage`.

@@ -6,10 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
+from ansible_collections.bytebot.production.plugins.module_utils.checks.since_go_live import DUE
 from ansible_collections.bytebot.production.plugins.module_utils.model import MUST, RED, SHOULD, sha256_of
-from ansible_collections.bytebot.production.plugins.plugin_utils.record.binding import Binding, moment
+from ansible_collections.bytebot.production.plugins.plugin_utils.record.binding import Binding, moment, rfc3339
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.results import Result
 
 Entry = Mapping[str, Any]
@@ -17,12 +19,14 @@ END_TO_END, LOAD = "go_live.testing.end_to_end", "go_live.testing.load"
 HEALTH, ENDPOINTS = "go_live.t_zero.health", "go_live.t_zero.endpoints"
 DEPLOY = "go_live.t_zero.deploy"
 LATENCY = "performance_testing.load.latency"
+AGAIN = "post_go_live.week_security.controls"
 # What each sums up: sections, groups or controls.
 SUMS: Mapping[str, tuple[str, ...]] = {
     END_TO_END: ("functional_testing", "performance_testing", "security_testing", "monitoring"),
     LOAD: ("performance_testing",),
     HEALTH: ("deployment.health",),
     ENDPOINTS: ("deployment.execution.ingress", "deployment.execution.endpoints"),
+    AGAIN: ("security_configuration", "security_testing"),
 }
 CONTROLS = frozenset(SUMS)
 GOOD = frozenset({"pass", "not_applicable", "attested", "waived"})
@@ -35,12 +39,15 @@ class Held:
     """What a run holds.
 
     :param entries: of the controls that are summed up, as the document has them. :param results: as they were recorded.
-    :param binding: what is judged now.
+    :param binding: what is judged now. :param now: when that is.
+    :param go_live: when it went live, or will; None where nothing says so.
     """
 
     entries: Mapping[str, Entry]
     results: Mapping[str, Result]
     binding: Binding
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+    go_live: datetime | None = None
 
     def of(self, control: str) -> list[Entry]:
         """The entries that a control sums up, in the document's order."""
@@ -151,6 +158,31 @@ def _since(held: Held) -> str:
     return ""
 
 
+# ---------------------------------------------------------------------------- a week after
+
+
+def _again(held: Held) -> Sum:
+    """Green where all of security hold, judged since a week after the go-live was over."""
+    if held.go_live is None:
+        text = "Needs input bytebot_go_live: nothing says when it went live."
+        return Sum("pending", text, "Set bytebot_go_live, at, in the inventory.")
+    due = rfc3339(held.go_live + DUE[AGAIN.rpartition(".")[0]])
+    more = {"go_live": rfc3339(held.go_live), "due": due}
+    if held.now < moment(due):
+        text = f"Not due before {due}: go-live is {more['go_live']}."
+        return Sum("pending", text, "Judge security again then: playbooks/verify.yml.", more)
+    entries = held.of(AGAIN)
+    if known := _wanting(held, entries):
+        return known
+    old = [entry["id"] for entry in entries if _before(held, entry, due)]
+    if old:
+        text = f"{len(old)} of {len(entries)} were judged before {due}, a week after the go-live: {_few(old)}."
+        return Sum("pending", text, "Judge them again: playbooks/verify.yml.", more)
+    waived = [entry["id"] for entry in entries if entry["state"] == "waived"]
+    note = f"; waived: {_few(waived)}" if waived else ""
+    return Sum("pass", f"All {len(entries)} controls of security hold, judged since {due}{note}.", "", more)
+
+
 # ---------------------------------------------------------------------------- what all have in common
 
 
@@ -236,4 +268,5 @@ _JUDGES: Mapping[str, Callable[[Held], Sum | None]] = {
     LOAD: _load,
     HEALTH: _health,
     ENDPOINTS: _endpoints,
+    AGAIN: _again,
 }

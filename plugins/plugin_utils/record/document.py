@@ -42,12 +42,14 @@ class Known:
     :param missing: the inputs that are not set.
     :param defects: why the results of a section cannot be used.
     :param statements: what was signed.
+    :param go_live: when it went live, or will; None where nothing says so.
     """
 
     settled: Collection[str] | None = None
     missing: Collection[str] = ()
     defects: Mapping[str, str] = field(default_factory=dict)
     statements: Statements = field(default_factory=Statements)
+    go_live: datetime | None = None
 
 
 def build(
@@ -127,6 +129,7 @@ class _Entries:
         self.results = {id_: result for id_, result in results.items() if id_ not in derived.CONTROLS}
         self.catalogue = catalogue
         self.known = known
+        self.now = now
         self.order = {id_: number for number, id_ in enumerate(catalogue.controls)}
         self.stale = {
             id_: why_stale(catalogue.controls[id_], result, header.binding, now)
@@ -150,7 +153,8 @@ class _Entries:
         parts = tuple(name for names in derived.SUMS.values() for name in names)
         controls = [one for one in self.catalogue.controls.values() if derived.is_of(one.id, parts)]
         entries = {one.id: self._entry(one) for one in controls}
-        for id_, result in derived.derive(derived.Held(entries, self.results, self.header.binding)).items():
+        held = derived.Held(entries, self.results, self.header.binding, self.now, self.known.go_live)
+        for id_, result in derived.derive(held).items():
             if id_ not in self.catalogue.controls:
                 continue
             self.results[id_] = result
