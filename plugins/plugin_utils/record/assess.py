@@ -13,7 +13,13 @@ from typing import Any
 from ansible_collections.bytebot.production.plugins.module_utils import checks
 from ansible_collections.bytebot.production.plugins.module_utils.judge import Checks
 from ansible_collections.bytebot.production.plugins.plugin_utils.catalogue import Catalogue
-from ansible_collections.bytebot.production.plugins.plugin_utils.record import derived, document, files, opening
+from ansible_collections.bytebot.production.plugins.plugin_utils.record import (
+    derived,
+    document,
+    files,
+    history,
+    opening,
+)
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.results import Result
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.run import Header, Run
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.store import Store
@@ -69,6 +75,7 @@ def of_run(
         defects,
         signed(store, header, catalogue, rules),
         opening.go_live(variables),
+        lambda: history.earlier(store.keeper, header.id),
     )
     return document.build(header, results, catalogue, store.clock(), known=known, previous=before)
 
