@@ -1,4 +1,4 @@
-# Reads what is kept beside a release, for checks/release_records.py: helm's history, drills, and what workloads name.
+# Reads what is kept beside a release, for checks/release_records.py: helm's history, rollbacks, drills, and what runs.
 # SPDX-FileCopyrightText: The bytebot.production authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
@@ -18,7 +18,9 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.release_
 )
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
 from ansible_collections.bytebot.production.plugins.module_utils.errors import CollectionError
+from ansible_collections.bytebot.production.plugins.module_utils.helm import rollback_record
 from ansible_collections.bytebot.production.plugins.module_utils.helm.release import Release, history
+from ansible_collections.bytebot.production.plugins.module_utils.helm.rollback_record import Rollback, Side
 from ansible_collections.bytebot.production.plugins.module_utils.podspec import images
 
 DATABASE = "database"
@@ -28,11 +30,18 @@ _ONCE = ("Job",)  # what ends by itself need not be there any more
 
 
 def observe(
-    cluster: Cluster, namespace: str, release: str, *, stage: Mapping[str, Any], within_s: float
+    cluster: Cluster,
+    namespace: str,
+    release: str,
+    *,
+    stage: Mapping[str, Any],
+    within_s: float,
+    rollback_within_s: float,
 ) -> RecordFacts:
     """Read all once. :param stage: ``since``, ``outcome`` and ``digests`` of the stage that deploys."""
     revisions, running, gap = _of_helm(cluster, namespace, release)
     drills, no_drills = _drills(cluster, namespace)
+    rollbacks, no_rollbacks = _rollbacks(cluster, namespace, release)
     return RecordFacts(
         namespace,
         release,
@@ -46,6 +55,9 @@ def observe(
         running,
         dict(stage.get("digests") or {}),
         time.time(),
+        rollbacks,
+        no_rollbacks,
+        rollback_within_s,
     )
 
 
@@ -74,6 +86,7 @@ def _seen(one: Release) -> RevisionSeen:
         one.app_version,
         one.values_digest,
         tuple(images(lasting)),
+        Side(one.revision, one.chart_version, one.app_version, tuple(images(one.objects))),
     )
 
 
@@ -86,6 +99,14 @@ def _drills(cluster: Cluster, namespace: str) -> tuple[tuple[DrillSeen, ...], st
         tuple(DrillSeen(one.source, one.at, one.made, one.passed, one.why) for one in kept if one.kind == DATABASE),
         "",
     )
+
+
+def _rollbacks(cluster: Cluster, namespace: str, release: str) -> tuple[tuple[Rollback, ...], str]:
+    try:
+        kept = rollback_record.read(cluster, namespace)
+    except CollectionError as exc:
+        return (), exc.sentence.rstrip(".")
+    return tuple(one for one in kept if one.release == release), ""
 
 
 def _unix(text: str) -> float:

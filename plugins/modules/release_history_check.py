@@ -1,5 +1,5 @@
 #!/usr/bin/python
-# Asks what is kept beside a release, helm's history and the drills of its backups, and judges a go-live by it.
+# Asks what is kept beside a release, helm's history, its rollbacks and drills of backups, and judges a go-live by it.
 # SPDX-FileCopyrightText: The bytebot.production authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
@@ -8,12 +8,18 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: release_history_check
-short_description: Judge a go-live by helm's history of a release and the drills of its backups
+short_description: Judge a go-live by helm's history of a release, its rollbacks and the drills of its backups
 version_added: 0.1.0
 author:
   - The bytebot.production authors (@bytebot-production)
 description:
-  - Settles C(go_live.t_minus_2h.backup) and C(go_live.t_zero.deploy), and changes nothing.
+  - Settles C(go_live.change.rollback_plan), C(go_live.t_minus_2h.backup) and C(go_live.t_zero.deploy), and changes
+    nothing.
+  - The rollback plan is judged by the record that bytebot.production.helm_rollback keeps beside the release. The newest
+    rollback from the version that runs to the newest good version before it must have passed, within
+    O(rollback_within). Versions are told apart by chart, application and images. A rollback of another pair is a
+    V(fail); where there is none, or what runs is what the newest one led to, it is V(pending). A signature confirms
+    what passed.
   - The backup is judged by the record that bytebot.production.restore_drill keeps beside the release. The newest backup
     of the database that was restored must be young enough, and its drill passed.
   - The deployment is judged by helm's own record. The newest revision must be deployed, with the values that were
@@ -36,6 +42,10 @@ options:
     description: How old the last backup may be (V(90m), V(2h)). More than V(2h) is told as weaker.
     type: str
     default: 2h
+  rollback_within:
+    description: How long ago the rollback may be (V(30d), V(90d)). More than V(90d) is told as weaker.
+    type: str
+    default: 90d
   since:
     description: When the stage began that deploys, as RFC 3339. The deployment is V(pending) without it.
     type: str
@@ -65,9 +75,11 @@ attributes:
 requirements:
   - PyYAML
 notes:
-  - Needs list on the Secrets of the namespace (or ConfigMaps, as HELM_DRIVER says) and on its workloads.
+  - Needs get on the ConfigMaps of the namespace, and list on its Secrets (or ConfigMaps, as HELM_DRIVER says) and
+    on its workloads.
 seealso:
   - module: bytebot.production.helm_release
+  - module: bytebot.production.helm_rollback
   - module: bytebot.production.restore_drill
 """
 
@@ -77,6 +89,12 @@ EXAMPLES = r"""
     namespace: bytebot-production
     release: bytebot
     only: [go_live.t_minus_2h.backup]
+
+- name: Judge whether one can go back
+  bytebot.production.release_history_check:
+    namespace: bytebot-production
+    release: bytebot
+    only: [go_live.change.rollback_plan]
 
 - name: Judge what was deployed at T-0
   bytebot.production.release_history_check:
@@ -144,6 +162,7 @@ ARGUMENTS: dict[str, Any] = {
     "namespace": {"type": "str", "required": True},
     "release": {"type": "str", "required": True},
     "backup_within": {"type": "str", "default": "2h"},
+    "rollback_within": {"type": "str", "default": "90d"},
     "since": {"type": "str", "default": ""},
     "outcome": {"type": "str", "choices": ["unchanged", "deployed", "failed", ""], "default": ""},
     "digests": {
@@ -162,15 +181,22 @@ def look(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
     """Read all once, and judge."""
     given: Mapping[str, Any] = module.params
     known_only(given["only"], CHECKS.controls, "release_history_check")
-    within = span("backup_within", given["backup_within"])
-    if within <= 0:
-        raise InputError(f"backup_within: {given['backup_within']} is no time above 0.")
+    within, rollback_within = (_above_none(name, given[name]) for name in ("backup_within", "rollback_within"))
     _moment(given["since"])
     connection = connection_of(given)
     redactor.learn(connection.api_key)
     cluster = Cluster(connection, module.tmpdir)
-    facts = observe(cluster, given["namespace"], given["release"], stage=given, within_s=within)
+    place = (given["namespace"], given["release"])
+    facts = observe(cluster, *place, stage=given, within_s=within, rollback_within_s=rollback_within)
     return {"changed": False, **results_of(CHECKS.judge(facts, given["only"]), redactor)}
+
+
+def _above_none(name: str, text: str) -> float:
+    """The seconds of an option, which are some."""
+    found = span(name, text)
+    if found <= 0:
+        raise InputError(f"{name}: {text} is no time above 0.")
+    return found
 
 
 def _moment(text: str) -> None:

@@ -41,6 +41,7 @@ from sandbox.faults import (
     platform,
     records,
     reviews,
+    rollbacks,
     rotation,
     scans,
     secrets,
@@ -48,6 +49,7 @@ from sandbox.faults import (
     services,
     statements,
     under_load,
+    week,
     workload,
 )
 from sandbox.faults.fault import Fault, Hands
@@ -87,10 +89,12 @@ MODULES = (
     scans,
     rotation,
     go_live,
+    rollbacks,
     after_go_live,
     records,
     statements,
     reviews,
+    week,
 )
 FAULTS: Mapping[str, Fault] = {fault.name: fault for module in MODULES for fault in module.FAULTS}
 ACTIVE, VARIABLES = "active.json", "variables.json"

@@ -1,4 +1,4 @@
-# Judges by what is kept beside a release: helm's history of it, and the drills that its backups went through.
+# Judges by what is kept beside a release: helm's history of it, its rollbacks, and the drills of its backups.
 # SPDX-FileCopyrightText: The bytebot.production authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from ansible_collections.bytebot.production.plugins.module_utils.checks import rollback_pair
 from ansible_collections.bytebot.production.plugins.module_utils.checks.spans import words
+from ansible_collections.bytebot.production.plugins.module_utils.helm.rollback_record import Rollback, Side
 from ansible_collections.bytebot.production.plugins.module_utils.judge import Checks
 from ansible_collections.bytebot.production.plugins.module_utils.model import (
     Evidence,
@@ -21,6 +23,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.model import (
 )
 
 BACKUP, DEPLOY = "go_live.t_minus_2h.backup", "go_live.t_zero.deploy"
+ROLLBACK = "go_live.change.rollback_plan"
 USUAL_WITHIN_S = 7200.0  # the checklist takes the last backup two hours before
 _AHEAD_S = 300.0  # clocks differ by less
 _DRILL = "Back up and restore in a drill now: ansible-playbook playbooks/restore_drill.yml."
@@ -29,7 +32,10 @@ _DEPLOY = "Deploy by the playbook that was tested, and judge again."
 
 @dataclass(frozen=True, slots=True)
 class RevisionSeen:
-    """One revision as helm keeps it. :param updated: Unix time. :param images: that its workloads name."""
+    """One revision as helm keeps it.
+
+    :param updated: Unix time. :param images: that its workloads name. :param side: as records of rollbacks tell it.
+    """
 
     number: int
     status: str
@@ -39,6 +45,7 @@ class RevisionSeen:
     app_version: str = ""
     values_digest: str = ""
     images: tuple[str, ...] = ()
+    side: Side = field(default_factory=Side)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +68,7 @@ class RecordFacts:
     :param since: when the stage began in which the release is deployed; empty outside of it.
     :param outcome: what the deployment of that stage came to: ``unchanged``, ``deployed``, ``failed`` or empty.
     :param running: the images that live workloads name. :param digests: of chart, values and images as judged now.
+    :param rollbacks: those of this release, the oldest first; :param no_rollbacks: why they could not be read.
     """
 
     namespace: str
@@ -75,6 +83,9 @@ class RecordFacts:
     running: tuple[str, ...] = ()
     digests: Mapping[str, Any] = field(default_factory=dict)
     now: float = 0.0
+    rollbacks: tuple[Rollback, ...] = ()
+    no_rollbacks: str = ""
+    rollback_within_s: float = rollback_pair.USUAL_WITHIN_S
     at: str = field(default_factory=utc_now)
 
 
@@ -120,6 +131,23 @@ def backed_up(facts: RecordFacts) -> Verdict:
     of = f" of revision {revision}" if revision else ""
     what = f"A backup{of} made at {_time(newest.made)} was restored and verified at {_time(newest.at)}"
     return passed(f"{what}.", seen, weaker=weaker)
+
+
+@CHECKS.settles(ROLLBACK)
+def taken_back(facts: RecordFacts) -> Verdict:
+    """The newest rollback from the version that runs to the one before it passed, and is young enough."""
+    if facts.gap:
+        return pending(f"Helm's record could not be read: {facts.gap}.", "Let this account read helm's Secrets.")
+    if facts.no_rollbacks:
+        return pending(f"The rollbacks could not be read: {facts.no_rollbacks}.", "Let this account read them.")
+    runs = next((one for one in facts.revisions if one.good and one.status == "deployed"), None)
+    if runs is None:
+        return pending(f"No revision of release {facts.release} is deployed.", "Deploy what is to go live.")
+    older = (one for one in facts.revisions if one.good and one.number < runs.number)
+    before = next((one.side for one in older if not one.side.same(runs.side)), None)
+    pair = rollback_pair.Pair(runs.side, before, facts.rollbacks)
+    where = f"rollbacks recorded in namespace {facts.namespace}"
+    return rollback_pair.judge(pair, where, within_s=facts.rollback_within_s, now=facts.now, at=facts.at)
 
 
 @CHECKS.settles(DEPLOY)

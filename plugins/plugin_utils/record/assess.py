@@ -13,7 +13,13 @@ from typing import Any
 from ansible_collections.bytebot.production.plugins.module_utils import checks
 from ansible_collections.bytebot.production.plugins.module_utils.judge import Checks
 from ansible_collections.bytebot.production.plugins.plugin_utils.catalogue import Catalogue
-from ansible_collections.bytebot.production.plugins.plugin_utils.record import derived, document, files
+from ansible_collections.bytebot.production.plugins.plugin_utils.record import (
+    derived,
+    document,
+    files,
+    history,
+    opening,
+)
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.results import Result
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.run import Header, Run
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.store import Store
@@ -64,7 +70,12 @@ def of_run(
     before, unusable = _before(store, header.id)
     defects |= {f"run {number}": sentence for number, sentence in enumerate(unusable)}
     known = document.Known(
-        settled(), missing_inputs(catalogue, variables), defects, signed(store, header, catalogue, rules)
+        settled(),
+        missing_inputs(catalogue, variables),
+        defects,
+        signed(store, header, catalogue, rules),
+        opening.go_live(variables),
+        lambda: history.earlier(store.keeper, header.id),
     )
     return document.build(header, results, catalogue, store.clock(), known=known, previous=before)
 

@@ -4,12 +4,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
+from ansible_collections.bytebot.production.plugins.module_utils.checks.since_go_live import DUE
 from ansible_collections.bytebot.production.plugins.module_utils.model import MUST, RED, SHOULD, sha256_of
-from ansible_collections.bytebot.production.plugins.plugin_utils.record.binding import Binding, moment
+from ansible_collections.bytebot.production.plugins.plugin_utils.record.binding import Binding, moment, rfc3339
+from ansible_collections.bytebot.production.plugins.plugin_utils.record.history import Earlier
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.results import Result
 
 Entry = Mapping[str, Any]
@@ -17,15 +20,21 @@ END_TO_END, LOAD = "go_live.testing.end_to_end", "go_live.testing.load"
 HEALTH, ENDPOINTS = "go_live.t_zero.health", "go_live.t_zero.endpoints"
 DEPLOY = "go_live.t_zero.deploy"
 LATENCY = "performance_testing.load.latency"
+AGAIN, POSTURE = (f"post_go_live.week_security.{item}" for item in ("controls", "posture"))
+_SECURITY = ("security_configuration", "security_testing")
 # What each sums up: sections, groups or controls.
 SUMS: Mapping[str, tuple[str, ...]] = {
     END_TO_END: ("functional_testing", "performance_testing", "security_testing", "monitoring"),
     LOAD: ("performance_testing",),
     HEALTH: ("deployment.health",),
     ENDPOINTS: ("deployment.execution.ingress", "deployment.execution.endpoints"),
+    AGAIN: _SECURITY,
+    POSTURE: _SECURITY,
 }
 CONTROLS = frozenset(SUMS)
 GOOD = frozenset({"pass", "not_applicable", "attested", "waived"})
+_HOLDS = GOOD - {"waived"}
+_JUDGED = GOOD | {"fail"}
 _SHORT = 0.99  # of the wanted rate: the last request of a part may fall beyond its end
 _SHOWN = 4
 
@@ -35,12 +44,17 @@ class Held:
     """What a run holds.
 
     :param entries: of the controls that are summed up, as the document has them. :param results: as they were recorded.
-    :param binding: what is judged now.
+    :param binding: what is judged now. :param now: when that is.
+    :param go_live: when it went live, or will; None where nothing says so.
+    :param earlier: gives what earlier runs came to, which few ask for.
     """
 
     entries: Mapping[str, Entry]
     results: Mapping[str, Result]
     binding: Binding
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+    go_live: datetime | None = None
+    earlier: Callable[[], Sequence[Earlier]] = tuple
 
     def of(self, control: str) -> list[Entry]:
         """The entries that a control sums up, in the document's order."""
@@ -151,6 +165,95 @@ def _since(held: Held) -> str:
     return ""
 
 
+# ---------------------------------------------------------------------------- a week after
+
+
+def _again(held: Held) -> Sum:
+    """Green where all of security hold, judged since a week after the go-live was over."""
+    entries = held.of(AGAIN)
+    if known := _not_due(held) or _wanting(held, entries) or _too_early(held, entries):
+        return known
+    waived = [entry["id"] for entry in entries if entry["state"] == "waived"]
+    note = f"; waived: {_few(waived)}" if waived else ""
+    due = rfc3339(_due(held))
+    return Sum("pass", f"All {len(entries)} controls of security hold, judged since {due}{note}.", "", _times(held))
+
+
+def _posture(held: Held) -> Sum:
+    """Green where no smaller share of security holds than in earlier runs; a waiver accepts, and does not mend."""
+    entries = held.of(POSTURE)
+    if known := _not_due(held) or _not_judged(held, entries) or _too_early(held, entries):
+        return known
+    score = _score(entries, {entry["id"]: entry["state"] for entry in entries})
+    seen = {**_times(held), "score": score}
+    if score == 1:
+        return Sum("pass", f"All {len(entries)} controls of security hold, so that none can have been lost.", "", seen)
+    best = max(
+        (one for one in held.earlier() if all(one.states.get(entry["id"]) in _JUDGED for entry in entries)),
+        key=lambda one: _score(entries, one.states),
+        default=None,
+    )
+    if best is None:
+        text = f"{score:.1%} of security hold, and no earlier run that is at hand judged all {len(entries)} controls."
+        return Sum("inconclusive", text, "Put right what is red, and judge security again.", seen)
+    before = _score(entries, best.states)
+    lost = [one["id"] for one in entries if one["state"] not in _HOLDS and best.states[one["id"]] in _HOLDS]
+    seen = {**seen, "score_before": before, "run_before": best.run, "lost": lost}
+    if score < before:
+        text = f"{score:.1%} of security hold, and {before:.1%} did in run {best.run}. Lost: {_few(lost)}."
+        return Sum("fail", text, f"Put {lost[0]} right first.", seen)
+    return Sum("pass", f"{score:.1%} of security hold; {before:.1%} did in run {best.run}.", "", seen)
+
+
+def _score(entries: list[Entry], states: Mapping[str, str]) -> float:
+    """The share that holds; what is advice only counts half."""
+    weights = {entry["id"]: 1 if entry["level"] == MUST else 0.5 for entry in entries}
+    holds = sum(weight for id_, weight in weights.items() if states[id_] in _HOLDS)
+    return round(holds / sum(weights.values()), 4)
+
+
+def _due(held: Held) -> datetime:
+    return (held.go_live or held.now) + DUE[AGAIN.rpartition(".")[0]]
+
+
+def _times(held: Held) -> dict[str, Any]:
+    return {"go_live": rfc3339(held.go_live or held.now), "due": rfc3339(_due(held))}
+
+
+def _not_due(held: Held) -> Sum | None:
+    if held.go_live is None:
+        text = "Needs input bytebot_go_live: nothing says when it went live."
+        return Sum("pending", text, "Set bytebot_go_live, at, in the inventory.")
+    if held.now < _due(held):
+        text = f"Not due before {rfc3339(_due(held))}: go-live is {rfc3339(held.go_live)}."
+        return Sum("pending", text, "Judge security again then: playbooks/verify.yml.", _times(held))
+    return None
+
+
+def _not_judged(held: Held, entries: list[Entry]) -> Sum | None:
+    """What is told where not all of them say yes or no of the release that runs."""
+    if not held.binding.release:
+        return Sum("pending", "Which release runs is not known.", "Judge the release first.")
+    wanting = [
+        f"{entry['id']} ({entry['state']})"
+        for entry in entries
+        if entry["state"] not in _JUDGED or _of_another_release(held, entry)
+    ]
+    if wanting:
+        text = f"{len(wanting)} of {len(entries)} are not judged for the release that runs: {_few(wanting)}."
+        return Sum("pending", text, "Judge them, or see why they are not.", _times(held))
+    return None
+
+
+def _too_early(held: Held, entries: list[Entry]) -> Sum | None:
+    due = rfc3339(_due(held))
+    old = [entry["id"] for entry in entries if _before(held, entry, due)]
+    if not old:
+        return None
+    text = f"{len(old)} of {len(entries)} were judged before {due}, a week after the go-live: {_few(old)}."
+    return Sum("pending", text, "Judge them again: playbooks/verify.yml.", _times(held))
+
+
 # ---------------------------------------------------------------------------- what all have in common
 
 
@@ -236,4 +339,6 @@ _JUDGES: Mapping[str, Callable[[Held], Sum | None]] = {
     LOAD: _load,
     HEALTH: _health,
     ENDPOINTS: _endpoints,
+    AGAIN: _again,
+    POSTURE: _posture,
 }

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +17,7 @@ from ansible_collections.bytebot.production.plugins.plugin_utils import gate, ow
 from ansible_collections.bytebot.production.plugins.plugin_utils.catalogue import STAGES, Catalogue, Control
 from ansible_collections.bytebot.production.plugins.plugin_utils.record import derived, files
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.binding import rfc3339, why_stale
+from ansible_collections.bytebot.production.plugins.plugin_utils.record.history import Earlier
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.results import (
     ATTESTED,
     STALE,
@@ -42,12 +43,16 @@ class Known:
     :param missing: the inputs that are not set.
     :param defects: why the results of a section cannot be used.
     :param statements: what was signed.
+    :param go_live: when it went live, or will; None where nothing says so.
+    :param earlier: gives what earlier runs came to, where somebody asks.
     """
 
     settled: Collection[str] | None = None
     missing: Collection[str] = ()
     defects: Mapping[str, str] = field(default_factory=dict)
     statements: Statements = field(default_factory=Statements)
+    go_live: datetime | None = None
+    earlier: Callable[[], Sequence[Earlier]] = tuple
 
 
 def build(
@@ -127,6 +132,7 @@ class _Entries:
         self.results = {id_: result for id_, result in results.items() if id_ not in derived.CONTROLS}
         self.catalogue = catalogue
         self.known = known
+        self.now = now
         self.order = {id_: number for number, id_ in enumerate(catalogue.controls)}
         self.stale = {
             id_: why_stale(catalogue.controls[id_], result, header.binding, now)
@@ -150,7 +156,10 @@ class _Entries:
         parts = tuple(name for names in derived.SUMS.values() for name in names)
         controls = [one for one in self.catalogue.controls.values() if derived.is_of(one.id, parts)]
         entries = {one.id: self._entry(one) for one in controls}
-        for id_, result in derived.derive(derived.Held(entries, self.results, self.header.binding)).items():
+        held = derived.Held(
+            entries, self.results, self.header.binding, self.now, self.known.go_live, self.known.earlier
+        )
+        for id_, result in derived.derive(held).items():
             if id_ not in self.catalogue.controls:
                 continue
             self.results[id_] = result

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from ansible_collections.bytebot.production.plugins.plugin_utils.record.objects 
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.on_cluster import KEEP, LEASE_S, OnCluster
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.on_files import OnFiles
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.results import plain
-from ansible_collections.bytebot.production.plugins.plugin_utils.statements.signers import Rules
+from ansible_collections.bytebot.production.plugins.plugin_utils.statements.signers import Rules, go_live_of
 
 FILES, CLUSTER = "files", "cluster"
 # The arguments of a task that say where the record is, and whose signatures count in it.
@@ -80,6 +81,16 @@ def rules(args: Mapping[str, Any], variables: Mapping[str, Any]) -> Rules | None
     opened = variables.get("run_record")
     known = opened.get("statements") if isinstance(opened, Mapping) else None
     return Rules.of(plain(args.get("statements") or known or {}))
+
+
+def go_live(variables: Mapping[str, Any]) -> datetime | None:
+    """When it went live, or will, as the role ``run`` was told; None where that is no time or nothing says so."""
+    opened = variables.get("run_record")
+    known = plain(opened.get("statements")) if isinstance(opened, Mapping) else None
+    try:
+        return go_live_of(known) if isinstance(known, Mapping) else None
+    except InputError:
+        return None
 
 
 @contextmanager

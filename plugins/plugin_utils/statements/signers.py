@@ -139,7 +139,7 @@ class Rules:
         names = [one.signer.casefold() for one in signers]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise InputError(f"statements: {', '.join(twice)} stands twice among the signers; give all roles in one.")
-        return cls(Keys(allowed, revoked), signers, Policy.of(given.get("policy")), _time(given.get("go_live")))
+        return cls(Keys(allowed, revoked), signers, Policy.of(given.get("policy")), go_live_of(given))
 
     def person(self, signer: str) -> Signer | None:
         """The person of a name in the file of allowed signers."""
@@ -183,8 +183,12 @@ def _signer(given: Any) -> Signer:
     )
 
 
-def _time(given: Any) -> datetime | None:
-    """When it goes live; a time that YAML read as one has no zone, and is UTC."""
+def go_live_of(statements: Mapping[str, Any]) -> datetime | None:
+    """When it goes live; a time that YAML read as one has no zone, and is UTC.
+
+    :raises InputError: it is no time.
+    """
+    given = statements.get("go_live")
     if given in (None, ""):
         return None
     try:

@@ -11,13 +11,15 @@ from typing import Any
 import pytest
 
 from ansible_collections.bytebot.production.plugins.module_utils.model import sha256_of
-from ansible_collections.bytebot.production.plugins.plugin_utils.record import assess, derived
+from ansible_collections.bytebot.production.plugins.plugin_utils.record import assess, derived, opening
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.binding import Binding, rfc3339
-from ansible_collections.bytebot.production.plugins.plugin_utils.record.document import build
+from ansible_collections.bytebot.production.plugins.plugin_utils.record.document import Known, build
+from ansible_collections.bytebot.production.plugins.plugin_utils.record.history import Earlier
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.results import unproven
 from tests.unit.collection.record_fixtures import BINDING, KNOWN, NOW, entries, header, kept, result
 
 END, LOAD, HEALTH, ENDPOINTS = derived.END_TO_END, derived.LOAD, derived.HEALTH, derived.ENDPOINTS
+AGAIN, POSTURE = derived.AGAIN, derived.POSTURE
 OTHER = replace(BINDING, release="f" * 64)
 SINCE = rfc3339(NOW - timedelta(minutes=10))
 
@@ -49,7 +51,14 @@ def test_what_is_derived_is_in_the_catalogue_and_settled() -> None:
     assert KNOWN.controls.keys() >= derived.CONTROLS
     assert assess.settled() >= derived.CONTROLS
     assert derived.DEPLOY in KNOWN.controls
-    assert {control: len(summed(control)) for control in derived.SUMS} == {END: 41, LOAD: 5, HEALTH: 5, ENDPOINTS: 2}
+    assert {control: len(summed(control)) for control in derived.SUMS} == {
+        END: 41,
+        LOAD: 5,
+        HEALTH: 5,
+        ENDPOINTS: 2,
+        AGAIN: 22,
+        POSTURE: 22,
+    }
 
 
 def test_all_that_passed_makes_a_pass_with_proof() -> None:
@@ -151,3 +160,113 @@ def test_it_cannot_be_recorded() -> None:
 
 def test_the_same_twice() -> None:
     assert entry(END, all_of(END)) == entry(END, all_of(END))
+
+
+# ---------------------------------------------------------------------------- a week after
+
+WEEK = timedelta(days=7)
+
+
+def week(results: dict[str, Any], after: timedelta | None, **changes: Any) -> dict[str, Any]:
+    """As it is where the go-live was some time ago; all was judged now."""
+    known = Known(go_live=None if after is None else NOW - after)
+    return entries(build(header(**changes), results, KNOWN, NOW, known=known))[AGAIN]
+
+
+@pytest.mark.parametrize(
+    ("after", "instead", "state", "said"),
+    [
+        (WEEK, [], "pass", "All 22 controls of security hold, judged since 2026-11-24T16:01:02Z."),
+        (WEEK, [result("security_testing.web.https", "fail")], "fail", "1 of 22 are red: security_testing.web.https"),
+        (WEEK, [result("security_testing.web.https", "fail", level="should")], "pass", ""),
+        (WEEK, [result("security_testing.web.https", "inconclusive")], "pending", "(inconclusive)"),
+        (WEEK, [result("security_testing.web.https", started=SINCE)], "pending", "1 of 22 were judged before"),
+        (WEEK - timedelta(seconds=1), [], "pending", "Not due before 2026-11-24T16:01:03Z"),
+        (timedelta(), [result("security_testing.web.https", "fail")], "pending", "Not due before 2026-12-01T16:01:02Z"),
+        (-WEEK, [], "pending", "Not due before"),
+        (None, [], "pending", "Needs input bytebot_go_live"),
+    ],
+)
+def test_a_week_after_security_is_judged_again(
+    after: timedelta | None, instead: list[dict[str, Any]], state: str, said: str
+) -> None:
+    found = week(all_of(AGAIN, instead=instead), after)
+    assert found["state"] == state
+    assert said in found["summary"]
+
+
+def test_security_of_another_release_or_of_one_section_alone_is_no_pass() -> None:
+    assert week(all_of(AGAIN, OTHER), WEEK)["state"] == "fail"
+    one = {id_: found for id_, found in all_of(AGAIN).items() if id_.startswith("security_testing.")}
+    assert week(one, WEEK)["state"] == "pending"
+    assert week({}, WEEK)["state"] == "pending"
+
+
+@pytest.mark.parametrize(
+    ("variables", "known"),
+    [
+        ({"run_record": {"statements": {"go_live": "2026-11-24T16:01:02+00:00"}}}, True),
+        ({"run_record": {"statements": {"go_live": "soon"}}}, False),
+        ({"run_record": {"statements": {"go_live": ""}}}, False),
+        ({"run_record": {"statements": None}}, False),
+        ({}, False),
+    ],
+)
+def test_when_it_went_live_is_what_the_run_was_told(variables: dict[str, Any], known: bool) -> None:
+    assert opening.go_live(variables) == (NOW if known else None)
+
+
+WEB, HEADERS = "security_testing.web.https", "security_testing.web.headers"
+
+
+def states(**others: str) -> dict[str, str]:
+    """All of security passed in an earlier run, but for what is said otherwise."""
+    return dict.fromkeys(summed(POSTURE), "pass") | others
+
+
+def posture(earlier: list[dict[str, str]], *instead: dict[str, Any]) -> dict[str, Any]:
+    runs = [Earlier(f"run-{number}", found) for number, found in enumerate(earlier)]
+    known = Known(go_live=NOW - WEEK, earlier=lambda: runs)
+    return entries(build(header(), all_of(POSTURE, instead=list(instead)), KNOWN, NOW, known=known))[POSTURE]
+
+
+def red(control: str, **fields: Any) -> dict[str, Any]:
+    return result(control, "fail", **fields)
+
+
+@pytest.mark.parametrize(
+    ("earlier", "instead", "state", "said"),
+    [
+        ([], [], "pass", "none can have been lost"),
+        ([states()], [red(WEB)], "fail", f"95.5% of security hold, and 100.0% did in run run-0. Lost: {WEB}."),
+        ([states(**{WEB: "fail"})], [red(WEB)], "pass", "95.5% of security hold; 95.5% did in run run-0."),
+        ([states(**{WEB: "fail"}), states()], [red(WEB)], "fail", "did in run run-1"),
+        ([states(**{WEB: "fail", HEADERS: "fail"})], [red(WEB)], "pass", "90.9% did"),
+        ([states(**{WEB: "waived"})], [red(HEADERS)], "pass", ""),
+        ([states()], [red(WEB, level="should")], "fail", "97.7% of security hold"),
+        ([], [red(WEB)], "inconclusive", "no earlier run"),
+        ([{WEB: "pass"}, states(**{HEADERS: "pending"})], [red(WEB)], "inconclusive", "no earlier run"),
+        ([states()], [result(WEB, "error")], "pending", "1 of 22 are not judged"),
+        ([states()], [result(WEB, "pending")], "pending", "(pending)"),
+        ([states()], [result(WEB, started=SINCE)], "pending", "judged before"),
+    ],
+)
+def test_a_week_after_no_smaller_share_of_security_holds(
+    earlier: list[dict[str, str]], instead: list[dict[str, Any]], state: str, said: str
+) -> None:
+    found = posture(earlier, *instead)
+    assert (found["state"], said in found["summary"]) == (state, True), found["summary"]
+
+
+def test_what_was_lost_is_named_in_the_evidence() -> None:
+    observed = posture([states()], red(WEB))["evidence"][0]["observed"]
+    assert (observed["lost"], observed["run_before"], observed["score_before"]) == ([WEB], "run-0", 1.0)
+
+
+def test_earlier_runs_are_read_only_where_something_does_not_hold() -> None:
+    def asked() -> list[Earlier]:
+        raise AssertionError
+
+    known = Known(go_live=NOW - WEEK, earlier=asked)
+    assert entries(build(header(), all_of(POSTURE), KNOWN, NOW, known=known))[POSTURE]["state"] == "pass"
+    assert posture([], red(WEB, started=SINCE))["state"] == "pending"

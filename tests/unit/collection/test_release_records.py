@@ -1,4 +1,4 @@
-# What is kept beside a release: a backup is young, restored and verified, and what runs is what helm deployed.
+# What is kept beside a release: a backup is restored, the way back was gone, and what runs is what helm deployed.
 # SPDX-FileCopyrightText: The bytebot.production authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
@@ -13,10 +13,12 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.release_
     BACKUP,
     CHECKS,
     DEPLOY,
+    ROLLBACK,
     DrillSeen,
     RecordFacts,
     RevisionSeen,
 )
+from ansible_collections.bytebot.production.plugins.module_utils.helm.rollback_record import Rollback, Side
 from ansible_collections.bytebot.production.plugins.module_utils.model import Verdict
 
 NOW = 1_800_000_000.0
@@ -97,3 +99,77 @@ def test_what_is_not_what_was_deployed(changes: dict[str, Any], state: str, said
     found = judged(DEPLOY, **changes)
     assert found.state == state
     assert said in found.summary
+
+
+DAY = 24 * HOUR
+NEW, OLD, OLDEST = (Side(0, f"0.{minor}.0", f"1.{minor}.0", (f"registry/api:1.{minor}.0",)) for minor in (3, 2, 1))
+HISTORY = (
+    RevisionSeen(5, "deployed", True, side=replace(NEW, revision=5)),
+    RevisionSeen(4, "superseded", True, "Rollback to 2", side=replace(OLD, revision=4)),
+    RevisionSeen(3, "superseded", True, side=replace(NEW, revision=3)),
+    RevisionSeen(2, "superseded", True, side=replace(OLD, revision=2)),
+)
+BACK = Rollback("bytebot", NOW - DAY, 42.5, True, replace(NEW, revision=3), replace(OLD, revision=2), reason="drill")
+OTHER_PAIR = replace(BACK, left=OLD, back_to=OLDEST)
+FAILED = replace(BACK, at=NOW - HOUR, passed=False, why="bytebot-api is not ready.")
+
+
+def plan(*rollbacks: Rollback, revisions: tuple[RevisionSeen, ...] = HISTORY, **changes: Any) -> Verdict:
+    return judged(ROLLBACK, revisions=revisions, rollbacks=rollbacks, **changes)
+
+
+def test_a_rollback_of_this_pair_passes_with_both_versions_and_its_time() -> None:
+    found = plan(OTHER_PAIR, BACK)
+    assert found.state == "pass"
+    assert found.summary.startswith("The rollback from 1.3.0 (chart 0.3.0) to 1.2.0 (chart 0.2.0) passed at ")
+    assert found.summary.endswith(", in 42.5 s.")
+    assert found.evidence[0].observed["before"]["app_version"] == "1.2.0"
+
+
+@pytest.mark.parametrize(
+    ("rollbacks", "state", "said"),
+    [
+        ((), "pending", "No rollback of this release is recorded."),
+        ((BACK, FAILED), "fail", "did not pass (bytebot-api is not ready)"),
+        ((replace(FAILED, at=NOW - 2 * DAY), BACK), "pass", ""),
+        ((OTHER_PAIR,), "fail", "another pair of versions, from 1.2.0 (chart 0.2.0) to 1.1.0"),
+        ((replace(BACK, back_to=OLDEST),), "fail", "what runs is 1.3.0 (chart 0.3.0), and 1.2.0 (chart 0.2.0) before"),
+        ((BACK, replace(BACK, left=OLD, back_to=NEW)), "pass", ""),
+        ((BACK, replace(FAILED, left=OLD, back_to=OLDEST)), "pass", ""),
+        ((replace(BACK, left=replace(NEW, images=("registry/api:9",))),), "fail", "another pair"),
+        ((replace(BACK, at=NOW - 91 * DAY),), "fail", "is 91d old; 90d are allowed"),
+        ((replace(BACK, at=NOW + HOUR),), "fail", "to come"),
+    ],
+)
+def test_which_rollback_counts(rollbacks: tuple[Rollback, ...], state: str, said: str) -> None:
+    found = plan(*rollbacks)
+    assert found.state == state
+    assert said in found.summary
+
+
+def test_while_the_older_version_runs_the_way_back_from_it_is_not_known() -> None:
+    found = plan(BACK, revisions=(replace(HISTORY[1], status="deployed"), *HISTORY[2:]))
+    assert (found.state, found.remedy) == ("pending", "Deploy again what is to go live, and judge again.")
+    led = plan(FAILED, revisions=(replace(HISTORY[1], status="deployed"), *HISTORY[2:]))
+    assert led.state == "fail"
+
+
+def test_without_a_version_before_nothing_can_pass() -> None:
+    assert plan(revisions=HISTORY[:1]).summary.endswith("helm's record holds no version before the one that runs.")
+    assert plan(BACK, revisions=HISTORY[:1]).state == "pending"
+    assert plan(FAILED, revisions=HISTORY[:1]).state == "fail"
+    assert plan(OTHER_PAIR, revisions=HISTORY[:1]).state == "fail"
+    bad = (HISTORY[0], replace(HISTORY[1], status="failed", good=False))
+    assert plan(BACK, revisions=bad).state == "pending"
+
+
+def test_what_cannot_be_read_of_rollbacks_proves_nothing() -> None:
+    assert plan(BACK, gap="not permitted").state == "pending"
+    assert plan(BACK, no_rollbacks="not permitted").state == "pending"
+    assert plan(BACK, revisions=()).state == "pending"
+
+
+def test_an_older_rollback_is_weaker() -> None:
+    found = plan(replace(BACK, at=NOW - 100 * DAY), rollback_within_s=120 * DAY)
+    assert found.state == "pass"
+    assert found.weaker == ("a rollback of at most 120d ago wanted, usual: 90d",)

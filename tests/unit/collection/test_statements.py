@@ -36,6 +36,7 @@ from tests.unit.collection.statement_fixtures import (
 SCHEMA = json.loads((Path(__file__).resolve().parents[3] / "docs" / "results.schema.json").read_text(encoding="utf-8"))
 # Those where a check comes first, and a signature confirms what it found.
 CONFIRMED = {
+    "go_live.change.rollback_plan": "operations",
     "go_live.testing.penetration": "security",
     "go_live.t_plus_2h.feedback": "support",
     "post_go_live.day_support.feedback": "support",
