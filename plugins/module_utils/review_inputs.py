@@ -103,7 +103,7 @@ def sign_ins_of(given: Mapping[str, Any] | None) -> SignIns:
     if not found.failed.strip():
         raise InputError('sign_ins.failed: name matchers of failed sign-ins, as status!="success".')
     for name in ("limit", "burst", "locked_burst"):
-        if not getattr(found, name) > 0:
+        if getattr(found, name) <= 0:
             raise InputError(f"sign_ins.{name}: {getattr(found, name):g} is not above 0.")
     return found
 
