@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -103,8 +104,8 @@ def sign_ins_of(given: Mapping[str, Any] | None) -> SignIns:
     if not found.failed.strip():
         raise InputError('sign_ins.failed: name matchers of failed sign-ins, as status!="success".')
     for name in ("limit", "burst", "locked_burst"):
-        if getattr(found, name) <= 0:
-            raise InputError(f"sign_ins.{name}: {getattr(found, name):g} is not above 0.")
+        if not math.isfinite(getattr(found, name)) or getattr(found, name) <= 0:
+            raise InputError(f"sign_ins.{name}: {getattr(found, name):g} is no finite number above 0.")
     return found
 
 

@@ -38,8 +38,8 @@ class Bite:
         missed = tuple(sorted(set(fault.turns_red) - turned))
         collateral = tuple(sorted(judged.red - set(fault.turns_red) - SUMS))
         wanted = "shut" if fault.shuts and set(fault.turns_red) - judged.beyond else "open"
-        if fault.playbook == "go_live":  # it judges the last stages alone, so that no gate can open
-            wanted = judged.gate
+        if fault.playbook == "go_live":  # it judges the last stages alone, so that no gate may open
+            wanted = "shut" if judged.gate == "open" else judged.gate
         if fault.playbook == "review":
             wanted = "not_assessed"
         return cls(fault.name, fault.turns_red, missed, collateral, judged.gate, wanted, round(judged.seconds, 1))

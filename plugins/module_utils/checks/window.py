@@ -40,6 +40,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.judge import Ch
 from ansible_collections.bytebot.production.plugins.module_utils.model import Verdict, errored, pending
 
 CHECKS: Checks[WindowFacts] = Checks()
+_SHOWN = 4  # alerts that are named
 BLIND = 0.1  # share of a window that may be without samples
 BLOCKS, ENOUGH = 6, 10  # parts of the window for traffic; an empty one tells where so many requests were expected in it
 _RESTARTED = "Look at the log of the container before (kubectl logs --previous) and at the pod's events."
@@ -310,8 +311,8 @@ def _alerts(notes: Notes, facts: WindowFacts, seen: WindowSeen) -> None:
     notes.fact("alerts", [f"{one.name} {one.severity} by {one.source}" for one in seen.alerts])
     notes.fact("rules_evaluated", seen.counted.get("rules", 0))
     if found:
-        named = ", ".join(f"{name} ({severity})" for name, severity in found[:4])
-        more = f" and {len(found) - 4} more" if len(found) > 4 else ""  # noqa: PLR2004
+        named = ", ".join(f"{name} ({severity})" for name, severity in found[:_SHOWN])
+        more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
         notes.bad(f"{named}{more} fired", "Follow its runbook; where it is known and harmless, have it waived.")
     elif "rules" not in seen.refused and not seen.counted.get("rules"):
         notes.gap(

@@ -325,8 +325,10 @@ def test_inputs_are_read() -> None:
     [
         ({"metric": "a b"}, "no name of a metric"),
         ({"failed": " "}, "name matchers"),
-        ({"limit": 0.0}, "sign_ins.limit: 0 is not above 0"),
+        ({"limit": 0.0}, "sign_ins.limit: 0 is no finite number above 0"),
         ({"burst": -1.0}, "sign_ins.burst"),
+        ({"limit": float("nan")}, "sign_ins.limit: nan is no finite number above 0"),
+        ({"locked_burst": float("inf")}, "sign_ins.locked_burst"),
     ],
 )
 def test_what_cannot_be_counted_is_one_clear_sentence(given: dict[str, Any], says: str) -> None:

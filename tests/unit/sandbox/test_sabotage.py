@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 from pathlib import Path
@@ -46,6 +47,12 @@ def test_what_the_gate_does_not_look_at_yet_leaves_it_open() -> None:
     later = frozenset({"a.b.c"})
     assert Bite.of(FAULT, Judged({"a.b.c": "fail"}, "open", 1.0, later)).bitten
     assert not Bite.of(FAULT, Judged({"a.b.c": "fail"}, "shut", 1.0, later)).bitten
+
+
+@pytest.mark.parametrize(("gate", "bitten"), [("shut", True), ("not_assessed", True), ("open", False)])
+def test_the_last_stages_alone_may_open_no_gate(gate: str, bitten: bool) -> None:
+    fault = dataclasses.replace(FAULT, playbook="go_live")
+    assert Bite.of(fault, Judged({"a.b.c": "fail"}, gate, 1.0)).bitten is bitten
 
 
 def test_only_a_pass_is_green() -> None:
