@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -115,10 +116,15 @@ def _wrong(facts: NotificationFacts, at: datetime, sent: datetime | None, to: li
     if lost := [one for one in facts.wanted if one.strip().lower() not in there]:
         more = f" and {len(lost) - _SHOWN} more" if len(lost) > _SHOWN else ""
         yield f"it did not go to {', '.join(lost[:_SHOWN])}{more}"
-    if not any(form in text for form in day_forms(at)):
+    if not names_day(text, at):
         yield f"it does not name the day of the go-live ({at.date().isoformat()})"
     if mark := mark_in(text):
         yield f"it still has {mark[:80]}"
+
+
+def names_day(text: str, at: datetime) -> bool:
+    """Whether a day stands in a text; 1.12.2026 does not stand in 11.12.2026."""
+    return any(re.search(rf"(?<!\d){re.escape(form)}(?!\d)", text) for form in day_forms(at))
 
 
 def day_forms(at: datetime) -> list[str]:
@@ -126,7 +132,7 @@ def day_forms(at: datetime) -> list[str]:
     year, month, day, name = at.year, at.month, at.day, _MONTHS[at.month - 1]
     numbers = [f"{year}-{month:02}-{day:02}", f"{day:02}.{month:02}.{year}", f"{day}.{month}.{year}"]
     numbers += [f"{day:02}/{month:02}/{year}", f"{month:02}/{day:02}/{year}", f"{month}/{day}/{year}"]
-    words = [f"{day} {one} {year}" for one in (name, name[:3])]
+    words = [f"{number} {one} {year}" for number in (f"{day}", f"{day:02}") for one in (name, name[:3])]
     return [*numbers, *words, *[f"{one} {day}, {year}" for one in (name, name[:3])]]
 
 
