@@ -102,7 +102,7 @@ options:
         type: str
         required: true
   stakeholders:
-    description: Recipients that the message must have had.
+    description: Recipients that the message must have had. It is V(pending) without any.
     type: list
     elements: str
     default: []

@@ -77,6 +77,9 @@ def stakeholders(facts: NotificationFacts) -> Verdict:
     wrong = list(_wrong(facts, at, sent, to, text))
     if wrong:
         return failed(f"Message {facts.source}: {'; '.join(wrong)}.", _SEND, seen)
+    if not facts.wanted:
+        remedy = "Name its recipients (in the inventory: bytebot_records, notification, stakeholders)."
+        return pending("Needs input stakeholders: nothing says who must know when it goes live.", remedy, seen)
     if sent is None or sent > facts.now:
         return pending(
             f"Message {facts.source} is to be sent at {sent.isoformat() if sent else 'no time'}.", _SEND, seen

@@ -68,6 +68,7 @@ def test_what_a_message_must_be(changes: dict[str, Any], state: str, said: str) 
         ({"told": Told(WRONG, None, "it answers 500")}, "error"),
         ({"problem": "the query of to does not fit the record"}, "error"),
         ({"at": ""}, "pending"),
+        ({"wanted": ()}, "pending"),
     ],
 )
 def test_what_is_not_known_does_not_pass(changes: dict[str, Any], state: str) -> None:
