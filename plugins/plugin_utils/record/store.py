@@ -98,12 +98,14 @@ class Store:
         return found
 
     def carried(self, run: Run) -> dict[str, Result]:
-        """What a run takes over from the runs before it; what is newer in it stays."""
-        ours = run.content().results
+        """What a run takes over from earlier ones: nothing older than its own, nor of a section that it has lost."""
+        content = run.content()
+        ours = content.results
         return {
             id_: result
             for id_, result in self.earlier(run.header.id).items()
-            if id_ not in ours or moment(ours[id_]["recorded_at"]) < moment(result["recorded_at"])
+            if id_.partition(".")[0] not in content.defects
+            and (id_ not in ours or moment(ours[id_]["recorded_at"]) < moment(result["recorded_at"]))
         }
 
     # ------------------------------------------------------------------ writing
