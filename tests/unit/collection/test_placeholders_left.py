@@ -139,3 +139,14 @@ def test_registers_are_read_without_their_comments(tmp_path: Path) -> None:
     found = judged(facts)
     assert "people.yml still has [contact info]" in found.summary
     assert "good.yml" not in found.summary
+
+
+def test_what_stands_beside_a_certificate_in_a_secret_is_judged(tmp_path: Path) -> None:
+    pem = "-----BEGIN CERTIFICATE-----\nTUlJQg==\n-----END CERTIFICATE-----\n"
+    data = {"app.yml": f"ca: |\n  {pem}password: changeme\n", "ca.crt": pem}
+    packed = {key: b64encode(value.encode()).decode() for key, value in data.items()}
+    meta = {"name": "app", "namespace": NAMESPACE}
+    secret = {"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": meta, "data": packed}
+    cluster = FakeCluster(secret, namespaces=(NAMESPACE,))
+    facts = observe(cluster, Redactor(), Documents(str(tmp_path), None), (NAMESPACE, "b"), (("a.test",), None))  # type: ignore[arg-type]
+    assert [(one.secret, one.key) for one in facts.flaws] == [("app", "app.yml")]
