@@ -24,7 +24,7 @@ _MARKS = (
     re.compile(r"(?<![a-z])(?:placeholder|dummy)(?![a-z])", re.IGNORECASE),
 )
 _ANGLES = re.compile(r"^[^<>\n]*(<[A-Za-z][\w .:/-]*>)[^<>\n]*$")  # in a single line only: files may hold markup
-_COMMENT = re.compile(r"^\s*(?:#|//|;|--)")
+_COMMENT = re.compile(r"^\s*(?:#|//|;|-{2,}(?:\s|$))")  # --option on a line of its own is none
 _NOT_OURS = ("managedFields", "status")
 
 

@@ -150,3 +150,9 @@ def test_what_stands_beside_a_certificate_in_a_secret_is_judged(tmp_path: Path) 
     cluster = FakeCluster(secret, namespaces=(NAMESPACE,))
     facts = observe(cluster, Redactor(), Documents(str(tmp_path), None), (NAMESPACE, "b"), (("a.test",), None))  # type: ignore[arg-type]
     assert [(one.secret, one.key) for one in facts.flaws] == [("app", "app.yml")]
+
+
+def test_an_option_on_a_line_of_its_own_is_no_comment() -> None:
+    script = "exec redis-server \\\n  --requirepass changeme\n"
+    assert judged(replace(GOOD, objects=(config_map(run=script),))).state == "fail"
+    assert judged(replace(GOOD, objects=(config_map(sql="-- changeme\n---- TODO ----\nSELECT 1;\n"),))).state == "pass"
