@@ -156,3 +156,9 @@ def test_an_option_on_a_line_of_its_own_is_no_comment() -> None:
     script = "exec redis-server \\\n  --requirepass changeme\n"
     assert judged(replace(GOOD, objects=(config_map(run=script),))).state == "fail"
     assert judged(replace(GOOD, objects=(config_map(sql="-- changeme\n---- TODO ----\nSELECT 1;\n"),))).state == "pass"
+
+
+def test_a_key_that_is_called_status_is_read() -> None:
+    assert judged(replace(GOOD, objects=(config_map(status="changeme"),))).state == "fail"
+    assert judged(replace(GOOD, values={"page": [{"status": "status.example.com"}]})).state == "fail"
+    assert judged(replace(GOOD, objects=({**config_map(), "status": {"message": "TODO"}},))).state == "pass"
