@@ -237,7 +237,7 @@ def _not_judged(held: Held, entries: list[Entry]) -> Sum | None:
     wanting = [
         f"{entry['id']} ({entry['state']})"
         for entry in entries
-        if entry["state"] not in _JUDGED or _of_another_release(held, entry)
+        if entry["state"] not in _JUDGED or _of_another_release(held, entry) or _unbound(held, entry)
     ]
     if wanting:
         text = f"{len(wanting)} of {len(entries)} are not judged for the release that runs: {_few(wanting)}."
@@ -270,6 +270,7 @@ def _wanting(held: Held, entries: list[Entry]) -> Sum | None:
     if not held.binding.release:
         return Sum("pending", "Which release runs is not known.", "Judge the release first.")
     wanting = [f"{entry['id']} ({entry['state']})" for entry in entries if not _holds(entry)]
+    wanting += [f"{entry['id']} (of no known release)" for entry in entries if _unbound(held, entry) and _holds(entry)]
     if wanting:
         text = f"{len(wanting)} of {count} are not proven: {_few(wanting)}."
         return Sum("pending", text, "Judge them, or see why they are not.")
@@ -289,6 +290,15 @@ def _of_another_release(held: Held, entry: Entry) -> bool:
     if was.release:
         return was.release != held.binding.release
     return bool(was.plan) and was.plan != held.binding.plan
+
+
+def _unbound(held: Held, entry: Entry) -> bool:
+    """Whether a result says nothing of the release that it was judged of."""
+    result = held.results.get(entry["id"])
+    if result is None or result["state"] == "pending":
+        return False
+    was = Binding.of(result["binding"])
+    return not was.release and not was.plan
 
 
 def _before(held: Held, entry: Entry, since: str) -> bool:
