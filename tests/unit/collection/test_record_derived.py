@@ -281,6 +281,11 @@ def test_what_was_judged_of_no_known_release_is_no_test_of_this_one() -> None:
     assert entry(END, all_of(END) | planned)["state"] == "pass", "the same chart and values, before they ran"
 
 
+def test_what_is_red_as_advice_is_named_where_the_others_hold() -> None:
+    red = result("monitoring.logging.flow", "fail", level="should")
+    assert "red as advice: monitoring.logging.flow" in entry(END, all_of(END, instead=[red]))["summary"]
+
+
 def test_both_are_so_of_the_security_of_the_week() -> None:
     unbound = kept(result("security_configuration.secrets.rotation"), binding=replace(BINDING, release="", plan=""))
     known = Known(go_live=NOW - timedelta(days=8))
