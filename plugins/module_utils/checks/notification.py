@@ -90,10 +90,11 @@ def stakeholders(facts: NotificationFacts) -> Verdict:
 def _unread(facts: NotificationFacts) -> Verdict | None:
     """What is said where no record was read."""
     told = facts.told
-    if told is None:
+    if told is None or (told.ok and not facts.found and not facts.problem):
+        how = f"how the fields of the record {facts.source} are found" if told else "where the record of the message is"
+        where = "key notification, with its fields" if told else "key notification"
         return pending(
-            "Needs input records: nothing says where the record of the message is.",
-            "Name it (in the inventory: bytebot_records, key notification).",
+            f"Needs input records: nothing says {how}.", f"Name it (in the inventory: bytebot_records, {where})."
         )
     seen = Evidence(facts.source, told.seen(), facts.observed_at)
     if told.kind == ABSENT:

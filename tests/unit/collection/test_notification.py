@@ -75,6 +75,13 @@ def test_what_is_not_known_does_not_pass(changes: dict[str, Any], state: str) ->
     assert judged(replace(GOOD, **changes)).state == state
 
 
+def test_a_record_without_queries_for_its_fields_is_told_so() -> None:
+    found = judged(NotificationFacts("mail 7", Told(data={})))
+    assert found.state == "pending"
+    assert "nothing says where" not in found.summary
+    assert "nothing says how the fields of the record mail 7 are found" in found.summary
+
+
 def test_days_as_people_write_them() -> None:
     forms = day_forms(datetime(2026, 12, 1, tzinfo=UTC))
     assert {"2026-12-01", "1.12.2026", "1 December 2026", "Dec 1, 2026"} <= set(forms)
