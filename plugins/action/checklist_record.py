@@ -117,7 +117,7 @@ def _imagined(
     else:
         shown = run
     # Its id in check mode comes after all others, as that of a new run would.
-    carried = store.earlier(shown.header.id).values() if wanted.carry else ()
+    carried = store.carried(shown).values() if wanted.carry else ()
     judged = [results.recorded(result, wanted.binding, store.clock()) for result in wanted.results]
     added = [*carried, *judged]
     document = assess.of_run(store, run, shown.header, known, variables, rules=wanted.rules, added=added)

@@ -84,4 +84,11 @@ def _found(query: str, data: Any) -> bool:
         found = compiled(query, "proof, query").search(data)
     except (ValueError, TypeError, RecursionError):  # it does not fit what was answered
         return False
-    return found not in (None, False, "", [], {})
+    return _something(found)
+
+
+def _something(found: Any) -> bool:
+    """Whether there is anything in it; a list or an object of nothing is nothing, too."""
+    if isinstance(found, (list, dict)):
+        return any(_something(one) for one in (found.values() if isinstance(found, dict) else found))
+    return found not in (None, False, "")

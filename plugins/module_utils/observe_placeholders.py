@@ -14,7 +14,7 @@ from typing import Any
 from ansible_collections.bytebot.production.plugins.module_utils.checks.documents_facts import Page
 from ansible_collections.bytebot.production.plugins.module_utils.checks.placeholders import mark_in
 from ansible_collections.bytebot.production.plugins.module_utils.checks.placeholders_left import LeftFacts, SecretFlaw
-from ansible_collections.bytebot.production.plugins.module_utils.checks.secrets_values import PEM_BEGIN, template_flaw
+from ansible_collections.bytebot.production.plugins.module_utils.checks.secrets_values import template_flaw
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
 from ansible_collections.bytebot.production.plugins.module_utils.clients.documents import Documents, Fetched
 from ansible_collections.bytebot.production.plugins.module_utils.document_text import FORMATS, Text
@@ -118,9 +118,8 @@ def _flaws(secret: Mapping[str, Any], redactor: Redactor) -> Iterator[SecretFlaw
         except (binascii.Error, ValueError):
             continue  # bytes are no text that somebody forgot
         redactor.learn_marked({str(key): text})
-        if PEM_BEGIN in value or not text.strip():
-            continue
-        if flaw := template_flaw(text) or ("holds a placeholder or an example" if mark_in(text) else ""):
+        beside = _PEM.sub("", text)  # the base64 of certificates and keys says nothing, what stands beside it does
+        if flaw := template_flaw(beside) or ("holds a placeholder or an example" if mark_in(beside) else ""):
             redactor.learn(text)
             yield SecretFlaw(name, str(key), flaw)
 

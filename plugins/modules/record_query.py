@@ -102,7 +102,7 @@ options:
         type: str
         required: true
   stakeholders:
-    description: Recipients that the message must have had.
+    description: Recipients that the message must have had. It is V(pending) without any.
     type: list
     elements: str
     default: []
@@ -350,7 +350,7 @@ def _controls(given: Mapping[str, Any]) -> list[Own]:
 def _change(module: AnsibleModule, source: str, told: Told | None, redactor: Redactor) -> ChangeFacts:
     given = module.params
     if told is None or not given["change"]:
-        return ChangeFacts()
+        return ChangeFacts(source, Told() if told else None)
     queries = filled(given["change"], CHANGE)
     found, problem = _found(told, {name: queries[name] for name in FIELDS}, "change")
     cluster = None
@@ -364,7 +364,7 @@ def _change(module: AnsibleModule, source: str, told: Told | None, redactor: Red
 
 def _message(given: Mapping[str, Any], source: str, told: Told | None) -> NotificationFacts:
     if told is None or not given["notification"]:
-        return NotificationFacts()
+        return NotificationFacts(source, Told() if told else None)
     found, problem = _found(told, given["notification"], "notification")
     return NotificationFacts(source, told, found, problem, given["goes_live_at"], tuple(given["stakeholders"]))
 

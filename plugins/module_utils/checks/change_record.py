@@ -84,10 +84,11 @@ def change_request(facts: ChangeFacts) -> Verdict:
 def _unread(facts: ChangeFacts) -> Verdict | None:
     """What is said where no record was read."""
     told = facts.told
-    if told is None:
+    if told is None or (told.ok and not facts.found and not facts.problem):
+        how = f"how the fields of the record {facts.source} are found" if told else "where the change record is"
+        where = "key change, with its fields" if told else "key change"
         return pending(
-            "Needs input records: nothing says where the change record is.",
-            "Name it (in the inventory: bytebot_records, key change).",
+            f"Needs input records: nothing says {how}.", f"Name it (in the inventory: bytebot_records, {where})."
         )
     seen = Evidence(facts.source, told.seen(), facts.at)
     if told.kind == ABSENT:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -76,6 +77,9 @@ def stakeholders(facts: NotificationFacts) -> Verdict:
     wrong = list(_wrong(facts, at, sent, to, text))
     if wrong:
         return failed(f"Message {facts.source}: {'; '.join(wrong)}.", _SEND, seen)
+    if not facts.wanted:
+        remedy = "Name its recipients (in the inventory: bytebot_records, notification, stakeholders)."
+        return pending("Needs input stakeholders: nothing says who must know when it goes live.", remedy, seen)
     if sent is None or sent > facts.now:
         return pending(
             f"Message {facts.source} is to be sent at {sent.isoformat() if sent else 'no time'}.", _SEND, seen
@@ -86,10 +90,11 @@ def stakeholders(facts: NotificationFacts) -> Verdict:
 def _unread(facts: NotificationFacts) -> Verdict | None:
     """What is said where no record was read."""
     told = facts.told
-    if told is None:
+    if told is None or (told.ok and not facts.found and not facts.problem):
+        how = f"how the fields of the record {facts.source} are found" if told else "where the record of the message is"
+        where = "key notification, with its fields" if told else "key notification"
         return pending(
-            "Needs input records: nothing says where the record of the message is.",
-            "Name it (in the inventory: bytebot_records, key notification).",
+            f"Needs input records: nothing says {how}.", f"Name it (in the inventory: bytebot_records, {where})."
         )
     seen = Evidence(facts.source, told.seen(), facts.observed_at)
     if told.kind == ABSENT:
@@ -115,10 +120,15 @@ def _wrong(facts: NotificationFacts, at: datetime, sent: datetime | None, to: li
     if lost := [one for one in facts.wanted if one.strip().lower() not in there]:
         more = f" and {len(lost) - _SHOWN} more" if len(lost) > _SHOWN else ""
         yield f"it did not go to {', '.join(lost[:_SHOWN])}{more}"
-    if not any(form in text for form in day_forms(at)):
+    if not names_day(text, at):
         yield f"it does not name the day of the go-live ({at.date().isoformat()})"
     if mark := mark_in(text):
         yield f"it still has {mark[:80]}"
+
+
+def names_day(text: str, at: datetime) -> bool:
+    """Whether a day stands in a text; 1.12.2026 does not stand in 11.12.2026."""
+    return any(re.search(rf"(?<!\d){re.escape(form)}(?!\d)", text) for form in day_forms(at))
 
 
 def day_forms(at: datetime) -> list[str]:
@@ -126,7 +136,7 @@ def day_forms(at: datetime) -> list[str]:
     year, month, day, name = at.year, at.month, at.day, _MONTHS[at.month - 1]
     numbers = [f"{year}-{month:02}-{day:02}", f"{day:02}.{month:02}.{year}", f"{day}.{month}.{year}"]
     numbers += [f"{day:02}/{month:02}/{year}", f"{month:02}/{day:02}/{year}", f"{month}/{day}/{year}"]
-    words = [f"{day} {one} {year}" for one in (name, name[:3])]
+    words = [f"{number} {one} {year}" for number in (f"{day}", f"{day:02}") for one in (name, name[:3])]
     return [*numbers, *words, *[f"{one} {day}, {year}" for one in (name, name[:3])]]
 
 

@@ -24,8 +24,7 @@ _MARKS = (
     re.compile(r"(?<![a-z])(?:placeholder|dummy)(?![a-z])", re.IGNORECASE),
 )
 _ANGLES = re.compile(r"^[^<>\n]*(<[A-Za-z][\w .:/-]*>)[^<>\n]*$")  # in a single line only: files may hold markup
-_COMMENT = re.compile(r"^\s*(?:#|//|;|--)")
-_NOT_OURS = ("managedFields", "status")
+_COMMENT = re.compile(r"^\s*(?:#|//|;|-{2,}(?:\s|$))")  # --option on a line of its own is none
 
 
 def mark_in(text: str) -> str:
@@ -53,7 +52,7 @@ def in_values(leaves: Iterable[tuple[tuple[str, ...], Any]]) -> Iterator[tuple[s
 def in_objects(objects: Iterable[Object], namespace: str) -> Iterator[tuple[str, str]]:
     """Where rendered objects hold a placeholder; what a Secret holds is read decoded."""
     for obj in objects:
-        for where, text in _texts(_decoded(obj), ""):
+        for where, text in _texts(_decoded(_ours(obj)), ""):
             if mark := mark_in(text):
                 yield f"{identity(obj, namespace)}{where}", mark
 
@@ -63,11 +62,16 @@ def _texts(value: Any, where: str) -> Iterator[tuple[str, str]]:
         yield where, value
     elif isinstance(value, Mapping):
         for key, inner in value.items():
-            if key not in _NOT_OURS:
-                yield from _texts(inner, f"{where}.{key}")
+            yield from _texts(inner, f"{where}.{key}")
     elif isinstance(value, list):
         for index, inner in enumerate(value):
             yield from _texts(inner, f"{where}[{index}]")
+
+
+def _ours(obj: Object) -> Object:
+    """An object without what the cluster writes about it; a key of the same name elsewhere is a value like others."""
+    meta = {key: value for key, value in (obj.get("metadata") or {}).items() if key != "managedFields"}
+    return {**{key: value for key, value in obj.items() if key != "status"}, "metadata": meta}
 
 
 def _decoded(obj: Object) -> Object:

@@ -17,6 +17,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.model import Ev
 
 PLACEHOLDERS = "go_live.review.placeholders"
 Object = dict[str, Any]
+WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "CronJob")
 _LISTED = 50  # places in the evidence
 _GIVE = "Put the real values there and deploy again; a waiver covers a text that only looks like one."
 _SECRET = "Put the real value into the Secret, by the system that keeps it."
@@ -114,6 +115,8 @@ def _written(facts: LeftFacts) -> Iterator[tuple[str, str]]:
 def _gaps(found: Found, facts: LeftFacts) -> None:
     if facts.values is None:
         found.unknown(f"its values could not be read: {facts.no_values}", "Deploy the release, and let it be read.")
+    if not any(one["kind"] in WORKLOADS for one in facts.objects):
+        found.unknown("no workload of it is there to be read", "Deploy the release, and let its workloads be read.")
     for kind, why in facts.unread.items():
         found.unknown(f"{kind}s could not be read: {why}", _ALLOW.format(kind=kind))
     if not facts.hosts:

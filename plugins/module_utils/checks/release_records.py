@@ -175,7 +175,9 @@ def _wrong(facts: RecordFacts, latest: RevisionSeen) -> list[str]:
     if not latest.good or latest.status != "deployed":
         found.append(f"helm calls it {latest.status} ({latest.description or 'without a description'})")
     wanted = str(facts.digests.get("values_digest") or "")
-    if wanted and latest.values_digest != wanted:
+    if not wanted:
+        found.append("which values are wanted was not judged in this stage")
+    elif latest.values_digest != wanted:
         found.append("it was deployed with other values than those that were judged")
     if not facts.digests.get("image_digests"):
         found.append("which images run was not judged in this stage")

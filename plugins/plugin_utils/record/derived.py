@@ -93,10 +93,8 @@ def _end_to_end(held: Held) -> Sum:
     entries = held.of(END_TO_END)
     if known := _wanting(held, entries):
         return known
-    waived = [entry["id"] for entry in entries if entry["state"] == "waived"]
-    note = f"; waived: {_few(waived)}" if waived else ""
-    sections = ", ".join(SUMS[END_TO_END])
-    return Sum("pass", f"All {len(entries)} controls of {sections} hold for exactly the release that runs{note}.")
+    text = f"All {len(entries)} controls of {', '.join(SUMS[END_TO_END])} hold for exactly the release that runs"
+    return Sum("pass", f"{text}{_but(entries)}.")
 
 
 def _load(held: Held) -> Sum:
@@ -113,7 +111,7 @@ def _load(held: Held) -> Sum:
         remedy = "Test under load again, with as many users as production has (bytebot_load)."
         return Sum("fail", text, remedy, seen)
     text = f"All {len(entries)} controls of the load test hold at {sent:.4g} requests a second"
-    return Sum("pass", f"{text}; production brings {wanted:.4g}.", "", seen)
+    return Sum("pass", f"{text}; production brings {wanted:.4g}{_but(entries)}.", "", seen)
 
 
 def _load_seen(held: Held) -> dict[str, float]:
@@ -150,7 +148,7 @@ def _at_zero(held: Held, control: str, good: str) -> Sum | None:
     if old:
         text = f"{len(old)} of {len(entries)} were judged before {since}: {_few(old)}."
         return Sum("pending", text, "Judge them again in this stage.")
-    return Sum("pass", f"All {len(entries)} {good}, judged since {since}.")
+    return Sum("pass", f"All {len(entries)} {good}, judged since {since}{_but(entries)}.")
 
 
 def _since(held: Held) -> str:
@@ -173,10 +171,9 @@ def _again(held: Held) -> Sum:
     entries = held.of(AGAIN)
     if known := _not_due(held) or _wanting(held, entries) or _too_early(held, entries):
         return known
-    waived = [entry["id"] for entry in entries if entry["state"] == "waived"]
-    note = f"; waived: {_few(waived)}" if waived else ""
     due = rfc3339(_due(held))
-    return Sum("pass", f"All {len(entries)} controls of security hold, judged since {due}{note}.", "", _times(held))
+    text = f"All {len(entries)} controls of security hold, judged since {due}{_but(entries)}."
+    return Sum("pass", text, "", _times(held))
 
 
 def _posture(held: Held) -> Sum:
@@ -237,7 +234,7 @@ def _not_judged(held: Held, entries: list[Entry]) -> Sum | None:
     wanting = [
         f"{entry['id']} ({entry['state']})"
         for entry in entries
-        if entry["state"] not in _JUDGED or _of_another_release(held, entry)
+        if entry["state"] not in _JUDGED or _of_another_release(held, entry) or _unbound(held, entry)
     ]
     if wanting:
         text = f"{len(wanting)} of {len(entries)} are not judged for the release that runs: {_few(wanting)}."
@@ -270,6 +267,7 @@ def _wanting(held: Held, entries: list[Entry]) -> Sum | None:
     if not held.binding.release:
         return Sum("pending", "Which release runs is not known.", "Judge the release first.")
     wanting = [f"{entry['id']} ({entry['state']})" for entry in entries if not _holds(entry)]
+    wanting += [f"{entry['id']} (of no known release)" for entry in entries if _unbound(held, entry) and _holds(entry)]
     if wanting:
         text = f"{len(wanting)} of {count} are not proven: {_few(wanting)}."
         return Sum("pending", text, "Judge them, or see why they are not.")
@@ -278,6 +276,14 @@ def _wanting(held: Held, entries: list[Entry]) -> Sum | None:
 
 def _holds(entry: Entry) -> bool:
     return entry["state"] in GOOD or (entry["state"] in RED and entry["level"] == SHOULD)
+
+
+def _but(entries: list[Entry]) -> str:
+    """Which of those that do not prevent a pass do not hold by themselves."""
+    waived = [entry["id"] for entry in entries if entry["state"] == "waived"]
+    advice = [entry["id"] for entry in entries if entry["state"] in RED]
+    parts = ((f"; waived: {_few(waived)}", waived), (f"; red as advice: {_few(advice)}", advice))
+    return "".join(part for part, there in parts if there)
 
 
 def _of_another_release(held: Held, entry: Entry) -> bool:
@@ -289,6 +295,15 @@ def _of_another_release(held: Held, entry: Entry) -> bool:
     if was.release:
         return was.release != held.binding.release
     return bool(was.plan) and was.plan != held.binding.plan
+
+
+def _unbound(held: Held, entry: Entry) -> bool:
+    """Whether a result says nothing of the release that it was judged of."""
+    result = held.results.get(entry["id"])
+    if result is None or result["state"] == "pending":
+        return False
+    was = Binding.of(result["binding"])
+    return not was.release and not was.plan
 
 
 def _before(held: Held, entry: Entry, since: str) -> bool:

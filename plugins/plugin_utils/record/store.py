@@ -97,6 +97,17 @@ class Store:
                 found[id_] = {"carried_from": run.header.id, **result}
         return found
 
+    def carried(self, run: Run) -> dict[str, Result]:
+        """What a run takes over from earlier ones: nothing older than its own, nor of a section that it has lost."""
+        content = run.content()
+        ours = content.results
+        return {
+            id_: result
+            for id_, result in self.earlier(run.header.id).items()
+            if id_.partition(".")[0] not in content.defects
+            and (id_ not in ours or moment(ours[id_]["recorded_at"]) < moment(result["recorded_at"]))
+        }
+
     # ------------------------------------------------------------------ writing
 
     def open_run(self, binding: Binding, fresh: bool = False) -> Run:
@@ -134,11 +145,9 @@ class Store:
 
     def carry(self, run: Run) -> Run:
         """Let a run go on from what the runs before it have settled; what is newer in it stays."""
-        ours = run.content().results
         by_section: dict[str, dict[str, Result]] = {}
-        for id_, result in self.earlier(run.header.id).items():
-            if id_ not in ours or moment(ours[id_]["recorded_at"]) < moment(result["recorded_at"]):
-                by_section.setdefault(id_.partition(".")[0], {})[id_] = result
+        for id_, result in self.carried(run).items():
+            by_section.setdefault(id_.partition(".")[0], {})[id_] = result
         with self.keeper.guard.held(run.header.id, self._now()):
             for section, added in by_section.items():
                 self._write_section(run, section, added)

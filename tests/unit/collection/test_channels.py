@@ -26,6 +26,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.clients import 
 from ansible_collections.bytebot.production.plugins.module_utils.clients.messages import Mail, mail
 from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError
 from ansible_collections.bytebot.production.plugins.module_utils.model import Verdict
+from ansible_collections.bytebot.production.plugins.module_utils.observe_channels import _found
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
 from ansible_collections.bytebot.production.plugins.modules.channel_check import judge_channels
 
@@ -219,3 +220,16 @@ def test_a_mail_that_some_refuse_is_not_taken(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(server, "send_message", lambda _message: {"c@shop.test": (550, b"no")}, raising=False)
     monkeypatch.setattr(messages, "_server", lambda _way: server)
     assert mail(WAY, "Test", "a word").refused == "it refuses 1 of 2 recipients"
+
+
+@pytest.mark.parametrize(
+    ("query", "listed"),
+    [
+        ("messages[?contains(text, '{nonce}')] | [0].text", False),
+        ("[messages[?contains(text, '{nonce}')] | [0].text]", False),
+        ("{text: messages[?contains(text, '{nonce}')] | [0].text, all: messages[?contains(text, '{nonce}')]}", False),
+        ("{all: messages[?contains(text, 'other')]}", True),
+    ],
+)
+def test_a_list_or_object_of_nothing_is_no_message(query: str, listed: bool) -> None:
+    assert _found(query.replace("{nonce}", "word"), {"messages": [{"text": "other"}]}) is listed

@@ -80,6 +80,13 @@ def test_check_mode_writes_nothing(tmp_path: Path) -> None:
     assert {path: path.read_bytes() for path in tmp_path.rglob("*.json")} == contents
 
 
+def test_check_mode_carries_no_older_result_over_a_newer_one(tmp_path: Path) -> None:
+    record(tmp_path, results=[result(PODS), result(TLS)], open=True, close=True)
+    record(tmp_path, results=[result(PODS, "fail")], open=True)
+    said = record(tmp_path, check_mode=True, open=True, carry=True)
+    assert (said["counts"]["fail"], said["counts"]["pass"]) == (1, 1)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

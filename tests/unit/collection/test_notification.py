@@ -68,12 +68,34 @@ def test_what_a_message_must_be(changes: dict[str, Any], state: str, said: str) 
         ({"told": Told(WRONG, None, "it answers 500")}, "error"),
         ({"problem": "the query of to does not fit the record"}, "error"),
         ({"at": ""}, "pending"),
+        ({"wanted": ()}, "pending"),
     ],
 )
 def test_what_is_not_known_does_not_pass(changes: dict[str, Any], state: str) -> None:
     assert judged(replace(GOOD, **changes)).state == state
 
 
+def test_a_record_without_queries_for_its_fields_is_told_so() -> None:
+    found = judged(NotificationFacts("mail 7", Told(data={})))
+    assert found.state == "pending"
+    assert "nothing says where" not in found.summary
+    assert "nothing says how the fields of the record mail 7 are found" in found.summary
+
+
 def test_days_as_people_write_them() -> None:
     forms = day_forms(datetime(2026, 12, 1, tzinfo=UTC))
     assert {"2026-12-01", "1.12.2026", "1 December 2026", "Dec 1, 2026"} <= set(forms)
+
+
+@pytest.mark.parametrize("text", ["11.12.2026", "21 December 2026", "31 Dec 2026", "2026-12-010"])
+def test_a_day_that_only_ends_or_begins_alike_is_another(text: str) -> None:
+    found = judged(replace(GOOD, found={**FOUND, "text": f"On {text}."}))
+    assert found.state == "fail"
+    assert "does not name the day" in found.summary
+
+
+@pytest.mark.parametrize(
+    "text", ["01 December 2026", "Tue, 01 Dec 2026", "1.12.2026", "2026-12-01T09:00", "1/12/2026, 01/12/2026"]
+)
+def test_a_day_with_or_without_its_zero_is_the_same(text: str) -> None:
+    assert judged(replace(GOOD, found={**FOUND, "text": f"On {text}."})).state == "pass"

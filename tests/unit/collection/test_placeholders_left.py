@@ -27,7 +27,9 @@ from tests.unit.collection.fakes import FakeCluster
 
 NAMESPACE = "shop"
 PAGE = Page("runbook.md", Text("markdown", prose="Call the lead at +44 20 7946 0101."))
-GOOD = LeftFacts(NAMESPACE, "bytebot", {"global": {"domain": "api.shop.test"}}, hosts=("api.shop.test",), pages=(PAGE,))
+API = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "api", "namespace": NAMESPACE}, "spec": {}}
+VALUES = {"global": {"domain": "api.shop.test"}}
+GOOD = LeftFacts(NAMESPACE, "bytebot", VALUES, objects=(API,), hosts=("api.shop.test",), pages=(PAGE,))
 
 
 def config_map(**data: str) -> dict[str, Any]:
@@ -50,9 +52,9 @@ def judged(facts: LeftFacts) -> Verdict:
 
 
 def test_what_has_no_placeholder_passes_and_says_what_was_read() -> None:
-    found = judged(replace(GOOD, objects=(config_map(level="info"), ingress("api.shop.test")), secrets=3))
+    found = judged(replace(GOOD, objects=(API, config_map(level="info"), ingress("api.shop.test")), secrets=3))
     assert found.state == "pass"
-    assert "2 live objects, 3 Secrets, 1 hosts and 1 documents" in found.summary
+    assert "3 live objects, 3 Secrets, 1 hosts and 1 documents" in found.summary
 
 
 @pytest.mark.parametrize(
@@ -87,6 +89,7 @@ def test_a_value_that_objects_repeat_is_told_once() -> None:
     [
         ({"values": None, "no_values": "there is no release"}, "there is no release"),
         ({"unread": {"Secret": "not permitted"}}, "Secrets could not be read"),
+        ({"objects": (config_map(),)}, "no workload of it is there"),
         ({"hosts": ()}, "needs input hosts"),
         ({"pages": None}, "needs input documents"),
         ({"pages": (Page("gone.md", problem="is not there", absent=True),)}, "gone.md is not there"),
@@ -139,3 +142,48 @@ def test_registers_are_read_without_their_comments(tmp_path: Path) -> None:
     found = judged(facts)
     assert "people.yml still has [contact info]" in found.summary
     assert "good.yml" not in found.summary
+
+
+def test_what_stands_beside_a_certificate_in_a_secret_is_judged(tmp_path: Path) -> None:
+    pem = "-----BEGIN CERTIFICATE-----\nTUlJQg==\n-----END CERTIFICATE-----\n"
+    data = {"app.yml": f"ca: |\n  {pem}password: changeme\n", "ca.crt": pem}
+    packed = {key: b64encode(value.encode()).decode() for key, value in data.items()}
+    meta = {"name": "app", "namespace": NAMESPACE}
+    secret = {"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": meta, "data": packed}
+    cluster = FakeCluster(secret, namespaces=(NAMESPACE,))
+    facts = observe(cluster, Redactor(), Documents(str(tmp_path), None), (NAMESPACE, "b"), (("a.test",), None))  # type: ignore[arg-type]
+    assert [(one.secret, one.key) for one in facts.flaws] == [("app", "app.yml")]
+
+
+def test_an_option_on_a_line_of_its_own_is_no_comment() -> None:
+    script = "exec redis-server \\\n  --requirepass changeme\n"
+    assert judged(replace(GOOD, objects=(config_map(run=script),))).state == "fail"
+    assert (
+        judged(
+            replace(
+                GOOD,
+                objects=(
+                    API,
+                    config_map(sql="-- changeme\n---- TODO ----\nSELECT 1;\n"),
+                ),
+            )
+        ).state
+        == "pass"
+    )
+
+
+def test_a_key_that_is_called_status_is_read() -> None:
+    assert judged(replace(GOOD, objects=(config_map(status="changeme"),))).state == "fail"
+    assert judged(replace(GOOD, values={"page": [{"status": "status.example.com"}]})).state == "fail"
+    assert (
+        judged(
+            replace(
+                GOOD,
+                objects=(
+                    API,
+                    {**config_map(), "status": {"message": "TODO"}},
+                ),
+            )
+        ).state
+        == "pass"
+    )

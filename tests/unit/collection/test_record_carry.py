@@ -52,3 +52,15 @@ def test_an_older_result_never_takes_the_place_of_one_that_was_damaged(tmp_path:
     second = there.close(add(there, there.open_run(BINDING), result(PODS, "fail")))
     path_of(second, "deployment").write_text("{}")
     assert set(there.earlier("z")) == {TLS}
+
+
+def test_a_damaged_section_of_the_run_itself_is_not_filled_with_older_results(tmp_path: Path) -> None:
+    there = store(tmp_path)
+    there.close(add(there, there.open_run(BINDING), result(PODS), result(TLS)))
+    run = add(there, there.open_run(BINDING), result(PODS, "fail"))
+    path_of(run, "deployment").write_text("{}")
+    for _launched in range(2):
+        run = there.carry(there.open_run(BINDING))
+        assert set(run.content().results) == {TLS}
+        assert "deployment" in run.content().defects
+    assert there.carry(add(there, run, result(PODS))).content().results[PODS]["state"] == "pass", "what is judged again"

@@ -270,3 +270,25 @@ def test_earlier_runs_are_read_only_where_something_does_not_hold() -> None:
     known = Known(go_live=NOW - WEEK, earlier=asked)
     assert entries(build(header(), all_of(POSTURE), KNOWN, NOW, known=known))[POSTURE]["state"] == "pass"
     assert posture([], red(WEB, started=SINCE))["state"] == "pending"
+
+
+def test_what_was_judged_of_no_known_release_is_no_test_of_this_one() -> None:
+    unbound = kept(result("monitoring.logging.retention"), binding=replace(BINDING, release="", plan=""))
+    found = entry(END, all_of(END) | unbound)
+    assert found["state"] == "pending"
+    assert "monitoring.logging.retention" in found["summary"]
+    planned = kept(result("monitoring.logging.retention"), binding=replace(BINDING, release=""))
+    assert entry(END, all_of(END) | planned)["state"] == "pass", "the same chart and values, before they ran"
+
+
+def test_what_is_red_as_advice_is_named_where_the_others_hold() -> None:
+    red = result("monitoring.logging.flow", "fail", level="should")
+    assert "red as advice: monitoring.logging.flow" in entry(END, all_of(END, instead=[red]))["summary"]
+
+
+def test_both_are_so_of_the_security_of_the_week() -> None:
+    unbound = kept(result("security_configuration.secrets.rotation"), binding=replace(BINDING, release="", plan=""))
+    known = Known(go_live=NOW - timedelta(days=8))
+    for control in (AGAIN, POSTURE):
+        found = entries(build(header(), all_of(AGAIN) | unbound, KNOWN, NOW, known=known))[control]
+        assert found["state"] == "pending"

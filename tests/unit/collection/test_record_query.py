@@ -191,3 +191,10 @@ def test_a_query_that_is_none_is_refused() -> None:
 )
 def test_moments_as_systems_write_them(given: Any, found: datetime | None) -> None:
     assert time_of(given) == found
+
+
+def test_a_record_without_queries_for_its_fields_is_told_so() -> None:
+    state, said = judged(ChangeFacts("CHG1", Told()))
+    assert (state, "how the fields of the record CHG1 are found" in said) == ("pending", True)
+    state, said = judged(ChangeFacts())
+    assert (state, "nothing says where the change record is" in said) == ("pending", True)

@@ -93,6 +93,7 @@ def test_what_was_deployed_and_runs_passes() -> None:
         ({"running": IMAGES[:1]}, "fail", "registry/worker:1.0.0 does not run"),
         ({"running": ()}, "fail", "no workload of it runs"),
         ({"digests": {}}, "fail", "which images run was not judged"),
+        ({"digests": {"image_digests": ["sha256:1"]}}, "fail", "which values are wanted was not judged"),
     ],
 )
 def test_what_is_not_what_was_deployed(changes: dict[str, Any], state: str, said: str) -> None:

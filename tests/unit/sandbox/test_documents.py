@@ -104,7 +104,8 @@ def _left(read: Documents) -> placeholders_left.LeftFacts:
     """A release without a placeholder, beside these documents."""
     places = places_of(INVENTORY["bytebot_documents"]) or ()
     pages = tuple(_pages(read, places))
-    return placeholders_left.LeftFacts("there", "bytebot", {}, hosts=("api.bytebot.test",), pages=pages)
+    api = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "api", "namespace": "there"}}
+    return placeholders_left.LeftFacts("there", "bytebot", {}, objects=(api,), hosts=("api.bytebot.test",), pages=pages)
 
 
 def _records(folder: Path) -> dict[str, Any]:
