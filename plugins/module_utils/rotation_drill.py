@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -28,6 +30,7 @@ MOST = 20
 IN_A_ROW = 6  # answers that must agree, since replicas are asked in turn
 WITHIN_S = 90.0  # for the last pod of before to be asked no more
 POLL_S = 1.0
+CLOCKS_S = 5.0  # by which the application's clock may be ahead
 _TAKEN = range(200, 300)
 _REFUSED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
@@ -91,6 +94,12 @@ def _rotated(cluster: Cluster, plan: Plan, redactor: Redactor, before: str, step
         return f"a token that the old key signed is still taken ({old}){kept}"
     if new not in _TAKEN:
         return f"a token that the new key signed is not taken ({new})"
+    end = runs_out(before)
+    if end is not None and time.time() + CLOCKS_S >= end:
+        raise Unclear(
+            "the token of before ran out during the drill, so that its refusal says nothing of the old key; let tokens "
+            "of the application hold longer than what reads the keys takes to restart"
+        )
     return f"{', '.join(stay)} did not follow" if stay else ""
 
 
@@ -121,6 +130,16 @@ def _signed_in(cluster: Cluster, plan: Plan, redactor: Redactor) -> str:
         if time.monotonic() > until:
             raise NotPossible(f"no token could be had: {token.problem}")
         time.sleep(POLL_S)
+
+
+def runs_out(token: str) -> float | None:
+    """Until when a token says that it holds (Unix time); None where it is no JSON Web Token, or does not say."""
+    part = token.split(".")[1] if token.count(".") == 2 else ""  # noqa: PLR2004
+    try:
+        end = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))["exp"]
+        return float(end) if math.isfinite(end) else None
+    except (ValueError, TypeError, KeyError, OverflowError):
+        return None
 
 
 def _asked(plan: Plan, token: str) -> int:

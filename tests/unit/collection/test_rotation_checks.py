@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -241,6 +242,27 @@ def test_answers_that_prove_nothing_are_no_result(world: SimpleNamespace) -> Non
     world.status = 503
     with pytest.raises(rotation_drill.Unclear, match="neither taken nor refused"):
         drilled(world)
+
+
+def web_token(name: str, **claims: Any) -> str:
+    return f"{name}.{base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip('=')}.signed"
+
+
+@pytest.mark.parametrize(("left", "proves"), [(-1, False), (3600, True)])
+def test_a_token_that_ran_out_meanwhile_proves_nothing(world: SimpleNamespace, left: int, proves: bool) -> None:
+    old = web_token("one", exp=int(datetime.now(UTC).timestamp()) + left)
+    world.tokens, world.takes = [old, "two"], {old}
+    if proves:
+        assert drilled(world).passed
+    else:
+        with pytest.raises(rotation_drill.Unclear, match="ran out during the drill"):
+            drilled(world)
+
+
+@pytest.mark.parametrize("token", ["opaque", "a.b.c", "a.bm8.c", web_token("a"), web_token("a", exp="soon"),
+                                   web_token("a", exp=float("nan"))])  # fmt: skip
+def test_what_says_no_end_has_none(token: str) -> None:
+    assert rotation_drill.runs_out(token) is None
 
 
 @pytest.mark.parametrize("change", [{"takes": set()}, {"tokens": [""]}])
