@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -179,15 +180,17 @@ def _record(given: Any) -> Drill | None:
     if not isinstance(given, Mapping):
         return None
     try:
+        at = float(given["at"])
+        datetime.fromtimestamp(at, UTC)  # no number, or none that is a day, cannot be held against an age
         return Drill(
-            float(given["at"]),
+            at,
             str(given["secret"]),
             given["passed"] is True,
             str(given.get("why") or ""),
             tuple(map(str, given.get("steps") or ())),
             float(given.get("seconds") or 0),
         )
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError, OSError):
         return None
 
 

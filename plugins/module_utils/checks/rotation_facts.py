@@ -14,6 +14,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.model import ut
 ROTATION = "security_configuration.secrets.rotation"
 LONGEST = 365  # days between two rotations; NIST SP 800-57 part 1 has one to two years for keys that sign
 DRILL_AGE = 30  # days
+CLOCKS = timedelta(minutes=5)  # by which two clocks may differ
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,5 +73,6 @@ class RotationFacts:
 
     @property
     def last(self) -> Drill | None:
-        """The newest drill."""
-        return max(self.drills, key=lambda one: one.at, default=None)
+        """The newest drill; one that is to come was none."""
+        until = (self.now + CLOCKS).timestamp()
+        return max((one for one in self.drills if one.at <= until), key=lambda one: one.at, default=None)

@@ -101,6 +101,7 @@ def _facts(tmp_path: Path) -> RotationFacts:
         ({"drills": ()}, "pending", "none has been watched, and none was made"),
         ({"drills": (), "no_drill": "drills are not permitted here"}, "pending", "drills are not permitted here"),
         ({"drills": (replace(GOOD, at=days(31).timestamp()),)}, "pending", "that was watched is of 2026-10-30"),
+        ({"drills": (replace(GOOD, at=NOW.timestamp() + 86400),)}, "pending", "none has been watched"),
         ({"drills": (GOOD, replace(GOOD, at=NOW.timestamp(), passed=False, why="old taken"))}, "fail", "old taken"),
         ({"drills": (replace(GOOD, passed=False, at=GOOD.at - 60), GOOD)}, "pass", "the drill of 2026-11-30 showed"),
         ({"longest": timedelta(days=30)}, "fail", "it says 90 days for interval, and at most 30 days are wanted"),
@@ -287,7 +288,12 @@ def test_the_record_is_read_as_far_as_it_can_be() -> None:
     assert rotation_drill.read(store, "shop") == ()
     rotation_drill.keep(store, "shop", (GOOD,) * 30)
     assert len(rotation_drill.read(store, "shop")) == rotation_drill.MOST
-    for data, count in (("{", 0), ('{"a": 1}', 0), ('[1, {"at": "x"}, {"at": 1, "secret": "s", "passed": "yes"}]', 1)):
+    for data, count in (
+        ("{", 0),
+        ('{"a": 1}', 0),
+        ('[1, {"at": "x"}, {"at": 1, "secret": "s", "passed": "yes"}]', 1),
+        ('[{"at": NaN, "secret": "s", "passed": true}, {"at": 1e300, "secret": "s", "passed": true}]', 0),
+    ):
         kept["body"]["data"]["records"] = data
         read = rotation_drill.read(store, "shop")
         assert (len(read), any(one.passed for one in read)) == (count, False)
