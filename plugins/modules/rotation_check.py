@@ -312,7 +312,8 @@ def _drilled(
     except (rotation_drill.NotPossible, rotation_drill.Unclear) as exc:
         rotated = isinstance(exc, rotation_drill.Unclear)
         told = exc.sentence.rstrip(".")
-        return replace(facts, no_drill=told, no_drill_remedy="Mend that, and judge again."), rotated
+        remedy = "Mend that, and judge again."
+        return replace(facts, no_drill=told, no_drill_remedy=remedy, unclear=True), rotated
     drills = (*facts.drills, made)
     rotation_drill.keep(cluster, given["namespace"], drills)
     return replace(facts, drills=drills), True

@@ -137,6 +137,11 @@ def _drill(found: Found, facts: RotationFacts) -> None:
     last = facts.last
     if last and not last.passed:
         found.wrong(f"the drill of {_day(last.at)} with Secret {last.secret}: {last.why}", _DRILL)
+    elif facts.unclear:
+        found.unknown(
+            f"whether a rotation works is not known: one was tried in this run, and {facts.no_drill}",
+            facts.no_drill_remedy or _DRILL,
+        )
     elif last is None or facts.now.timestamp() - last.at > facts.drill_age.total_seconds():
         seen = f"the last one that was watched is of {_day(last.at)}" if last else "none has been watched"
         why = facts.no_drill or "none was made"

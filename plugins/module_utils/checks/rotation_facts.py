@@ -53,7 +53,9 @@ class RotationFacts:
     :param document: of the control alone; None where nothing says where it is.
     :param absent: Secrets that are named and not there; :param denied: by Secret, why it may not be read.
     :param behind: workloads that run with an older value than their Secret has, in words; :param unseen: why that is
-        not known of all. :param no_drill: why none was made in this run; empty where none was due.
+        not known of all.
+    :param no_drill: why none was made in this run; empty where none was due. :param unclear: whether one was begun in
+        this run and proved nothing, which a drill of before does not outweigh.
     """
 
     namespace: str
@@ -66,6 +68,7 @@ class RotationFacts:
     drills: tuple[Drill, ...] = ()
     no_drill: str = ""
     no_drill_remedy: str = ""
+    unclear: bool = False
     longest: timedelta = timedelta(days=LONGEST)
     drill_age: timedelta = timedelta(days=DRILL_AGE)
     now: datetime = field(default_factory=lambda: datetime.now(UTC))

@@ -103,6 +103,7 @@ def _facts(tmp_path: Path) -> RotationFacts:
         ({"drills": (replace(GOOD, at=days(31).timestamp()),)}, "pending", "that was watched is of 2026-10-30"),
         ({"drills": (replace(GOOD, at=NOW.timestamp() + 86400),)}, "pending", "none has been watched"),
         ({"drills": (GOOD, replace(GOOD, at=NOW.timestamp(), passed=False, why="old taken"))}, "fail", "old taken"),
+        ({"unclear": True, "no_drill": "neither taken nor refused"}, "pending", "in this run, and neither taken nor"),
         ({"drills": (replace(GOOD, passed=False, at=GOOD.at - 60), GOOD)}, "pass", "the drill of 2026-11-30 showed"),
         ({"longest": timedelta(days=30)}, "fail", "it says 90 days for interval, and at most 30 days are wanted"),
     ],
@@ -324,6 +325,22 @@ def test_a_drill_is_made_only_where_it_may(
     nothing: Any = None
     facts, changed = rotation_check._drilled(module, nothing, Redactor(), RotationFacts("shop", drills=drills))
     assert (facts.no_drill, changed) == (told, False)
+
+
+@pytest.mark.parametrize("kind", [rotation_drill.Unclear, rotation_drill.NotPossible])
+def test_a_drill_that_proved_nothing_leaves_no_green_of_before(
+    facts: RotationFacts, monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
+) -> None:
+    def fails(*_given: Any) -> Drill:
+        raise kind("the way in is shut.")
+
+    monkeypatch.setattr(rotation_drill, "drill", fails)
+    monkeypatch.setattr(rotation_check, "_plan", lambda _given: None)
+    module: Any = SimpleNamespace(params={**PARAMS, "drill_age": 0, "login": {"base_url": "x"}}, check_mode=False)
+    nothing: Any = None
+    seen, changed = rotation_check._drilled(module, nothing, Redactor(), facts)
+    assert changed == (kind is rotation_drill.Unclear)
+    assert rotation(seen).state == "pending"
 
 
 def test_a_drill_without_pairs_is_refused() -> None:
