@@ -261,13 +261,16 @@ def judge_rotation(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
         drill_age=timedelta(days=given["drill_age"] or DRILL_AGE),
     )
     facts, changed = _drilled(module, cluster, redactor, facts)
-    secrets, absent, denied = observe_rotation.secrets_of(cluster, namespace, given["release"], given["secrets"])
+    secrets, absent, denied, unreleased = observe_rotation.secrets_of(
+        cluster, namespace, given["release"], given["secrets"]
+    )
     late, unseen = observe_rotation.behind(cluster, namespace, secrets)
     facts = replace(
         facts,
         ages=observe_rotation.ages_of(secrets),
         absent=tuple(absent),
         denied=denied,
+        unreleased=unreleased,
         behind=late,
         unseen=unseen,
     )

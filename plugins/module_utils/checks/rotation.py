@@ -55,7 +55,12 @@ def rotation(facts: RotationFacts) -> Verdict:
     read = judge_pages(found, document, entry)
     meta = {key: value for page in read if page.text for key, value in page.text.meta.items()}
     intervals = Intervals(found, facts, meta) if read else None
-    if not facts.ages and not facts.denied:
+    if facts.unreleased:
+        found.unknown(
+            f"which Secrets the release uses is not known ({facts.unreleased})",
+            "Deploy the release, and permit its record to be read.",
+        )
+    elif not facts.ages and not facts.denied:
         found.unknown("no Secret of the release is known", "Deploy the release, or name its Secrets.")
     for name, why in facts.denied.items():
         found.unknown(f"Secret {name} may not be read ({why.rstrip('.')})", "Permit get on it.")

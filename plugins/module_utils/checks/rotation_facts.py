@@ -52,6 +52,7 @@ class RotationFacts:
 
     :param document: of the control alone; None where nothing says where it is.
     :param absent: Secrets that are named and not there; :param denied: by Secret, why it may not be read.
+    :param unreleased: why it is not known to which Secrets the release refers.
     :param behind: workloads that run with an older value than their Secret has, in words; :param unseen: why that is
         not known of all.
     :param no_drill: why none was made in this run; empty where none was due. :param unclear: whether one was begun in
@@ -63,6 +64,7 @@ class RotationFacts:
     ages: tuple[Age, ...] = ()
     absent: tuple[str, ...] = ()
     denied: Mapping[str, str] = field(default_factory=dict)
+    unreleased: str = ""
     behind: tuple[str, ...] = ()
     unseen: str = ""
     drills: tuple[Drill, ...] = ()

@@ -90,6 +90,7 @@ def _facts(tmp_path: Path) -> RotationFacts:
         ({"document": None}, "pending", "Needs input document"),
         ({"ages": ()}, "pending", "no Secret of the release is known"),
         ({"denied": {"db": "Not permitted."}}, "pending", "Secret db may not be read (Not permitted)"),
+        ({"unreleased": "Secrets may not be listed"}, "pending", "which Secrets the release uses is not known"),
         ({"absent": ("db",)}, "pending", "Secret db is not there"),
         ({"ages": (Age("db", {"password": days(91)}, True),)}, "fail", "password of Secret db is 91 days old, and"),
         ({"ages": (Age("db", {"password": days(91)}),)}, "fail", "is 91 days old at most, and"),
@@ -155,6 +156,18 @@ def test_ages_are_those_of_secret_values_alone() -> None:
     assert (age.made["password"].month, age.made["access-token-private-key"].month) == (11, 1)
     assert age.before == ("password",)
     assert observe_rotation.ages_of([secret("hosts", ("host",))]) == ()
+
+
+@pytest.mark.parametrize(
+    ("told", "why"),
+    [(((), False, "It may not be read."), "It may not be read"), (((), False, ""), "release bytebot is not deployed"),
+     (((), True, ""), "")],
+)  # fmt: skip
+def test_a_release_that_cannot_be_seen_is_said(monkeypatch: pytest.MonkeyPatch, told: Any, why: str) -> None:
+    monkeypatch.setattr(observe_rotation, "released_objects", lambda *_: told)
+    monkeypatch.setattr(observe_rotation, "read_secrets", lambda *_: ([secret("db", ("password",))], [], {}))
+    nothing: Any = None
+    assert observe_rotation.secrets_of(nothing, "shop", "bytebot", ["db"])[3] == why
 
 
 def test_who_cannot_be_listed_is_not_taken_for_nobody() -> None:
