@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from ansible_collections.bytebot.production.plugins.module_utils.checks.scans_facts import (
     SCAN_AGE,
@@ -24,6 +24,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.model import Ev
 
 SCANNED = "security_configuration.containers.scanned"
 TOMORROW = timedelta(hours=26)  # a clock elsewhere may be of another zone
+_NEVER = datetime.min.replace(tzinfo=UTC)
 _SHOWN = 3
 _KEPT = 200  # findings in the evidence
 _SCAN = "Scan the image by its digest, and name the report (in the inventory: bytebot_scan_reports)."
@@ -66,11 +67,17 @@ def scanned(facts: ScanFacts) -> Verdict:
 
 
 def newest(reports: tuple[Report, ...], digest: str) -> list[Report]:
-    """Of each tool the newest report on a digest; one without a time counts as the oldest."""
-    latest: dict[str, Report] = {}
-    for one in sorted((one for one in reports if digest in one.digests), key=lambda one: str(one.when or "")):
-        latest[one.tool.partition(" ")[0].lower()] = one
-    return list(latest.values())
+    """Of each tool the newest report on a digest; one without a time counts as the oldest.
+
+    What stands in one file was made together, such as a run for each part of an image, and counts together.
+    """
+    about = sorted((one for one in reports if digest in one.digests), key=lambda one: one.when or _NEVER)
+    latest = {_tool(one): one.where for one in about}
+    return [one for one in about if latest[_tool(one)] == one.where]
+
+
+def _tool(report: Report) -> str:
+    return report.tool.partition(" ")[0].lower()
 
 
 def _image(found: Found, facts: ScanFacts, image: Running, reports: list[Report]) -> None:

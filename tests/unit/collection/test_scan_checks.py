@@ -75,8 +75,17 @@ FACTS = ScanFacts("shop", (IMAGE,), said=True, reports=(CLEAN,), now=NOW)
             "the waiver of CVE-2026-1 by Jane Roe ended on 2026-11-29",
         ),
         # The newest report of a tool counts; another tool's counts beside it.
-        ({"reports": (replace(FOUND, when=NOW - timedelta(days=3)), CLEAN)}, "pass", "nothing critical"),
+        ({"reports": (replace(FOUND, where="old.json", when=NOW - timedelta(days=3)), CLEAN)}, "pass", "nothing"),
         ({"reports": (CLEAN, replace(FOUND, tool="grype 0.9"))}, "fail", "1 open critical"),
+        # 11:30 at +02:00 is before 10:00 in UTC, though it reads as later.
+        (
+            {"reports": (
+                replace(FOUND, where="new.json", when=datetime.fromisoformat("2026-11-30T10:00:00+00:00")),
+                replace(CLEAN, where="old.json", when=datetime.fromisoformat("2026-11-30T11:30:00+02:00")))},
+            "fail", "1 open critical",
+        ),
+        # Several runs of one file are parts of one report.
+        ({"reports": (FOUND, CLEAN)}, "fail", "1 open critical"),
     ],
 )  # fmt: skip
 def test_judged(changes: Mapping[str, Any], state: str, told: str) -> None:
