@@ -50,6 +50,8 @@ def scanned(facts: ScanFacts) -> Verdict:
     found, used = Found(), dict[str, list[Report]]()
     for problem in facts.bad:
         found.wrong(problem, _NAME)
+    for place in facts.unread:
+        found.unknown(place, "Make it readable for this account, or name it no more.")
     for container in facts.unknown:
         found.unknown(f"the digest that {container} runs is not known yet", "Wait until it has started.")
     for image in facts.images:
@@ -82,8 +84,6 @@ def _tool(report: Report) -> str:
 
 def _image(found: Found, facts: ScanFacts, image: Running, reports: list[Report]) -> None:
     if not reports:
-        for place in facts.unread:
-            found.unknown(place, "Make it readable for this account.")
         if not facts.unread:
             found.wrong(f"no report is about {image}, which runs in {_few(image.where)}{_others(facts, image)}", _SCAN)
         return

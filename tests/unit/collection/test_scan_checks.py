@@ -56,6 +56,7 @@ FACTS = ScanFacts("shop", (IMAGE,), said=True, reports=(CLEAN,), now=NOW)
         ({"reports": ()}, "fail", f"no report is about {NAME}:1.0.0"),
         ({"reports": (replace(CLEAN, digests=frozenset({OTHER})),)}, "fail", "scans/api.json is about another build"),
         ({"reports": (), "unread": ("scans/api.json cannot be read",)}, "pending", "scans/api.json cannot be read"),
+        ({"unread": ("scans/grype.json cannot be read",)}, "pending", "scans/grype.json cannot be read"),
         ({"bad": ("scans/x.json is no JSON",)}, "fail", "scans/x.json is no JSON"),
         ({"reports": (replace(CLEAN, looked=False),)}, "pending", "shows nothing that was looked at"),
         ({"reports": (replace(CLEAN, when=None),)}, "pending", "does not say when it was made"),
