@@ -120,10 +120,11 @@ def _trivy(whole: Object, where: str) -> Iterator[Report]:
         for one in _each(target.get("Vulnerabilities"))
     )
     version = (whole.get("Trivy") or {}).get("Version")
-    digests = digests_in(*(meta.get("RepoDigests") or ()), meta.get("ImageID"))
+    named = digests_in(*(meta.get("RepoDigests") or ()))
+    digests = named | digests_in(meta.get("ImageID"))
     name = str(whole.get("ArtifactName") or "")
     tool = _tool("Trivy", version)
-    yield Report(where, tool, "trivy", digests, name, _time(whole.get("CreatedAt")), bool(targets), found)
+    yield Report(where, tool, "trivy", digests, name, _time(whole.get("CreatedAt")), bool(targets), found, named)
 
 
 def _grype(whole: Object, where: str) -> Iterator[Report]:
@@ -132,14 +133,13 @@ def _grype(whole: Object, where: str) -> Iterator[Report]:
     target = target if isinstance(target, Mapping) else {"userInput": target}
     found = tuple(_grype_match(one) for one in _each(whole.get("matches")))
     ignored = tuple(_grype_match(one, _ignored(one)) for one in _each(whole.get("ignoredMatches")))
-    digests = digests_in(
-        *(target.get("repoDigests") or ()), target.get("manifestDigest"), target.get("imageID"), target.get("userInput")
-    )
+    named = digests_in(*(target.get("repoDigests") or ()), target.get("manifestDigest"), target.get("userInput"))
+    digests = named | digests_in(target.get("imageID"))
     looked = bool(found or ignored or (whole.get("distro") or {}).get("name"))
     tool = _tool(descriptor.get("name") or "grype", descriptor.get("version"))
     image = str(target.get("userInput") or "")
     when = _time(descriptor.get("timestamp"))
-    yield Report(where, tool, "grype", digests, image, when, looked, (*found, *ignored))
+    yield Report(where, tool, "grype", digests, image, when, looked, (*found, *ignored), named)
 
 
 def _grype_match(one: Object, dismissed: str = "") -> Vulnerability:
@@ -169,15 +169,17 @@ def _sarif(whole: Object, where: str) -> Iterator[Report]:
         properties = run.get("properties") or {}
         ends = [one.get("endTimeUtc") for one in _each(run.get("invocations"))]
         found = tuple(_sarif_result(one, by_id, rules) for one in _each(run.get("results")))
+        named = digests_in(*(properties.get("repoDigests") or ()))
         yield Report(
             where,
             _tool(driver.get("name"), driver.get("semanticVersion") or driver.get("version")),
             "sarif",
-            digests_in(*(properties.get("repoDigests") or ()), properties.get("imageID")),
+            named | digests_in(properties.get("imageID")),
             str(properties.get("imageName") or ""),
             _time(ends[-1] if ends else None),
             isinstance(run.get("results"), list),
             found,
+            named,
         )
 
 
@@ -197,18 +199,22 @@ def _sarif_result(one: Object, by_id: Mapping[str, Object], rules: list[Object])
 def _cyclonedx(whole: Object, where: str) -> Iterator[Report]:
     meta = whole.get("metadata") or {}
     component = meta.get("component") or {}
-    properties = [one.get("value") for one in _each(component.get("properties"))
-                  if str(one.get("name")).endswith(("RepoDigest", "ImageID"))]  # fmt: skip
+    images, repositories = (
+        [one.get("value") for one in _each(component.get("properties")) if str(one.get("name")).endswith(end)]
+        for end in ("ImageID", "RepoDigest")
+    )
+    named = digests_in(component.get("purl"), *repositories)
     found = tuple(_cyclonedx_one(one) for one in _each(whole.get("vulnerabilities")))
     yield Report(
         where,
         _cyclonedx_tool(meta.get("tools")),
         "cyclonedx",
-        digests_in(component.get("version"), component.get("purl"), *properties),
+        named | digests_in(component.get("version"), *images),
         str(component.get("name") or ""),
         _time(meta.get("timestamp")),
         isinstance(whole.get("vulnerabilities"), list) and bool(found or whole.get("components")),
         found,
+        named,
     )
 
 

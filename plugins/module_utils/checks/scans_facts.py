@@ -40,6 +40,7 @@ class Report:
     """What one report says of one image.
 
     :param digests: of the image, as the report names them; :param when: of the scan; None where it does not say.
+    :param named: those of ``digests`` that a registry has it by; the others name its configuration.
     :param looked: whether it shows that packages were found in the image, without which no finding means nothing.
     """
 
@@ -51,6 +52,7 @@ class Report:
     when: datetime | None = None
     looked: bool = True
     found: tuple[Vulnerability, ...] = ()
+    named: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

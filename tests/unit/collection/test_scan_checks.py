@@ -265,6 +265,19 @@ def test_reports_of_a_folder_and_of_the_cluster(tmp_path: Path) -> None:
     assert facts.objects == "VulnerabilityReports may not be listed"
 
 
+@pytest.mark.parametrize("whole", [TRIVY, GRYPE, SARIF, CYCLONEDX])
+def test_a_report_on_another_image_is_not_made_one_on_this_by_its_place(
+    tmp_path: Path, whole: Mapping[str, Any]
+) -> None:
+    (tmp_path / "api.json").write_text(json.dumps(whole))
+    fake, other = Fake([pod("a", f"{NAME}@sha256:{'c' * 64}")], NotThere("no")), f"sha256:{'c' * 64}"
+    facts = observed(tmp_path, fake, Given("api.json", digest=other))
+    assert (facts.reports, facts.bad) == (
+        (), ("api.json is about sha256:aaaaaaaaaaaa…, and its place says sha256:cccccccccccc…",)
+    )  # fmt: skip
+    assert observed(tmp_path, fake, Given("api.json", digest=OURS)).bad == ()
+
+
 def test_pods_that_may_not_be_listed_are_no_empty_list(tmp_path: Path) -> None:
     facts = observed(tmp_path, Fake(NotPermitted("Pods may not be listed."), NotThere("no such kind")))
     assert scanned(facts).state == "pending"
