@@ -188,7 +188,8 @@ def _sarif_result(one: Object, by_id: Mapping[str, Object], rules: list[Object])
     rule = rules[index] if isinstance(index, int) and 0 <= index < len(rules) else by_id.get(name, {})
     properties = rule.get("properties") or {}
     tags = [str(tag).lower() for tag in properties.get("tags") or ()]
-    severity = _scored(properties.get("security-severity"))
+    own = one.get("properties") or {}
+    severity = _scored(properties.get("security-severity", own.get("security-severity")))
     if severity == UNKNOWN:
         severity = next((_WORDS[tag] for tag in tags if tag in SEVERITIES), UNKNOWN)
     kept = [item for item in _each(one.get("suppressions")) if item.get("status") not in ("rejected", "underReview")]
@@ -224,7 +225,7 @@ def _cyclonedx_tool(tools: Any) -> str:
 
 
 def _cyclonedx_one(one: Object) -> Vulnerability:
-    rated = [_severity(rating.get("severity")) for rating in _each(one.get("ratings"))]
+    rated = [_rating(rating) for rating in _each(one.get("ratings"))]
     known = [severity for severity in SEVERITIES if severity in rated]
     analysis = one.get("analysis") or {}
     state = str(analysis.get("state") or "")
@@ -236,6 +237,13 @@ def _cyclonedx_one(one: Object) -> Vulnerability:
         affects[0] if affects else "",
         dismissed=f"{state}: {why}".rstrip(": ") if state in _NO_MATTER else "",
     )
+
+
+def _rating(rating: Object) -> str:
+    """How severe it is in a rating's own word, else by its score, where that is one of CVSS 3 or 4."""
+    told = _severity(rating.get("severity"))
+    by_score = str(rating.get("method")).startswith(("CVSSv3", "CVSSv4"))
+    return _scored(rating.get("score")) if told == UNKNOWN and by_score else told
 
 
 _KINDS: tuple[tuple[Callable[[Object], bool], Callable[[Object, str], Iterator[Report]]], ...] = (

@@ -92,6 +92,11 @@ def _image(found: Found, facts: ScanFacts, image: Running, reports: list[Report]
             f"the report {reports[0].where} on {image.name} shows nothing that was looked at",
             "Let the scanner list all packages (Trivy: --list-all-pkgs).",
         )
+    for one in (one for one in reports if one.rates_nothing):
+        found.unknown(
+            f"the report {one.where} on {image.name} has {len(one.found)} findings and a severity of none",
+            "Use a form that tells how severe each is, as the scanner's own JSON.",
+        )
     _age(found, facts, image, reports)
     for severity in SEVERITIES:
         if facts.counts(severity) and (still := _open(facts, image, reports, severity)):

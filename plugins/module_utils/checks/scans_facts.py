@@ -54,6 +54,11 @@ class Report:
     found: tuple[Vulnerability, ...] = ()
     named: frozenset[str] = frozenset()
 
+    @property
+    def rates_nothing(self) -> bool:
+        """Whether it has findings and tells of none how severe it is, so that none of them could ever count."""
+        return bool(self.found) and all(one.severity == UNKNOWN for one in self.found)
+
 
 @dataclass(frozen=True, slots=True)
 class Running:

@@ -57,6 +57,8 @@ FACTS = ScanFacts("shop", (IMAGE,), said=True, reports=(CLEAN,), now=NOW)
         ({"reports": (replace(CLEAN, digests=frozenset({OTHER})),)}, "fail", "scans/api.json is about another build"),
         ({"reports": (), "unread": ("scans/api.json cannot be read",)}, "pending", "scans/api.json cannot be read"),
         ({"unread": ("scans/grype.json cannot be read",)}, "pending", "scans/grype.json cannot be read"),
+        ({"reports": (replace(FOUND, found=(replace(BAD, severity="unknown"),)),)}, "pending", "a severity of none"),
+        ({"reports": (replace(HIGH, found=(*HIGH.found, replace(BAD, severity="unknown"))),)}, "pass", "nothing"),
         ({"bad": ("scans/x.json is no JSON",)}, "fail", "scans/x.json is no JSON"),
         ({"reports": (replace(CLEAN, looked=False),)}, "pending", "shows nothing that was looked at"),
         ({"reports": (replace(CLEAN, when=None),)}, "pending", "does not say when it was made"),
@@ -169,6 +171,28 @@ def test_each_form_is_read(kind: str, whole: Mapping[str, Any]) -> None:
 def test_what_is_no_report_is_said(content: bytes, told: str) -> None:
     with pytest.raises(InputError, match=told):
         reports_of(content, "x.json")
+
+
+@pytest.mark.parametrize(
+    ("rating", "severity"),
+    [
+        ({"score": 9.8, "method": "CVSSv31"}, "critical"),
+        ({"score": 9.8, "method": "CVSSv31", "severity": "unknown"}, "critical"),
+        ({"score": 9.8, "method": "CVSSv31", "severity": "high"}, "high"),
+        ({"score": 9.8, "method": "OWASP"}, "unknown"),
+        ({"method": "CVSSv31"}, "unknown"),
+    ],
+)
+def test_a_score_without_a_word_is_a_severity(rating: Mapping[str, Any], severity: str) -> None:
+    whole = {**CYCLONEDX, "vulnerabilities": [{"id": "CVE-2026-1", "ratings": [rating]}]}
+    (report,) = reports_of(json.dumps(whole).encode(), "x.json")
+    assert report.found[0].severity == severity
+
+
+def test_a_result_may_say_its_severity_itself() -> None:
+    result = {"ruleId": "CVE-2026-9", "properties": {"security-severity": "9.1"}}
+    (report,) = reports_of(json.dumps({**SARIF, "runs": [{**SARIF["runs"][0], "results": [result]}]}).encode(), "x")
+    assert report.found[0].severity == "critical"
 
 
 @pytest.mark.parametrize("results", [[], [{"Class": "secret"}], None])
