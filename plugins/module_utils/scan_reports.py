@@ -64,10 +64,11 @@ def of_object(found: Object) -> Report | None:
         )
         for one in _each(report.get("vulnerabilities"))
     )
+    when, looked = _time(report.get("updateTimestamp")), isinstance(report.get("vulnerabilities"), list)
     name = f"VulnerabilityReport {meta.get('name')}"
     image = f"{artifact.get('repository') or ''}:{artifact.get('tag') or ''}".strip(":")
     tool = _tool(scanner.get("name"), scanner.get("version"))
-    return Report(name, tool, "object", digests, image, _time(report.get("updateTimestamp")), True, vulnerabilities)
+    return Report(name, tool, "object", digests, image, when, looked, vulnerabilities)
 
 
 def dismissals(content: bytes, where: str) -> dict[tuple[str, str], str]:

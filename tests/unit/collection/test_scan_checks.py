@@ -211,7 +211,9 @@ def test_the_operators_object_is_read() -> None:
         },
     }  # fmt: skip
     report = of_object(found)
-    assert report and report.digests == {OURS} and report.found[0].package == "libx"
+    assert report and report.digests == {OURS} and report.found[0].package == "libx" and report.looked
+    bare = of_object({**found, "report": {**found["report"], "vulnerabilities": None}})
+    assert bare and not bare.looked
     assert of_object({"metadata": {}, "report": {"artifact": {}}}) is None
 
 
