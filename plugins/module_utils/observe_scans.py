@@ -170,6 +170,7 @@ def _vex(documents: Documents, where: str, read: _Read) -> None:
     if content:
         try:
             read.excused.update(dismissals(content, shown))
+            read.excused = {key: why for key, why in read.excused.items() if why}
         except InputError as exc:
             read.bad.append(exc.sentence.rstrip("."))
 

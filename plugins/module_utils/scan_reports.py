@@ -72,7 +72,9 @@ def of_object(found: Object) -> Report | None:
 
 
 def dismissals(content: bytes, where: str) -> dict[tuple[str, str], str]:
-    """What an OpenVEX document says does not matter, and why: by the vulnerability and the image's digest.
+    """What an OpenVEX document says last of the vulnerability in the image of a digest: why it does not matter.
+
+    Empty where it does, which takes back what a document before said.
 
     :raises InputError: it is none.
     """
@@ -89,7 +91,7 @@ def dismissals(content: bytes, where: str) -> dict[tuple[str, str], str]:
             if status in _NO_MATTER:
                 told[name, digest] = why.rstrip(": ")
             else:
-                told.pop((name, digest), None)  # a later statement that it does matter
+                told[name, digest] = ""  # a later statement that it does matter
     return told
 
 

@@ -228,9 +228,20 @@ def test_vex_excuses_by_digest_and_may_take_it_back() -> None:
     whole: dict[str, Any] = {"@context": "https://openvex.dev/ns/v0.2.0", "statements": [good]}
     assert dismissals(json.dumps(whole).encode(), "v") == {("CVE-2026-1", OURS): "not_affected: x"}
     whole["statements"].append({**good, "status": "affected"})
-    assert dismissals(json.dumps(whole).encode(), "v") == {}
+    assert dismissals(json.dumps(whole).encode(), "v") == {("CVE-2026-1", OURS): ""}
     with pytest.raises(InputError, match="no OpenVEX"):
         dismissals(b"{}", "v")
+
+
+def test_a_later_vex_document_takes_back_what_one_before_excused(tmp_path: Path) -> None:
+    said = {"vulnerability": "CVE-2026-1", "products": [{"@id": f"{NAME}@{OURS}"}], "justification": "x"}
+    for name, status in (("a.json", "not_affected"), ("b.json", "affected")):
+        whole = {"@context": "https://openvex.dev/ns/v0.2.0", "statements": [{**said, "status": status}]}
+        (tmp_path / name).write_text(json.dumps(whole))
+    fake: Any = Fake([], NotThere("no"))
+    documents = Documents(str(tmp_path), lambda url: pytest.fail(url), formats=FORMATS)
+    assert observe(fake, documents, Scope("shop", vex=("a.json",))).excused
+    assert not observe(fake, documents, Scope("shop", vex=("a.json", "b.json"))).excused
 
 
 # ---------------------------------------------------------------------------- observing
