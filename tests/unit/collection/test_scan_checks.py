@@ -41,6 +41,7 @@ BAD = Vulnerability("CVE-2026-1", "critical", "libx", "1.0", "1.1")
 CLEAN = Report("scans/api.json", "Trivy 0.60", "trivy", frozenset({OURS}), NAME, NOW - timedelta(days=1))
 FOUND = replace(CLEAN, found=(BAD,))
 HIGH = replace(FOUND, found=(replace(BAD, severity="high"),))
+UNRATED = replace(FOUND, found=(replace(BAD, severity="unknown"),))
 WAIVER = Waiver("CVE-2026-1", "Jane Roe", "It is not called", "2026-12-31")
 FACTS = ScanFacts("shop", (IMAGE,), said=True, reports=(CLEAN,), now=NOW)
 
@@ -57,8 +58,9 @@ FACTS = ScanFacts("shop", (IMAGE,), said=True, reports=(CLEAN,), now=NOW)
         ({"reports": (replace(CLEAN, digests=frozenset({OTHER})),)}, "fail", "scans/api.json is about another build"),
         ({"reports": (), "unread": ("scans/api.json cannot be read",)}, "pending", "scans/api.json cannot be read"),
         ({"unread": ("scans/grype.json cannot be read",)}, "pending", "scans/grype.json cannot be read"),
-        ({"reports": (replace(FOUND, found=(replace(BAD, severity="unknown"),)),)}, "pending", "a severity of none"),
-        ({"reports": (replace(HIGH, found=(*HIGH.found, replace(BAD, severity="unknown"))),)}, "pass", "nothing"),
+        ({"reports": (replace(UNRATED, kind="sarif"),)}, "pending", "has 1 findings and a severity of none"),
+        ({"reports": (UNRATED,)}, "pass", "nothing critical"),
+        ({"reports": (replace(HIGH, kind="sarif", found=HIGH.found + UNRATED.found),)}, "pass", "nothing critical"),
         ({"bad": ("scans/x.json is no JSON",)}, "fail", "scans/x.json is no JSON"),
         ({"reports": (replace(CLEAN, looked=False),)}, "pending", "shows nothing that was looked at"),
         ({"reports": (replace(CLEAN, when=None),)}, "pending", "does not say when it was made"),
@@ -239,7 +241,7 @@ def test_a_later_vex_document_takes_back_what_one_before_excused(tmp_path: Path)
         whole = {"@context": "https://openvex.dev/ns/v0.2.0", "statements": [{**said, "status": status}]}
         (tmp_path / name).write_text(json.dumps(whole))
     fake: Any = Fake([], NotThere("no"))
-    documents = Documents(str(tmp_path), lambda url: pytest.fail(url), formats=FORMATS)
+    documents = Documents(str(tmp_path), pytest.fail, formats=FORMATS)
     assert observe(fake, documents, Scope("shop", vex=("a.json",))).excused
     assert not observe(fake, documents, Scope("shop", vex=("a.json", "b.json"))).excused
 
