@@ -99,6 +99,15 @@ def test_everybody_signs_for_themselves_and_only_then_it_is_attested(office: Off
     assert len(said["evidence"]) == 2
 
 
+def test_who_has_the_name_of_another_signs_as_well(office: Office) -> None:
+    for one in office.statements["signers"]:
+        one["name"] = "Ada" if one["signer"] in CREW else one["name"]
+    files = call(office)
+    office.take(office.sign(files[CREW[1]]))
+    said = office.again()[ROLL_CALL]
+    assert (said["state"], "1 of 2 have signed, and not Ada" in said["summary"]) == ("pending", True)
+
+
 def test_a_person_of_a_team_takes_part_as_well(office: Office) -> None:
     office.take(office.sign(call(office)[CREW[0]]))
     infrastructure = "sign_off.technical.infrastructure"
