@@ -78,6 +78,18 @@ def test_a_no_is_red_also_where_the_check_passes(office: Office) -> None:
     assert office.judge(seen(PENETRATION))[PENETRATION]["state"] == "fail"
 
 
+def test_what_was_weaker_is_waived_also_where_a_signature_confirms_it(office: Office) -> None:
+    weak = seen(PENETRATION, weaker=["a test of at most 400 days ago wanted, usual: 365"])
+    office.judge(weak)
+    office.take(office.sign(office.ask(PENETRATION)[0]))
+    assert office.judge(weak)[PENETRATION]["state"] == "attested"
+    assert office.take(office.sign(office.waiver(PENETRATION)))["refused"] == []
+    said = office.judge(weak)[PENETRATION]
+    assert (said["state"], said["waiver"]["covers"], said["waiver"]["weaker"]) == (
+        "attested", "weaker", weak["weaker"]
+    )  # fmt: skip
+
+
 # ---------------------------------------------------------------------- the roll-call
 
 
