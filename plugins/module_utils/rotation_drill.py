@@ -17,7 +17,11 @@ from typing import Any
 from ansible_collections.bytebot.production.plugins.module_utils.backup.objects import RECORD
 from ansible_collections.bytebot.production.plugins.module_utils.checks.rotation_facts import Drill
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
-from ansible_collections.bytebot.production.plugins.module_utils.errors import CollectionError, InputError
+from ansible_collections.bytebot.production.plugins.module_utils.errors import (
+    CollectionError,
+    InputError,
+    NotPermitted,
+)
 from ansible_collections.bytebot.production.plugins.module_utils.observe_token import Login, token_of
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
 from ansible_collections.bytebot.production.plugins.module_utils.rollout import Patience
@@ -38,6 +42,10 @@ _REFUSED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
 class NotPossible(CollectionError):
     """The drill could not begin, and has changed nothing."""
+
+
+class NotBegun(NotPossible):
+    """The keys may not be rotated by this account."""
 
 
 class Unclear(CollectionError):
@@ -69,7 +77,7 @@ def drill(cluster: Cluster, plan: Plan, redactor: Redactor) -> Drill:
         raise NotPossible(f"a token of the application is not taken at {plan.path} before the rotation ({asked})")
     try:
         why = _rotated(cluster, plan, redactor, before, steps)
-    except Unclear:
+    except (NotBegun, Unclear):
         raise
     except CollectionError as exc:
         why = exc.sentence.rstrip(".")
@@ -80,7 +88,10 @@ def drill(cluster: Cluster, plan: Plan, redactor: Redactor) -> Drill:
 def _rotated(cluster: Cluster, plan: Plan, redactor: Redactor, before: str, steps: list[str]) -> str:
     """What is wrong; empty where all went as it must."""
     keeper = Keeper(cluster, redactor, plan.spec, False)
-    result, changed = keeper.brought(with_diff=False)
+    try:
+        result, changed = keeper.brought(with_diff=False)
+    except NotPermitted as exc:
+        raise NotBegun(exc.sentence) from exc
     steps.append(f"rotated {', '.join(result['rotated'])} of Secret {plan.spec.name}")
     # Who mounts the keys sees new files, and may have read the old ones at its start: all who read them are restarted.
     followed = Restarter(cluster, plan.patience, False, keeper.now).follow(replace(changed, remade=True))

@@ -185,7 +185,8 @@ def test_who_cannot_be_listed_is_not_taken_for_nobody() -> None:
 @pytest.fixture(name="world")
 def _world(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
     """An application that takes the tokens in ``takes``; the rotation changes that to ``then``."""
-    world = SimpleNamespace(takes={"one"}, then={"two"}, tokens=["one", "two"], status=401, followers=[], fails=None)
+    world = SimpleNamespace(takes={"one"}, then={"two"}, tokens=["one", "two"], status=401, followers=[], fails=None,
+                            denied=False)  # fmt: skip
 
     class Keeper:
         now = NOW
@@ -194,6 +195,8 @@ def _world(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
 
         def brought(self, *, with_diff: bool) -> tuple[dict[str, Any], Any]:
             assert not with_diff
+            if world.denied:
+                raise NotPermitted("Secrets may not be patched.")
             world.takes = world.then
             return {"rotated": ["access"]}, Changed()
 
@@ -280,7 +283,7 @@ def test_what_says_no_end_has_none(token: str) -> None:
     assert rotation_drill.runs_out(token) is None
 
 
-@pytest.mark.parametrize("change", [{"takes": set()}, {"tokens": [""]}])
+@pytest.mark.parametrize("change", [{"takes": set()}, {"tokens": [""]}, {"denied": True}])
 def test_nothing_is_rotated_that_could_not_be_seen(world: SimpleNamespace, change: Mapping[str, Any]) -> None:
     vars(world).update(change)
     with pytest.raises(rotation_drill.NotPossible):
