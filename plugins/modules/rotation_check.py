@@ -193,7 +193,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.rotation
 )
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
 from ansible_collections.bytebot.production.plugins.module_utils.document_places import place_of
-from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError
+from ansible_collections.bytebot.production.plugins.module_utils.errors import CollectionError, InputError
 from ansible_collections.bytebot.production.plugins.module_utils.judge import known_only, results_of
 from ansible_collections.bytebot.production.plugins.module_utils.module import run_module
 from ansible_collections.bytebot.production.plugins.module_utils.observe_documents import Scope as DocumentScope
@@ -309,7 +309,19 @@ def _drilled(
         lacking = "drill" if not given["drill"] else "login"
         remedy = "Name the Secret and its pairs (bytebot_secrets, bytebot_jwt), and who signs in (bytebot_login)."
         return replace(facts, no_drill=f"{lacking} is not given", no_drill_remedy=remedy), False
-    plan = _plan(given)
+    return _made(cluster, _plan(given), redactor, facts)
+
+
+def _made(
+    cluster: Cluster, plan: rotation_drill.Plan, redactor: Redactor, facts: RotationFacts
+) -> tuple[RotationFacts, bool]:
+    """The facts with a drill, or with why it proved nothing. That it can be kept is seen before anything changes."""
+    try:
+        rotation_drill.keep(cluster, facts.namespace, facts.drills)
+    except CollectionError as exc:
+        why = f"what it comes to could not be kept ({exc.sentence.rstrip('.')})"
+        remedy = f"Permit get, create and patch on ConfigMap {rotation_drill.NAME}."
+        return replace(facts, no_drill=why, no_drill_remedy=remedy, unclear=True), False
     try:
         made = rotation_drill.drill(cluster, plan, redactor)
     except (rotation_drill.NotPossible, rotation_drill.Unclear) as exc:
@@ -318,7 +330,7 @@ def _drilled(
         remedy = "Mend that, and judge again."
         return replace(facts, no_drill=told, no_drill_remedy=remedy, unclear=True), rotated
     drills = (*facts.drills, made)
-    rotation_drill.keep(cluster, given["namespace"], drills)
+    rotation_drill.keep(cluster, facts.namespace, drills)
     return replace(facts, drills=drills), True
 
 

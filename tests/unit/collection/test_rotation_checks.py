@@ -351,12 +351,28 @@ def test_a_drill_that_proved_nothing_leaves_no_green_of_before(
         raise kind("the way in is shut.")
 
     monkeypatch.setattr(rotation_drill, "drill", fails)
+    monkeypatch.setattr(rotation_drill, "keep", lambda *_: None)
     monkeypatch.setattr(rotation_check, "_plan", lambda _given: None)
     module: Any = SimpleNamespace(params={**PARAMS, "drill_age": 0, "login": {"base_url": "x"}}, check_mode=False)
     nothing: Any = None
     seen, changed = rotation_check._drilled(module, nothing, Redactor(), facts)
     assert changed == (kind is rotation_drill.Unclear)
     assert rotation(seen).state == "pending"
+
+
+def test_nobody_is_signed_out_for_a_drill_that_could_not_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(*_given: Any) -> None:
+        raise NotPermitted("ConfigMaps may not be patched.")
+
+    monkeypatch.setattr(rotation_drill, "keep", denied)
+    monkeypatch.setattr(rotation_drill, "drill", lambda *_: pytest.fail("it was rotated"))
+    monkeypatch.setattr(rotation_check, "_plan", lambda _given: None)
+    module: Any = SimpleNamespace(params={**PARAMS, "login": {"base_url": "x"}}, check_mode=False)
+    nothing: Any = None
+    facts, changed = rotation_check._drilled(module, nothing, Redactor(), RotationFacts("shop"))
+    assert (facts.no_drill, changed) == (
+        "what it comes to could not be kept (ConfigMaps may not be patched)", False
+    )  # fmt: skip
 
 
 def test_a_drill_without_pairs_is_refused() -> None:
