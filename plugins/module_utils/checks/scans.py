@@ -94,7 +94,7 @@ def _image(found: Found, facts: ScanFacts, image: Running, reports: list[Report]
         )
     for one in (one for one in reports if one.rates_nothing):
         found.unknown(
-            f"the report {one.where} on {image.name} has {len(one.found)} findings and a severity of none",
+            f"the report {one.where} on {image.name} has {len(one.found)} findings and tells of none how severe it is",
             "Use a form that tells how severe each is, as the scanner's own JSON.",
         )
     _age(found, facts, image, reports)
