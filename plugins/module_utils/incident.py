@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import html
+import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ OTHERS = ("executive", "customer")
 _IMAGES = 12  # that fit on the page
 _LEVELS = 4
 _LINKS = 12
+_LOGIN = re.compile(r"^(//)?(?!mailto:)[^/@\s]*:[^/@\s]*@")  # in an address without its scheme
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +187,7 @@ def bare(url: str) -> str:
     """A place to look at, without credentials, and without a query, which may carry a token."""
     parts = urlsplit(url)
     if not parts.scheme or not parts.netloc:
-        return url
+        return _LOGIN.sub(r"\1", url.partition("?")[0])
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
 
 

@@ -32,11 +32,15 @@ Object = dict[str, Any]
 
 def secrets_of(
     cluster: Cluster, namespace: str, release: str, named: Iterable[str]
-) -> tuple[list[Object], list[str], dict[str, str]]:
-    """The Secrets that are named or that the release refers to, those that are not there, and those not to be read."""
-    objects, _released, _problem = released_objects(cluster, release, namespace)
+) -> tuple[list[Object], list[str], dict[str, str], str]:
+    """The Secrets that are named or that the release refers to, those that are not there, and those not to be read.
+
+    The last is why it is not known to which the release refers; empty where it is.
+    """
+    objects, released, problem = released_objects(cluster, release, namespace)
     names = dict.fromkeys((*named, *(name for one in objects for name in referenced(one))))
-    return read_secrets(cluster, namespace, names)
+    why = problem.rstrip(".") if problem else "" if released else f"release {release} is not deployed"
+    return (*read_secrets(cluster, namespace, names), why)
 
 
 def ages_of(secrets: Iterable[Object]) -> tuple[Age, ...]:

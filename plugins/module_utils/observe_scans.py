@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -142,11 +142,18 @@ def _place(documents: Documents, place: Given, read: _Read) -> None:
         read.bad.append(f"{place.where} is a folder without reports")
     for name in names:
         for report in _reports(documents, name, read):
-            digests = digests_in(place.digest) or report.digests
-            if digests:
+            said = digests_in(place.digest)
+            digests = said or report.digests
+            if said and report.named and not said & report.named:
+                read.bad.append(f"{report.where} is about {_short(report.named)}, and its place says {_short(said)}")
+            elif digests:
                 read.reports.append(replace(report, digests=digests, when=report.when or place.scanned))
             else:
                 read.bad.append(f"{report.where} names no digest of an image, so it may be about any")
+
+
+def _short(digests: Iterable[str]) -> str:
+    return ", ".join(f"{one[:19]}…" for one in sorted(digests))
 
 
 def _reports(documents: Documents, name: str, read: _Read) -> Iterator[Report]:
@@ -163,6 +170,7 @@ def _vex(documents: Documents, where: str, read: _Read) -> None:
     if content:
         try:
             read.excused.update(dismissals(content, shown))
+            read.excused = {key: why for key, why in read.excused.items() if why}
         except InputError as exc:
             read.bad.append(exc.sentence.rstrip("."))
 

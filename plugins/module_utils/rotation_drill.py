@@ -4,17 +4,24 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
 from ansible_collections.bytebot.production.plugins.module_utils.backup.objects import RECORD
 from ansible_collections.bytebot.production.plugins.module_utils.checks.rotation_facts import Drill
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
-from ansible_collections.bytebot.production.plugins.module_utils.errors import CollectionError, InputError
+from ansible_collections.bytebot.production.plugins.module_utils.errors import (
+    CollectionError,
+    InputError,
+    NotPermitted,
+)
 from ansible_collections.bytebot.production.plugins.module_utils.observe_token import Login, token_of
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
 from ansible_collections.bytebot.production.plugins.module_utils.rollout import Patience
@@ -28,12 +35,17 @@ MOST = 20
 IN_A_ROW = 6  # answers that must agree, since replicas are asked in turn
 WITHIN_S = 90.0  # for the last pod of before to be asked no more
 POLL_S = 1.0
+CLOCKS_S = 5.0  # by which the application's clock may be ahead
 _TAKEN = range(200, 300)
 _REFUSED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
 
 class NotPossible(CollectionError):
     """The drill could not begin, and has changed nothing."""
+
+
+class NotBegun(NotPossible):
+    """The keys may not be rotated by this account."""
 
 
 class Unclear(CollectionError):
@@ -65,7 +77,7 @@ def drill(cluster: Cluster, plan: Plan, redactor: Redactor) -> Drill:
         raise NotPossible(f"a token of the application is not taken at {plan.path} before the rotation ({asked})")
     try:
         why = _rotated(cluster, plan, redactor, before, steps)
-    except Unclear:
+    except (NotBegun, Unclear):
         raise
     except CollectionError as exc:
         why = exc.sentence.rstrip(".")
@@ -76,7 +88,10 @@ def drill(cluster: Cluster, plan: Plan, redactor: Redactor) -> Drill:
 def _rotated(cluster: Cluster, plan: Plan, redactor: Redactor, before: str, steps: list[str]) -> str:
     """What is wrong; empty where all went as it must."""
     keeper = Keeper(cluster, redactor, plan.spec, False)
-    result, changed = keeper.brought(with_diff=False)
+    try:
+        result, changed = keeper.brought(with_diff=False)
+    except NotPermitted as exc:
+        raise NotBegun(exc.sentence) from exc
     steps.append(f"rotated {', '.join(result['rotated'])} of Secret {plan.spec.name}")
     # Who mounts the keys sees new files, and may have read the old ones at its start: all who read them are restarted.
     followed = Restarter(cluster, plan.patience, False, keeper.now).follow(replace(changed, remade=True))
@@ -91,6 +106,12 @@ def _rotated(cluster: Cluster, plan: Plan, redactor: Redactor, before: str, step
         return f"a token that the old key signed is still taken ({old}){kept}"
     if new not in _TAKEN:
         return f"a token that the new key signed is not taken ({new})"
+    end = runs_out(before)
+    if end is not None and time.time() + CLOCKS_S >= end:
+        raise Unclear(
+            "the token of before ran out during the drill, so that its refusal says nothing of the old key; let tokens "
+            "of the application hold longer than what reads the keys takes to restart"
+        )
     return f"{', '.join(stay)} did not follow" if stay else ""
 
 
@@ -121,6 +142,16 @@ def _signed_in(cluster: Cluster, plan: Plan, redactor: Redactor) -> str:
         if time.monotonic() > until:
             raise NotPossible(f"no token could be had: {token.problem}")
         time.sleep(POLL_S)
+
+
+def runs_out(token: str) -> float | None:
+    """Until when a token says that it holds (Unix time); None where it is no JSON Web Token, or does not say."""
+    part = token.split(".")[1] if token.count(".") == 2 else ""  # noqa: PLR2004
+    try:
+        end = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))["exp"]
+        return float(end) if math.isfinite(end) else None
+    except (ValueError, TypeError, KeyError, OverflowError):
+        return None
 
 
 def _asked(plan: Plan, token: str) -> int:
@@ -160,15 +191,17 @@ def _record(given: Any) -> Drill | None:
     if not isinstance(given, Mapping):
         return None
     try:
+        at = float(given["at"])
+        datetime.fromtimestamp(at, UTC)  # no number, or none that is a day, cannot be held against an age
         return Drill(
-            float(given["at"]),
+            at,
             str(given["secret"]),
             given["passed"] is True,
             str(given.get("why") or ""),
             tuple(map(str, given.get("steps") or ())),
             float(given.get("seconds") or 0),
         )
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError, OSError):
         return None
 
 

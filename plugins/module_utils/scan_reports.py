@@ -64,14 +64,17 @@ def of_object(found: Object) -> Report | None:
         )
         for one in _each(report.get("vulnerabilities"))
     )
+    when, looked = _time(report.get("updateTimestamp")), isinstance(report.get("vulnerabilities"), list)
     name = f"VulnerabilityReport {meta.get('name')}"
     image = f"{artifact.get('repository') or ''}:{artifact.get('tag') or ''}".strip(":")
     tool = _tool(scanner.get("name"), scanner.get("version"))
-    return Report(name, tool, "object", digests, image, _time(report.get("updateTimestamp")), True, vulnerabilities)
+    return Report(name, tool, "object", digests, image, when, looked, vulnerabilities)
 
 
 def dismissals(content: bytes, where: str) -> dict[tuple[str, str], str]:
-    """What an OpenVEX document says does not matter, and why: by the vulnerability and the image's digest.
+    """What an OpenVEX document says last of the vulnerability in the image of a digest: why it does not matter.
+
+    Empty where it does, which takes back what a document before said.
 
     :raises InputError: it is none.
     """
@@ -88,7 +91,7 @@ def dismissals(content: bytes, where: str) -> dict[tuple[str, str], str]:
             if status in _NO_MATTER:
                 told[name, digest] = why.rstrip(": ")
             else:
-                told.pop((name, digest), None)  # a later statement that it does matter
+                told[name, digest] = ""  # a later statement that it does matter
     return told
 
 
@@ -120,10 +123,11 @@ def _trivy(whole: Object, where: str) -> Iterator[Report]:
         for one in _each(target.get("Vulnerabilities"))
     )
     version = (whole.get("Trivy") or {}).get("Version")
-    digests = digests_in(*(meta.get("RepoDigests") or ()), meta.get("ImageID"))
+    named = digests_in(*(meta.get("RepoDigests") or ()))
+    digests = named | digests_in(meta.get("ImageID"))
     name = str(whole.get("ArtifactName") or "")
     tool = _tool("Trivy", version)
-    yield Report(where, tool, "trivy", digests, name, _time(whole.get("CreatedAt")), bool(targets), found)
+    yield Report(where, tool, "trivy", digests, name, _time(whole.get("CreatedAt")), bool(targets), found, named)
 
 
 def _grype(whole: Object, where: str) -> Iterator[Report]:
@@ -132,14 +136,13 @@ def _grype(whole: Object, where: str) -> Iterator[Report]:
     target = target if isinstance(target, Mapping) else {"userInput": target}
     found = tuple(_grype_match(one) for one in _each(whole.get("matches")))
     ignored = tuple(_grype_match(one, _ignored(one)) for one in _each(whole.get("ignoredMatches")))
-    digests = digests_in(
-        *(target.get("repoDigests") or ()), target.get("manifestDigest"), target.get("imageID"), target.get("userInput")
-    )
+    named = digests_in(*(target.get("repoDigests") or ()), target.get("manifestDigest"), target.get("userInput"))
+    digests = named | digests_in(target.get("imageID"))
     looked = bool(found or ignored or (whole.get("distro") or {}).get("name"))
     tool = _tool(descriptor.get("name") or "grype", descriptor.get("version"))
     image = str(target.get("userInput") or "")
     when = _time(descriptor.get("timestamp"))
-    yield Report(where, tool, "grype", digests, image, when, looked, (*found, *ignored))
+    yield Report(where, tool, "grype", digests, image, when, looked, (*found, *ignored), named)
 
 
 def _grype_match(one: Object, dismissed: str = "") -> Vulnerability:
@@ -169,15 +172,17 @@ def _sarif(whole: Object, where: str) -> Iterator[Report]:
         properties = run.get("properties") or {}
         ends = [one.get("endTimeUtc") for one in _each(run.get("invocations"))]
         found = tuple(_sarif_result(one, by_id, rules) for one in _each(run.get("results")))
+        named = digests_in(*(properties.get("repoDigests") or ()))
         yield Report(
             where,
             _tool(driver.get("name"), driver.get("semanticVersion") or driver.get("version")),
             "sarif",
-            digests_in(*(properties.get("repoDigests") or ()), properties.get("imageID")),
+            named | digests_in(properties.get("imageID")),
             str(properties.get("imageName") or ""),
             _time(ends[-1] if ends else None),
             isinstance(run.get("results"), list),
             found,
+            named,
         )
 
 
@@ -186,7 +191,8 @@ def _sarif_result(one: Object, by_id: Mapping[str, Object], rules: list[Object])
     rule = rules[index] if isinstance(index, int) and 0 <= index < len(rules) else by_id.get(name, {})
     properties = rule.get("properties") or {}
     tags = [str(tag).lower() for tag in properties.get("tags") or ()]
-    severity = _scored(properties.get("security-severity"))
+    own = one.get("properties") or {}
+    severity = _scored(properties.get("security-severity", own.get("security-severity")))
     if severity == UNKNOWN:
         severity = next((_WORDS[tag] for tag in tags if tag in SEVERITIES), UNKNOWN)
     kept = [item for item in _each(one.get("suppressions")) if item.get("status") not in ("rejected", "underReview")]
@@ -197,18 +203,22 @@ def _sarif_result(one: Object, by_id: Mapping[str, Object], rules: list[Object])
 def _cyclonedx(whole: Object, where: str) -> Iterator[Report]:
     meta = whole.get("metadata") or {}
     component = meta.get("component") or {}
-    properties = [one.get("value") for one in _each(component.get("properties"))
-                  if str(one.get("name")).endswith(("RepoDigest", "ImageID"))]  # fmt: skip
+    images, repositories = (
+        [one.get("value") for one in _each(component.get("properties")) if str(one.get("name")).endswith(end)]
+        for end in ("ImageID", "RepoDigest")
+    )
+    named = digests_in(component.get("purl"), *repositories)
     found = tuple(_cyclonedx_one(one) for one in _each(whole.get("vulnerabilities")))
     yield Report(
         where,
         _cyclonedx_tool(meta.get("tools")),
         "cyclonedx",
-        digests_in(component.get("version"), component.get("purl"), *properties),
+        named | digests_in(component.get("version"), *images),
         str(component.get("name") or ""),
         _time(meta.get("timestamp")),
         isinstance(whole.get("vulnerabilities"), list) and bool(found or whole.get("components")),
         found,
+        named,
     )
 
 
@@ -218,7 +228,7 @@ def _cyclonedx_tool(tools: Any) -> str:
 
 
 def _cyclonedx_one(one: Object) -> Vulnerability:
-    rated = [_severity(rating.get("severity")) for rating in _each(one.get("ratings"))]
+    rated = [_rating(rating) for rating in _each(one.get("ratings"))]
     known = [severity for severity in SEVERITIES if severity in rated]
     analysis = one.get("analysis") or {}
     state = str(analysis.get("state") or "")
@@ -230,6 +240,13 @@ def _cyclonedx_one(one: Object) -> Vulnerability:
         affects[0] if affects else "",
         dismissed=f"{state}: {why}".rstrip(": ") if state in _NO_MATTER else "",
     )
+
+
+def _rating(rating: Object) -> str:
+    """How severe it is in a rating's own word, else by its score, where that is one of CVSS 3 or 4."""
+    told = _severity(rating.get("severity"))
+    by_score = str(rating.get("method")).startswith(("CVSSv3", "CVSSv4"))
+    return _scored(rating.get("score")) if told == UNKNOWN and by_score else told
 
 
 _KINDS: tuple[tuple[Callable[[Object], bool], Callable[[Object, str], Iterator[Report]]], ...] = (

@@ -17,8 +17,9 @@ description:
   - The digests are those that the kubelet tells of the containers of all live pods, init and ephemeral ones too. A tag
     says nothing, since it can be moved after a scan.
   - Each digest must have a report that is not older than O(max_age), shows that packages were found in the image, and
-    has no open finding of the severity O(threshold) or worse. Of several reports of one tool the newest counts, and
-    those of several tools together.
+    has no open finding of the severity O(threshold) or worse. Of several reports of one tool the newest counts, with
+    all that stands in its file, and those of several tools together. A report that is named and cannot be read makes
+    the control V(pending).
   - Reports are Trivy's JSON, Grype's JSON, SARIF 2.1.0 or CycloneDX (with its VEX), which are told apart by what stands
     in them; the objects C(VulnerabilityReport) of the Trivy Operator in the namespace, where there are any; and what
     is attached to the images in O(registries) as referrers (OCI 1.1). A report that names no digest is about nothing
@@ -50,7 +51,8 @@ options:
         type: str
         required: true
       digest:
-        description: The digest that it is about, for reports that do not name it, as many in SARIF.
+        description: The digest that it is about, for reports that do not name it, as many in SARIF. One that names
+          another is refused.
         type: str
       scanned:
         description: When it was made, for reports that do not say it, as V(2026-10-01) or with the time of day.

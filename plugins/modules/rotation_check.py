@@ -193,7 +193,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.rotation
 )
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
 from ansible_collections.bytebot.production.plugins.module_utils.document_places import place_of
-from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError
+from ansible_collections.bytebot.production.plugins.module_utils.errors import CollectionError, InputError
 from ansible_collections.bytebot.production.plugins.module_utils.judge import known_only, results_of
 from ansible_collections.bytebot.production.plugins.module_utils.module import run_module
 from ansible_collections.bytebot.production.plugins.module_utils.observe_documents import Scope as DocumentScope
@@ -261,13 +261,16 @@ def judge_rotation(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
         drill_age=timedelta(days=given["drill_age"] or DRILL_AGE),
     )
     facts, changed = _drilled(module, cluster, redactor, facts)
-    secrets, absent, denied = observe_rotation.secrets_of(cluster, namespace, given["release"], given["secrets"])
+    secrets, absent, denied, unreleased = observe_rotation.secrets_of(
+        cluster, namespace, given["release"], given["secrets"]
+    )
     late, unseen = observe_rotation.behind(cluster, namespace, secrets)
     facts = replace(
         facts,
         ages=observe_rotation.ages_of(secrets),
         absent=tuple(absent),
         denied=denied,
+        unreleased=unreleased,
         behind=late,
         unseen=unseen,
     )
@@ -306,15 +309,28 @@ def _drilled(
         lacking = "drill" if not given["drill"] else "login"
         remedy = "Name the Secret and its pairs (bytebot_secrets, bytebot_jwt), and who signs in (bytebot_login)."
         return replace(facts, no_drill=f"{lacking} is not given", no_drill_remedy=remedy), False
-    plan = _plan(given)
+    return _made(cluster, _plan(given), redactor, facts)
+
+
+def _made(
+    cluster: Cluster, plan: rotation_drill.Plan, redactor: Redactor, facts: RotationFacts
+) -> tuple[RotationFacts, bool]:
+    """The facts with a drill, or with why it proved nothing. That it can be kept is seen before anything changes."""
+    try:
+        rotation_drill.keep(cluster, facts.namespace, facts.drills)
+    except CollectionError as exc:
+        why = f"what it comes to could not be kept ({exc.sentence.rstrip('.')})"
+        remedy = f"Permit get, create and patch on ConfigMap {rotation_drill.NAME}."
+        return replace(facts, no_drill=why, no_drill_remedy=remedy, unclear=True), False
     try:
         made = rotation_drill.drill(cluster, plan, redactor)
     except (rotation_drill.NotPossible, rotation_drill.Unclear) as exc:
         rotated = isinstance(exc, rotation_drill.Unclear)
         told = exc.sentence.rstrip(".")
-        return replace(facts, no_drill=told, no_drill_remedy="Mend that, and judge again."), rotated
+        remedy = "Mend that, and judge again."
+        return replace(facts, no_drill=told, no_drill_remedy=remedy, unclear=True), rotated
     drills = (*facts.drills, made)
-    rotation_drill.keep(cluster, given["namespace"], drills)
+    rotation_drill.keep(cluster, facts.namespace, drills)
     return replace(facts, drills=drills), True
 
 

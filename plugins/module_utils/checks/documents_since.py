@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
@@ -59,7 +60,7 @@ def penetration_tested(facts: DocumentFacts) -> Verdict:
     counts: dict[str, Any] = {}
     for page in read:
         if page.text:
-            counts |= _open_findings(page.text)
+            counts = _worse(counts, _open_findings(page.text))
             _contradiction(found, page, page.text)
     if read:
         _no_critical(found, counts)
@@ -82,6 +83,15 @@ def _open_findings(text: Text) -> dict[str, Any]:
         return {}
     told = line.group(1).strip(" *_|.")
     return {"critical": int(told) if told.isdecimal() else 0 if told.lower() in {"none", "no"} else told}
+
+
+def _worse(counts: Mapping[str, Any], further: Mapping[str, Any]) -> dict[str, Any]:
+    """Of each severity what is worse, so that no report hides what another says; what is no number is the worst."""
+    return {**counts, **{key: max(value, counts.get(key, value), key=_badness) for key, value in further.items()}}
+
+
+def _badness(value: Any) -> float:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else math.inf
 
 
 def _no_critical(found: Found, counts: Mapping[str, Any]) -> None:

@@ -52,6 +52,7 @@ class _Ticket:
     state: str
     opened: datetime
     answered: datetime | None
+    said: Any = None  # what stands there of the answer
 
     def told(self) -> dict[str, Any]:
         answered = self.answered.isoformat() if self.answered else None
@@ -73,6 +74,9 @@ def channels_read(facts: FollowupFacts) -> Verdict:
         return tickets
     source = facts.collected[TICKETS].source
     within = timedelta(hours=facts.answer_hours)
+    if unclear := next((why for one in tickets if (why := _unclear_answer(facts, one))), ""):
+        return _unclear(facts.collected[TICKETS], unclear, facts)
+    waiting = len([one for one in tickets if one.answered is None])
     late = [one for one in tickets if not _answered_in_time(facts, one, within)]
     seen = _seen(facts, source, tickets)
     if late:
@@ -83,6 +87,7 @@ def channels_read(facts: FollowupFacts) -> Verdict:
         )  # fmt: skip
     told = f"each of {len(tickets)} since the go-live was answered within {facts.answer_hours} h" if tickets else (
         "none was opened since the go-live")  # fmt: skip
+    told += f", but for {waiting} that may wait for it still" if waiting else ""
     return passed(f"Tickets of {source}: {told}.", seen, weaker=_weaker(facts))
 
 
@@ -172,8 +177,19 @@ def _tickets(facts: FollowupFacts, control: str) -> list[_Ticket] | Verdict:
             continue
         if not severity or not state:
             return _unclear(collected, f"{name} has no {'state' if severity else 'severity'}", facts)
-        found.append(_Ticket(name, severity, state, opened, time_of(one.get("answered"))))
+        found.append(_Ticket(name, severity, state, opened, time_of(one.get("answered")), one.get("answered")))
     return found
+
+
+def _unclear_answer(facts: FollowupFacts, one: _Ticket) -> str:
+    """Why the time to the answer of a ticket cannot be told; empty where it can."""
+    if one.opened > facts.now + _FUTURE:
+        return f"{one.id} says that it was opened at {one.opened.isoformat()}, which is to come"
+    if one.answered is None:
+        return f"{one.id} does not say at which time it was answered" if one.said else ""
+    if one.answered < one.opened - _FUTURE:
+        return f"{one.id} says that it was answered before it was opened"
+    return ""
 
 
 def _answered_in_time(facts: FollowupFacts, one: _Ticket, within: timedelta) -> bool:

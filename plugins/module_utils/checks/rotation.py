@@ -55,7 +55,12 @@ def rotation(facts: RotationFacts) -> Verdict:
     read = judge_pages(found, document, entry)
     meta = {key: value for page in read if page.text for key, value in page.text.meta.items()}
     intervals = Intervals(found, facts, meta) if read else None
-    if not facts.ages and not facts.denied:
+    if facts.unreleased:
+        found.unknown(
+            f"which Secrets the release uses is not known ({facts.unreleased})",
+            "Deploy the release, and permit its record to be read.",
+        )
+    elif not facts.ages and not facts.denied:
         found.unknown("no Secret of the release is known", "Deploy the release, or name its Secrets.")
     for name, why in facts.denied.items():
         found.unknown(f"Secret {name} may not be read ({why.rstrip('.')})", "Permit get on it.")
@@ -137,6 +142,11 @@ def _drill(found: Found, facts: RotationFacts) -> None:
     last = facts.last
     if last and not last.passed:
         found.wrong(f"the drill of {_day(last.at)} with Secret {last.secret}: {last.why}", _DRILL)
+    elif facts.unclear:
+        found.unknown(
+            f"whether a rotation works is not known: one was tried in this run, and {facts.no_drill}",
+            facts.no_drill_remedy or _DRILL,
+        )
     elif last is None or facts.now.timestamp() - last.at > facts.drill_age.total_seconds():
         seen = f"the last one that was watched is of {_day(last.at)}" if last else "none has been watched"
         why = facts.no_drill or "none was made"

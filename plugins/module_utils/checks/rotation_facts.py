@@ -14,6 +14,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.model import ut
 ROTATION = "security_configuration.secrets.rotation"
 LONGEST = 365  # days between two rotations; NIST SP 800-57 part 1 has one to two years for keys that sign
 DRILL_AGE = 30  # days
+CLOCKS = timedelta(minutes=5)  # by which two clocks may differ
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +52,11 @@ class RotationFacts:
 
     :param document: of the control alone; None where nothing says where it is.
     :param absent: Secrets that are named and not there; :param denied: by Secret, why it may not be read.
+    :param unreleased: why it is not known to which Secrets the release refers.
     :param behind: workloads that run with an older value than their Secret has, in words; :param unseen: why that is
-        not known of all. :param no_drill: why none was made in this run; empty where none was due.
+        not known of all.
+    :param no_drill: why none was made in this run; empty where none was due. :param unclear: whether one was begun in
+        this run and proved nothing, which a drill of before does not outweigh.
     """
 
     namespace: str
@@ -60,11 +64,13 @@ class RotationFacts:
     ages: tuple[Age, ...] = ()
     absent: tuple[str, ...] = ()
     denied: Mapping[str, str] = field(default_factory=dict)
+    unreleased: str = ""
     behind: tuple[str, ...] = ()
     unseen: str = ""
     drills: tuple[Drill, ...] = ()
     no_drill: str = ""
     no_drill_remedy: str = ""
+    unclear: bool = False
     longest: timedelta = timedelta(days=LONGEST)
     drill_age: timedelta = timedelta(days=DRILL_AGE)
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -72,5 +78,6 @@ class RotationFacts:
 
     @property
     def last(self) -> Drill | None:
-        """The newest drill."""
-        return max(self.drills, key=lambda one: one.at, default=None)
+        """The newest drill; one that is to come was none."""
+        until = (self.now + CLOCKS).timestamp()
+        return max((one for one in self.drills if one.at <= until), key=lambda one: one.at, default=None)

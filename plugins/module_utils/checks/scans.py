@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from ansible_collections.bytebot.production.plugins.module_utils.checks.scans_facts import (
     SCAN_AGE,
@@ -24,6 +24,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.model import Ev
 
 SCANNED = "security_configuration.containers.scanned"
 TOMORROW = timedelta(hours=26)  # a clock elsewhere may be of another zone
+_NEVER = datetime.min.replace(tzinfo=UTC)
 _SHOWN = 3
 _KEPT = 200  # findings in the evidence
 _SCAN = "Scan the image by its digest, and name the report (in the inventory: bytebot_scan_reports)."
@@ -49,6 +50,8 @@ def scanned(facts: ScanFacts) -> Verdict:
     found, used = Found(), dict[str, list[Report]]()
     for problem in facts.bad:
         found.wrong(problem, _NAME)
+    for place in facts.unread:
+        found.unknown(place, "Make it readable for this account, or name it no more.")
     for container in facts.unknown:
         found.unknown(f"the digest that {container} runs is not known yet", "Wait until it has started.")
     for image in facts.images:
@@ -66,17 +69,21 @@ def scanned(facts: ScanFacts) -> Verdict:
 
 
 def newest(reports: tuple[Report, ...], digest: str) -> list[Report]:
-    """Of each tool the newest report on a digest; one without a time counts as the oldest."""
-    latest: dict[str, Report] = {}
-    for one in sorted((one for one in reports if digest in one.digests), key=lambda one: str(one.when or "")):
-        latest[one.tool.partition(" ")[0].lower()] = one
-    return list(latest.values())
+    """Of each tool the newest report on a digest; one without a time counts as the oldest.
+
+    What stands in one file was made together, such as a run for each part of an image, and counts together.
+    """
+    about = sorted((one for one in reports if digest in one.digests), key=lambda one: one.when or _NEVER)
+    latest = {_tool(one): one.where for one in about}
+    return [one for one in about if latest[_tool(one)] == one.where]
+
+
+def _tool(report: Report) -> str:
+    return report.tool.partition(" ")[0].lower()
 
 
 def _image(found: Found, facts: ScanFacts, image: Running, reports: list[Report]) -> None:
     if not reports:
-        for place in facts.unread:
-            found.unknown(place, "Make it readable for this account.")
         if not facts.unread:
             found.wrong(f"no report is about {image}, which runs in {_few(image.where)}{_others(facts, image)}", _SCAN)
         return
@@ -84,6 +91,11 @@ def _image(found: Found, facts: ScanFacts, image: Running, reports: list[Report]
         found.unknown(
             f"the report {reports[0].where} on {image.name} shows nothing that was looked at",
             "Let the scanner list all packages (Trivy: --list-all-pkgs).",
+        )
+    for one in (one for one in reports if one.rates_nothing):
+        found.unknown(
+            f"the report {one.where} on {image.name} has {len(one.found)} findings and tells of none how severe it is",
+            "Use a form that tells how severe each is, as the scanner's own JSON.",
         )
     _age(found, facts, image, reports)
     for severity in SEVERITIES:

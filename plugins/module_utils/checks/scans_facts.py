@@ -13,6 +13,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.model import ut
 SEVERITIES = ("critical", "high", "medium", "low")  # the worst first
 UNKNOWN = "unknown"
 SCAN_AGE = 7  # days
+_RATED_AT_WILL = ("sarif", "cyclonedx")  # forms that leave it to a tool whether it rates what it finds
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class Report:
     """What one report says of one image.
 
     :param digests: of the image, as the report names them; :param when: of the scan; None where it does not say.
+    :param named: those of ``digests`` that a registry has it by; the others name its configuration.
     :param looked: whether it shows that packages were found in the image, without which no finding means nothing.
     """
 
@@ -51,6 +53,16 @@ class Report:
     when: datetime | None = None
     looked: bool = True
     found: tuple[Vulnerability, ...] = ()
+    named: frozenset[str] = frozenset()
+
+    @property
+    def rates_nothing(self) -> bool:
+        """Whether it has findings and tells of none how severe it is, so that none of them could ever count.
+
+        Trivy and Grype rate what they find in their own forms, and say of what nobody has rated yet that it is unknown.
+        """
+        counting = [one.severity for one in self.found if not one.dismissed]
+        return self.kind in _RATED_AT_WILL and set(counting) == {UNKNOWN}
 
 
 @dataclass(frozen=True, slots=True)

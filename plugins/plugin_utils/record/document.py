@@ -32,6 +32,7 @@ from ansible_collections.bytebot.production.plugins.plugin_utils.statements.join
 
 Document = dict[str, Any]
 BLOCKED = "blocked by "  # how the summary of a control begins whose cause is another one
+_GOOD = ("pass", ATTESTED)  # what thresholds may have been weaker for
 NOT_DUE = "not due before stage "  # and that of one whose time has not come
 
 
@@ -232,7 +233,7 @@ class _Entries:
         if state == "pending" and not summary.startswith(BLOCKED):
             return self.known.statements.waiver(control.id, state)
         weaker = (self.results.get(control.id) or {}).get("weaker")
-        return self.known.statements.waiver(control.id, "weaker", weaker) if state == "pass" and weaker else None
+        return self.known.statements.waiver(control.id, "weaker", weaker) if state in _GOOD and weaker else None
 
     def _under(self, waiver: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
         """What a waiver changes of an entry, which it never hides."""

@@ -145,6 +145,7 @@ class _Written:
             "weaker-than-the-document": "; ".join(control.get("weaker", ())),
             "waived-by": waiver.get("signed_by"),
             "waived-until": control.get("expires"),
+            "demo": "yes" if control.get("demo") else None,
         }
         seen = [{"observation-uuid": self._id("observation", control["id"])}] if control["evidence"] else []
         target = _filled(
@@ -169,10 +170,11 @@ class _Written:
         """What people signed: controls and waivers, then the approval."""
         for control in self.controls:
             if control["state"] == "attested" or control.get("waiver"):
-                yield self._attestation(control["id"], control["title"], control["summary"], {})
+                about = {"demo": "yes" if control.get("demo") else None}
+                yield self._attestation(control["id"], control["title"], control["summary"], about)
         if approval := self.run.get("approval"):
             about = {key: approval.get(key) for key in ("name", "key", "statement")}
-            about["given"] = "yes" if approval["given"] else "no"
+            about |= {"given": "yes" if approval["given"] else "no", "demo": "yes" if approval.get("demo") else None}
             yield self._attestation("approval", "Production Deployment Approved", approval["said"], about)
 
     def _attestation(self, name: str, title: str, said: str, about: Mapping[str, Any]) -> Part:

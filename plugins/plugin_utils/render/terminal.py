@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.bytebot.production.plugins.module_utils.progress_line import one_line
 from ansible_collections.bytebot.production.plugins.plugin_utils.catalogue import Catalogue, Control
 
 Result = Mapping[str, Any]
@@ -95,9 +97,14 @@ def _lines(control: Control, result: Result | None, width: int) -> list[str]:
     if result is None:
         return [first]
     if state == "pass":
-        return [cut(f"{first}: {' '.join(str(result['summary']).split())}", width)]
-    words = [first, *wrapped(str(result["summary"]), width)]
-    return [*words, *wrapped(f"-> {result['remedy']}", width)] if result.get("remedy") else words
+        return [cut(f"{first}: {_printed(result['summary'])}", width)]
+    words = [first, *wrapped(_printed(result["summary"]), width)]
+    return [*words, *wrapped(f"-> {_printed(result['remedy'])}", width)] if result.get("remedy") else words
+
+
+def _printed(text: Any) -> str:
+    """All of a text, in letters that a terminal only prints: it may quote what a service answered."""
+    return one_line(str(text), sys.maxsize)
 
 
 def wrapped(text: str, width: int) -> list[str]:

@@ -174,7 +174,7 @@ class Desk:
         if why := self.rules.policy.why_unwaivable(control.id):
             raise InputError(f"controls: {control.id} cannot be waived: {why}.")
         entry = next(entry for entry in document["controls"] if entry["id"] == control.id)
-        state = "weaker" if entry["state"] == "pass" and entry["weaker"] else str(entry["state"])
+        state = "weaker" if entry["state"] in {"pass", ATTESTED} and entry["weaker"] else str(entry["state"])
         if state not in COVERS or str(entry["summary"]).startswith(BLOCKED):
             told_state = f"{entry['state']} ({entry['summary']})"
             raise InputError(f"controls: {control.id} is {told_state}, which no waiver covers.")

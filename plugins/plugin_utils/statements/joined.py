@@ -89,20 +89,21 @@ class Statements:
         end = self.rules.go_live if self.rules else None
         if not people or end is None:
             return None
-        answers = {one.name: self._one((ATTESTATION, f"{control.id} {one.signer}")) for one in people}
-        if red := next((one for one in answers.values() if one and one.state == FAIL), None):
+        answers = [(one.name, self._one((ATTESTATION, f"{control.id} {one.signer}"))) for one in people]
+        if red := next((one for _name, one in answers if one and one.state == FAIL), None):
             return red
-        there = [one for one in answers.values() if one and one.state == ATTESTED]
+        there = [one for _name, one in answers if one and one.state == ATTESTED]
         if not there:
             return None
         proofs = tuple(proof for one in there for proof in one.evidence)
         demo = any(one.demo for one in there)
-        if missing := [name for name, one in answers.items() if one is None or one.state != ATTESTED]:
+        if missing := [name for name, one in answers if one is None or one.state != ATTESTED]:
             told = f"{len(there)} of {len(people)} have signed, and not {', '.join(missing)}"
             if self.now < end:
                 return Answer(PENDING, f"{told}, until {end.isoformat()}.", ASK, proofs, demo=demo)
             return Answer(FAIL, f"{told}, who should have until {end.isoformat()}.", "Call them.", proofs, demo=demo)
-        told = f"{'DEMO: ' if demo else ''}All {len(people)} have signed: {', '.join(answers)}; each verified."
+        names = ", ".join(name for name, _one in answers)
+        told = f"{'DEMO: ' if demo else ''}All {len(people)} have signed: {names}; each verified."
         return Answer(ATTESTED, told, "", proofs, max(str(one.started) for one in there), demo)
 
     def _one(self, slot: _Slot) -> Answer | None:

@@ -104,6 +104,18 @@ def test_the_count_may_be_a_line_of_the_text() -> None:
     assert judged(f"{bare}\nOpen critical findings: 3\n")[0] == "fail"
 
 
+@pytest.mark.parametrize(
+    ("counts", "state"),
+    [(("0", "0"), "pass"), (("2", "0"), "fail"), (("0", "2"), "fail"), (("some", "0"), "fail"), (("0", "-1"), "fail")],
+)
+def test_no_report_hides_what_another_says(counts: tuple[str, str], state: str) -> None:
+    texts = [REPORT.replace("critical: 0", f"critical: {one}") for one in counts]
+    pages = tuple(Page(f"{at}.md", parse(text.encode(), MARKDOWN, "x.md")) for at, text in enumerate(texts))
+    live = Live(frozenset(), versions=("1.2.0",))
+    facts = DocumentFacts({PENETRATION: Entry(PENETRATION, usual(PENETRATION), pages)}, live=live, today=TODAY)
+    assert str(CHECKS.judge(facts, [PENETRATION])[0].verdict.state) == state
+
+
 def test_without_a_version_that_runs_it_is_pending() -> None:
     assert judged(REPORT, live=Live(frozenset(), no_versions="no release"))[0] == "pending"
 

@@ -106,6 +106,10 @@ def test_no_credentials_stand_in_addresses() -> None:
         assert "password" not in made
         assert "token" not in made
     assert bare("runbooks/incident.md") == "runbooks/incident.md"
+    assert bare("grafana.shop.test/d/1?auth_token=abc") == "grafana.shop.test/d/1"
+    assert bare("jo:word@grafana.shop.test/d/1") == "grafana.shop.test/d/1"
+    assert bare("//jo:word@grafana.shop.test/d/1") == "//grafana.shop.test/d/1"
+    assert bare("mailto:crew@shop.test") == "mailto:crew@shop.test"
 
 
 def test_a_placeholder_is_nobody() -> None:

@@ -84,6 +84,19 @@ def test_what_was_signed_is_an_attestation() -> None:
     assert props(parts[-1])["given"] == "yes"
 
 
+@pytest.mark.parametrize("demo", [True, False])
+def test_a_signature_for_trying_out_is_told_where_it_counts(demo: bool) -> None:
+    document = fixtures.every_state()
+    attested = next(one for one in document["controls"] if one["state"] == "attested")
+    attested["demo"] = demo
+    document["run"]["approval"] = {**SIGNED, "demo": demo}
+    found, wanted = result(document), "yes" if demo else None
+    (finding,) = [one for one in found["findings"] if one["target"]["target-id"] == attested["id"]]
+    parts = {part["name"]: part for each in found["attestations"] for part in each["parts"]}
+    for part in (finding, parts[attested["id"]], parts["approval"]):
+        assert props(part).get("demo") == wanted
+
+
 def test_the_same_record_gives_the_same_file_and_another_run_other_identifiers() -> None:
     again = json.loads(json.dumps(fixtures.mixed()))
     assert oscal.render(again) == oscal.render(fixtures.mixed())

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -89,6 +90,7 @@ def _facts(tmp_path: Path) -> RotationFacts:
         ({"document": None}, "pending", "Needs input document"),
         ({"ages": ()}, "pending", "no Secret of the release is known"),
         ({"denied": {"db": "Not permitted."}}, "pending", "Secret db may not be read (Not permitted)"),
+        ({"unreleased": "Secrets may not be listed"}, "pending", "which Secrets the release uses is not known"),
         ({"absent": ("db",)}, "pending", "Secret db is not there"),
         ({"ages": (Age("db", {"password": days(91)}, True),)}, "fail", "password of Secret db is 91 days old, and"),
         ({"ages": (Age("db", {"password": days(91)}),)}, "fail", "is 91 days old at most, and"),
@@ -100,7 +102,9 @@ def _facts(tmp_path: Path) -> RotationFacts:
         ({"drills": ()}, "pending", "none has been watched, and none was made"),
         ({"drills": (), "no_drill": "drills are not permitted here"}, "pending", "drills are not permitted here"),
         ({"drills": (replace(GOOD, at=days(31).timestamp()),)}, "pending", "that was watched is of 2026-10-30"),
+        ({"drills": (replace(GOOD, at=NOW.timestamp() + 86400),)}, "pending", "none has been watched"),
         ({"drills": (GOOD, replace(GOOD, at=NOW.timestamp(), passed=False, why="old taken"))}, "fail", "old taken"),
+        ({"unclear": True, "no_drill": "neither taken nor refused"}, "pending", "in this run, and neither taken nor"),
         ({"drills": (replace(GOOD, passed=False, at=GOOD.at - 60), GOOD)}, "pass", "the drill of 2026-11-30 showed"),
         ({"longest": timedelta(days=30)}, "fail", "it says 90 days for interval, and at most 30 days are wanted"),
     ],
@@ -154,6 +158,18 @@ def test_ages_are_those_of_secret_values_alone() -> None:
     assert observe_rotation.ages_of([secret("hosts", ("host",))]) == ()
 
 
+@pytest.mark.parametrize(
+    ("told", "why"),
+    [(((), False, "It may not be read."), "It may not be read"), (((), False, ""), "release bytebot is not deployed"),
+     (((), True, ""), "")],
+)  # fmt: skip
+def test_a_release_that_cannot_be_seen_is_said(monkeypatch: pytest.MonkeyPatch, told: Any, why: str) -> None:
+    monkeypatch.setattr(observe_rotation, "released_objects", lambda *_: told)
+    monkeypatch.setattr(observe_rotation, "read_secrets", lambda *_: ([secret("db", ("password",))], [], {}))
+    nothing: Any = None
+    assert observe_rotation.secrets_of(nothing, "shop", "bytebot", ["db"])[3] == why
+
+
 def test_who_cannot_be_listed_is_not_taken_for_nobody() -> None:
     class Denied:
         def list(self, *_given: Any) -> list[Any]:
@@ -169,7 +185,8 @@ def test_who_cannot_be_listed_is_not_taken_for_nobody() -> None:
 @pytest.fixture(name="world")
 def _world(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
     """An application that takes the tokens in ``takes``; the rotation changes that to ``then``."""
-    world = SimpleNamespace(takes={"one"}, then={"two"}, tokens=["one", "two"], status=401, followers=[], fails=None)
+    world = SimpleNamespace(takes={"one"}, then={"two"}, tokens=["one", "two"], status=401, followers=[], fails=None,
+                            denied=False)  # fmt: skip
 
     class Keeper:
         now = NOW
@@ -178,6 +195,8 @@ def _world(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
 
         def brought(self, *, with_diff: bool) -> tuple[dict[str, Any], Any]:
             assert not with_diff
+            if world.denied:
+                raise NotPermitted("Secrets may not be patched.")
             world.takes = world.then
             return {"rotated": ["access"]}, Changed()
 
@@ -243,7 +262,28 @@ def test_answers_that_prove_nothing_are_no_result(world: SimpleNamespace) -> Non
         drilled(world)
 
 
-@pytest.mark.parametrize("change", [{"takes": set()}, {"tokens": [""]}])
+def web_token(name: str, **claims: Any) -> str:
+    return f"{name}.{base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip('=')}.signed"
+
+
+@pytest.mark.parametrize(("left", "proves"), [(-1, False), (3600, True)])
+def test_a_token_that_ran_out_meanwhile_proves_nothing(world: SimpleNamespace, left: int, proves: bool) -> None:
+    old = web_token("one", exp=int(datetime.now(UTC).timestamp()) + left)
+    world.tokens, world.takes = [old, "two"], {old}
+    if proves:
+        assert drilled(world).passed
+    else:
+        with pytest.raises(rotation_drill.Unclear, match="ran out during the drill"):
+            drilled(world)
+
+
+@pytest.mark.parametrize("token", ["opaque", "a.b.c", "a.bm8.c", web_token("a"), web_token("a", exp="soon"),
+                                   web_token("a", exp=float("nan"))])  # fmt: skip
+def test_what_says_no_end_has_none(token: str) -> None:
+    assert rotation_drill.runs_out(token) is None
+
+
+@pytest.mark.parametrize("change", [{"takes": set()}, {"tokens": [""]}, {"denied": True}])
 def test_nothing_is_rotated_that_could_not_be_seen(world: SimpleNamespace, change: Mapping[str, Any]) -> None:
     vars(world).update(change)
     with pytest.raises(rotation_drill.NotPossible):
@@ -265,7 +305,12 @@ def test_the_record_is_read_as_far_as_it_can_be() -> None:
     assert rotation_drill.read(store, "shop") == ()
     rotation_drill.keep(store, "shop", (GOOD,) * 30)
     assert len(rotation_drill.read(store, "shop")) == rotation_drill.MOST
-    for data, count in (("{", 0), ('{"a": 1}', 0), ('[1, {"at": "x"}, {"at": 1, "secret": "s", "passed": "yes"}]', 1)):
+    for data, count in (
+        ("{", 0),
+        ('{"a": 1}', 0),
+        ('[1, {"at": "x"}, {"at": 1, "secret": "s", "passed": "yes"}]', 1),
+        ('[{"at": NaN, "secret": "s", "passed": true}, {"at": 1e300, "secret": "s", "passed": true}]', 0),
+    ):
         kept["body"]["data"]["records"] = data
         read = rotation_drill.read(store, "shop")
         assert (len(read), any(one.passed for one in read)) == (count, False)
@@ -296,6 +341,38 @@ def test_a_drill_is_made_only_where_it_may(
     nothing: Any = None
     facts, changed = rotation_check._drilled(module, nothing, Redactor(), RotationFacts("shop", drills=drills))
     assert (facts.no_drill, changed) == (told, False)
+
+
+@pytest.mark.parametrize("kind", [rotation_drill.Unclear, rotation_drill.NotPossible])
+def test_a_drill_that_proved_nothing_leaves_no_green_of_before(
+    facts: RotationFacts, monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
+) -> None:
+    def fails(*_given: Any) -> Drill:
+        raise kind("the way in is shut.")
+
+    monkeypatch.setattr(rotation_drill, "drill", fails)
+    monkeypatch.setattr(rotation_drill, "keep", lambda *_: None)
+    monkeypatch.setattr(rotation_check, "_plan", lambda _given: None)
+    module: Any = SimpleNamespace(params={**PARAMS, "drill_age": 0, "login": {"base_url": "x"}}, check_mode=False)
+    nothing: Any = None
+    seen, changed = rotation_check._drilled(module, nothing, Redactor(), facts)
+    assert changed == (kind is rotation_drill.Unclear)
+    assert rotation(seen).state == "pending"
+
+
+def test_nobody_is_signed_out_for_a_drill_that_could_not_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(*_given: Any) -> None:
+        raise NotPermitted("ConfigMaps may not be patched.")
+
+    monkeypatch.setattr(rotation_drill, "keep", denied)
+    monkeypatch.setattr(rotation_drill, "drill", lambda *_: pytest.fail("it was rotated"))
+    monkeypatch.setattr(rotation_check, "_plan", lambda _given: None)
+    module: Any = SimpleNamespace(params={**PARAMS, "login": {"base_url": "x"}}, check_mode=False)
+    nothing: Any = None
+    facts, changed = rotation_check._drilled(module, nothing, Redactor(), RotationFacts("shop"))
+    assert (facts.no_drill, changed) == (
+        "what it comes to could not be kept (ConfigMaps may not be patched)", False
+    )  # fmt: skip
 
 
 def test_a_drill_without_pairs_is_refused() -> None:

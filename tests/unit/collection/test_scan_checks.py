@@ -41,6 +41,7 @@ BAD = Vulnerability("CVE-2026-1", "critical", "libx", "1.0", "1.1")
 CLEAN = Report("scans/api.json", "Trivy 0.60", "trivy", frozenset({OURS}), NAME, NOW - timedelta(days=1))
 FOUND = replace(CLEAN, found=(BAD,))
 HIGH = replace(FOUND, found=(replace(BAD, severity="high"),))
+UNRATED = replace(FOUND, found=(replace(BAD, severity="unknown"),))
 WAIVER = Waiver("CVE-2026-1", "Jane Roe", "It is not called", "2026-12-31")
 FACTS = ScanFacts("shop", (IMAGE,), said=True, reports=(CLEAN,), now=NOW)
 
@@ -56,6 +57,10 @@ FACTS = ScanFacts("shop", (IMAGE,), said=True, reports=(CLEAN,), now=NOW)
         ({"reports": ()}, "fail", f"no report is about {NAME}:1.0.0"),
         ({"reports": (replace(CLEAN, digests=frozenset({OTHER})),)}, "fail", "scans/api.json is about another build"),
         ({"reports": (), "unread": ("scans/api.json cannot be read",)}, "pending", "scans/api.json cannot be read"),
+        ({"unread": ("scans/grype.json cannot be read",)}, "pending", "scans/grype.json cannot be read"),
+        ({"reports": (replace(UNRATED, kind="sarif"),)}, "pending", "tells of none how severe it is"),
+        ({"reports": (UNRATED,)}, "pass", "nothing critical"),
+        ({"reports": (replace(HIGH, kind="sarif", found=HIGH.found + UNRATED.found),)}, "pass", "nothing critical"),
         ({"bad": ("scans/x.json is no JSON",)}, "fail", "scans/x.json is no JSON"),
         ({"reports": (replace(CLEAN, looked=False),)}, "pending", "shows nothing that was looked at"),
         ({"reports": (replace(CLEAN, when=None),)}, "pending", "does not say when it was made"),
@@ -75,8 +80,17 @@ FACTS = ScanFacts("shop", (IMAGE,), said=True, reports=(CLEAN,), now=NOW)
             "the waiver of CVE-2026-1 by Jane Roe ended on 2026-11-29",
         ),
         # The newest report of a tool counts; another tool's counts beside it.
-        ({"reports": (replace(FOUND, when=NOW - timedelta(days=3)), CLEAN)}, "pass", "nothing critical"),
+        ({"reports": (replace(FOUND, where="old.json", when=NOW - timedelta(days=3)), CLEAN)}, "pass", "nothing"),
         ({"reports": (CLEAN, replace(FOUND, tool="grype 0.9"))}, "fail", "1 open critical"),
+        # 11:30 at +02:00 is before 10:00 in UTC, though it reads as later.
+        (
+            {"reports": (
+                replace(FOUND, where="new.json", when=datetime.fromisoformat("2026-11-30T10:00:00+00:00")),
+                replace(CLEAN, where="old.json", when=datetime.fromisoformat("2026-11-30T11:30:00+02:00")))},
+            "fail", "1 open critical",
+        ),
+        # Several runs of one file are parts of one report.
+        ({"reports": (FOUND, CLEAN)}, "fail", "1 open critical"),
     ],
 )  # fmt: skip
 def test_judged(changes: Mapping[str, Any], state: str, told: str) -> None:
@@ -161,6 +175,28 @@ def test_what_is_no_report_is_said(content: bytes, told: str) -> None:
         reports_of(content, "x.json")
 
 
+@pytest.mark.parametrize(
+    ("rating", "severity"),
+    [
+        ({"score": 9.8, "method": "CVSSv31"}, "critical"),
+        ({"score": 9.8, "method": "CVSSv31", "severity": "unknown"}, "critical"),
+        ({"score": 9.8, "method": "CVSSv31", "severity": "high"}, "high"),
+        ({"score": 9.8, "method": "OWASP"}, "unknown"),
+        ({"method": "CVSSv31"}, "unknown"),
+    ],
+)
+def test_a_score_without_a_word_is_a_severity(rating: Mapping[str, Any], severity: str) -> None:
+    whole = {**CYCLONEDX, "vulnerabilities": [{"id": "CVE-2026-1", "ratings": [rating]}]}
+    (report,) = reports_of(json.dumps(whole).encode(), "x.json")
+    assert report.found[0].severity == severity
+
+
+def test_a_result_may_say_its_severity_itself() -> None:
+    result = {"ruleId": "CVE-2026-9", "properties": {"security-severity": "9.1"}}
+    (report,) = reports_of(json.dumps({**SARIF, "runs": [{**SARIF["runs"][0], "results": [result]}]}).encode(), "x")
+    assert report.found[0].severity == "critical"
+
+
 @pytest.mark.parametrize("results", [[], [{"Class": "secret"}], None])
 def test_a_report_that_looked_at_no_packages_proves_nothing(results: Any) -> None:
     (report,) = reports_of(json.dumps({**TRIVY, "Results": results}).encode(), "x.json")
@@ -177,7 +213,9 @@ def test_the_operators_object_is_read() -> None:
         },
     }  # fmt: skip
     report = of_object(found)
-    assert report and report.digests == {OURS} and report.found[0].package == "libx"
+    assert report and report.digests == {OURS} and report.found[0].package == "libx" and report.looked
+    bare = of_object({**found, "report": {**found["report"], "vulnerabilities": None}})
+    assert bare and not bare.looked
     assert of_object({"metadata": {}, "report": {"artifact": {}}}) is None
 
 
@@ -192,9 +230,20 @@ def test_vex_excuses_by_digest_and_may_take_it_back() -> None:
     whole: dict[str, Any] = {"@context": "https://openvex.dev/ns/v0.2.0", "statements": [good]}
     assert dismissals(json.dumps(whole).encode(), "v") == {("CVE-2026-1", OURS): "not_affected: x"}
     whole["statements"].append({**good, "status": "affected"})
-    assert dismissals(json.dumps(whole).encode(), "v") == {}
+    assert dismissals(json.dumps(whole).encode(), "v") == {("CVE-2026-1", OURS): ""}
     with pytest.raises(InputError, match="no OpenVEX"):
         dismissals(b"{}", "v")
+
+
+def test_a_later_vex_document_takes_back_what_one_before_excused(tmp_path: Path) -> None:
+    said = {"vulnerability": "CVE-2026-1", "products": [{"@id": f"{NAME}@{OURS}"}], "justification": "x"}
+    for name, status in (("a.json", "not_affected"), ("b.json", "affected")):
+        whole = {"@context": "https://openvex.dev/ns/v0.2.0", "statements": [{**said, "status": status}]}
+        (tmp_path / name).write_text(json.dumps(whole))
+    fake: Any = Fake([], NotThere("no"))
+    documents = Documents(str(tmp_path), pytest.fail, formats=FORMATS)
+    assert observe(fake, documents, Scope("shop", vex=("a.json",))).excused
+    assert not observe(fake, documents, Scope("shop", vex=("a.json", "b.json"))).excused
 
 
 # ---------------------------------------------------------------------------- observing
@@ -253,6 +302,19 @@ def test_reports_of_a_folder_and_of_the_cluster(tmp_path: Path) -> None:
         "gone.json is not there",
     )
     assert facts.objects == "VulnerabilityReports may not be listed"
+
+
+@pytest.mark.parametrize("whole", [TRIVY, GRYPE, SARIF, CYCLONEDX])
+def test_a_report_on_another_image_is_not_made_one_on_this_by_its_place(
+    tmp_path: Path, whole: Mapping[str, Any]
+) -> None:
+    (tmp_path / "api.json").write_text(json.dumps(whole))
+    fake, other = Fake([pod("a", f"{NAME}@sha256:{'c' * 64}")], NotThere("no")), f"sha256:{'c' * 64}"
+    facts = observed(tmp_path, fake, Given("api.json", digest=other))
+    assert (facts.reports, facts.bad) == (
+        (), ("api.json is about sha256:aaaaaaaaaaaa…, and its place says sha256:cccccccccccc…",)
+    )  # fmt: skip
+    assert observed(tmp_path, fake, Given("api.json", digest=OURS)).bad == ()
 
 
 def test_pods_that_may_not_be_listed_are_no_empty_list(tmp_path: Path) -> None:

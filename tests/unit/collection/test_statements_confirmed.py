@@ -78,6 +78,18 @@ def test_a_no_is_red_also_where_the_check_passes(office: Office) -> None:
     assert office.judge(seen(PENETRATION))[PENETRATION]["state"] == "fail"
 
 
+def test_what_was_weaker_is_waived_also_where_a_signature_confirms_it(office: Office) -> None:
+    weak = seen(PENETRATION, weaker=["a test of at most 400 days ago wanted, usual: 365"])
+    office.judge(weak)
+    office.take(office.sign(office.ask(PENETRATION)[0]))
+    assert office.judge(weak)[PENETRATION]["state"] == "attested"
+    assert office.take(office.sign(office.waiver(PENETRATION)))["refused"] == []
+    said = office.judge(weak)[PENETRATION]
+    assert (said["state"], said["waiver"]["covers"], said["waiver"]["weaker"]) == (
+        "attested", "weaker", weak["weaker"]
+    )  # fmt: skip
+
+
 # ---------------------------------------------------------------------- the roll-call
 
 
@@ -97,6 +109,15 @@ def test_everybody_signs_for_themselves_and_only_then_it_is_attested(office: Off
     said = office.again()[ROLL_CALL]
     assert (said["state"], said["summary"]) == ("attested", "All 2 have signed: Ada, Cleo; each verified.")
     assert len(said["evidence"]) == 2
+
+
+def test_who_has_the_name_of_another_signs_as_well(office: Office) -> None:
+    for one in office.statements["signers"]:
+        one["name"] = "Ada" if one["signer"] in CREW else one["name"]
+    files = call(office)
+    office.take(office.sign(files[CREW[1]]))
+    said = office.again()[ROLL_CALL]
+    assert (said["state"], "1 of 2 have signed, and not Ada" in said["summary"]) == ("pending", True)
 
 
 def test_a_person_of_a_team_takes_part_as_well(office: Office) -> None:

@@ -71,6 +71,15 @@ def test_a_green_control_takes_one_line_however_long_its_summary() -> None:
     assert line.endswith("…")
 
 
+@pytest.mark.parametrize("state", ["pass", "fail"])
+def test_what_a_service_answered_moves_no_cursor(state: str) -> None:
+    control = next(iter(catalogue.load().controls.values()))
+    acting = "It answers \x1b[2K\x1b[1A\x9b2J\u202eno."
+    told = terminal.table(catalogue.load(), [control.section], [result(control.id, state, acting, acting)], 120)
+    assert "It answers [2K[1A2Jno." in told
+    assert not {"\x1b", "\x9b", "\u202e"} & set(told)
+
+
 def test_the_last_result_of_a_control_counts() -> None:
     both = [result(LINT, "fail", "Red."), result(LINT, "pass", "Green.")]
     assert "Green." in terminal.table(KNOWN, SECTION, both, 100)
