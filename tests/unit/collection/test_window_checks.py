@@ -84,6 +84,15 @@ def told(control: str, given: WindowFacts) -> tuple[str, str]:
     return str(found.verdict.state), found.verdict.summary
 
 
+@pytest.mark.parametrize("control", [ERRORS, LATE_ERRORS])
+@pytest.mark.parametrize("which", ["before", "after"])
+def test_requests_without_a_status_code_are_no_requests_without_errors(control: str, which: str) -> None:
+    bare = replace(stretch(), codes={"": (30.0,) * STEPS})
+    state, summary = told(control, facts(seen(**{which: bare})))
+    assert state == "pending", summary
+    assert "1800 requests are counted without a status code" in summary
+
+
 @pytest.mark.parametrize("control", CHECKS.controls)
 def test_a_healthy_window_passes(control: str) -> None:
     state, summary = told(control, facts())
