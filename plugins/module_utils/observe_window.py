@@ -234,9 +234,10 @@ class _Windows:
             self._refused["pods"] = why
         if not told.ok:
             self._refused["restarts"] = told
-        mine = [(labels, values) for labels, values in told.data or () if self._is_mine(labels.get("pod", ""), pods)]
+        rows: Sequence[Row] = told.data if told.ok else ()  # a refusal has data too, as its message
+        mine = [(labels, values) for labels, values in rows if self._is_mine(labels.get("pod", ""), pods)]
         self._counted["restarts"] = len(mine)
-        counted = _restarted(points, told.data or (), mine)
+        counted = _restarted(points, rows, mine)
         seen = dict(_by_kubelet(pods.values(), self._start, self._start + length))
         for pod, container in sorted({*counted, *seen}):
             times = max(counted.get((pod, container), 0), 1 if (pod, container) in seen else 0)
@@ -279,7 +280,8 @@ class _Windows:
         rules = self._server.rules()
         if not rules.ok:
             self._refused["rules"] = rules
-        self._counted["rules"] = sum(1 for _one in _healthy(rules.data or (), name, given.wanted.severities))
+        loaded = rules.data if rules.ok else ()
+        self._counted["rules"] = sum(1 for _one in _healthy(loaded, name, given.wanted.severities))
         if given.alertmanager is None:
             return
         held = given.alertmanager.firing()

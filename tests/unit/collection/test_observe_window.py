@@ -193,6 +193,9 @@ def test_what_is_not_over_is_not_asked_for() -> None:
     [
         ({"restarts_total": Told(data=[])}, "stability", "pending", "no series tell of restarts"),
         ({"restarts_total": Told(DENIED, None, "it answers 403")}, "stability", "pending", "403"),
+        ({"restarts_total": Told(DENIED, {"status": "error"}, "it answers 403")}, "stability", "pending", "403"),
+        ({"rules": Told(DENIED, {"status": "error"}, "it answers 403")}, "alerts", "pending", "403"),
+        ({"rules": Told(WRONG, {"error": "oops"}, "it answers 500")}, "alerts", "error", "500"),
         ({"_bucket": Told(SILENT, None, "nothing listens")}, "stability", "error", "nothing listens"),
         ({"_bucket": Told(WRONG, None, "it answers 422")}, "performance", "error", "it answers 422"),
         ({"_bucket": Told(data=[])}, "performance", "pending", "has no series durations_bucket"),
