@@ -166,6 +166,7 @@ class _Windows:
         self._refused, self._counted = {}, {}
         selector, processes = self._chosen()
         baseline = moment(self._given.baseline) if self._given.baseline else None
+        mixed = baseline is not None and baseline + length > self._start
         before = self._stretch(self._start - length if baseline is None else baseline, length, selector, processes)
         # That there was nothing before is for the check to tell; that it could not be asked is not.
         self._refused = {name: told for name, told in self._refused.items() if told.kind != NONE}
@@ -175,7 +176,8 @@ class _Windows:
             if counted and (told := self._refused.get(name)) is not None and told.kind == NONE:
                 del self._refused[name]
         restarts = tuple(self._restarts(length))
-        return WindowSeen(length, before, after, restarts, tuple(self._alerts(length)), self._refused, self._counted)
+        alerts = tuple(self._alerts(length))
+        return WindowSeen(length, before, after, restarts, alerts, self._refused, self._counted, mixed)
 
     def _chosen(self) -> tuple[str, int]:
         """Matchers of the release's series, and how many processes there are to tell of."""

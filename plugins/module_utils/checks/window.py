@@ -258,6 +258,7 @@ def _errors(notes: Notes, facts: WindowFacts, seen: WindowSeen) -> bool:
     """Judge the share of errors; whether there are requests at all."""
     wanted = facts.wanted
     notes.allowed(wanted)
+    notes.mixed(seen)
     if "requests" in seen.refused:
         return False
     before, after = seen.before.errors(wanted.errors), seen.after.errors(wanted.errors)

@@ -58,6 +58,7 @@ def slower(notes: Notes, seen: WindowSeen, wanted: Wanted) -> None:
     """
     before, after = seen.before.durations(), seen.after.durations()
     notes.slow(wanted)
+    notes.mixed(seen)
     notes.fact("durations", {"before": _told(before), "after": _told(after)})
     if not after.total:
         notes.unsure("no request was timed", "Judge a window with requests of users.")

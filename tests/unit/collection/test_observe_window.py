@@ -180,6 +180,23 @@ def test_it_begins_by_helms_record_where_nothing_is_given(helm: SimpleNamespace)
     assert states(looked(started=""))["traffic"][0] == "pending"
 
 
+@pytest.mark.parametrize(
+    ("baseline", "state"),
+    [
+        ("2026-11-30T00:51:20Z", "pass"),
+        ("2026-11-30T00:51:21Z", "inconclusive"),
+        ("2026-11-30T00:53:20Z", "inconclusive"),
+        ("2026-11-30T00:55:20Z", "inconclusive"),
+    ],
+)
+def test_a_window_is_not_compared_with_itself(baseline: str, state: str) -> None:
+    found = states(looked(baseline=baseline))
+    for control in ("stability", "errors", "performance"):
+        assert found[control][0] == state, found[control]
+        assert (state == "pass") != ("is not over before the go-live" in found[control][1])
+    assert found["traffic"][0] == "pass"
+
+
 def test_what_is_not_over_is_not_asked_for() -> None:
     server = Server()
     server.now = START + 60
