@@ -99,6 +99,17 @@ def test_a_healthy_window_passes(control: str) -> None:
     assert state == "pass", summary
 
 
+def test_parts_that_are_slower_than_the_histogram_tells_are_no_steady_window() -> None:
+    slow = stretch(number=1000)
+    late = {
+        edge: tuple(steps[at] - (0 if at < 56 or edge == "+Inf" else 90) for at in range(STEPS))
+        for edge, steps in slow.buckets.items()
+    }
+    state, summary = told(PERFORMANCE, facts(seen(replace(slow, buckets=late), before=slow)))
+    assert state == "inconclusive", summary
+    assert "in 1 of 12 parts of the window the 95th percentile is more than the histogram tells" in summary
+
+
 SLOWER = [0.02 + 0.004 * step for step in range(STEPS)]
 SOME: dict[str, Any] = {"restarts": (Restart("worker-1", "worker", 1, "OOMKilled"),)}
 
