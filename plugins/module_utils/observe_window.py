@@ -196,7 +196,9 @@ class _Windows:
         points = Points(start, step, int(length / step) + 1)
         metrics, by = self._given.metrics, ", ".join(PROCESS)
         starts = self._asked("starts", f"max by ({by}) (process_start_time_seconds{{{selector}}})", points)
-        fresh = self._asked("fresh", f"max(timestamp(up{{{selector}}}))", points)
+        # Of a target that is down Prometheus has a fresh "up" too, and nothing of the release.
+        up = f"up{{{selector}}}"
+        fresh = self._asked("fresh", f"max(timestamp({up}) and {up} == 1)", points)
         counter = f"{metrics.requests}{{{_both(selector, metrics.requests_of)}}}"
         histogram = f"{metrics.durations}_bucket{{{_both(selector, metrics.durations_of)}}}"
         requests = self._asked("requests", f"sum by ({by}, {metrics.code}) ({counter})", points)

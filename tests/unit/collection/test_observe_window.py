@@ -197,6 +197,13 @@ def test_a_window_is_not_compared_with_itself(baseline: str, state: str) -> None
     assert found["traffic"][0] == "pass"
 
 
+def test_a_target_that_is_down_is_no_fresh_sample() -> None:
+    server = Server()
+    look(looked(server))
+    fresh = next(one for one in server.asked if "timestamp(" in one)
+    assert fresh == 'max(timestamp(up{namespace="prod"}) and up{namespace="prod"} == 1)'
+
+
 def test_what_is_not_over_is_not_asked_for() -> None:
     server = Server()
     server.now = START + 60
