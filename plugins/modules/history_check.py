@@ -367,6 +367,7 @@ due:
   type: str
 """
 
+import math
 import re
 import time
 from collections.abc import Mapping
@@ -522,6 +523,12 @@ def _wanted(given: Mapping[str, Any]) -> Wanted:
             raise InputError(f"known_errors: {text!r} is no regular expression ({exc}).") from exc
     if not 0 < given["precision"] <= 1:
         raise InputError(f"precision: {given['precision']} is not above 0 and up to 1.")
+    for one in given["signals"] or ():
+        # Nothing is more than what is no number, so such a figure could never be red.
+        if not math.isfinite(one["floor"]) or not math.isfinite(one["limit"] or 0.0):
+            raise InputError(f"signals: floor and limit of {one['name']} must be numbers.")
+    if given["signals"] is not None and not given["signals"]:
+        raise InputError("signals: name at least one, or leave it out for the usual ones.")
     if given["flaps"] < 1:
         raise InputError(f"flaps: {given['flaps']} is less than 1.")
     return Wanted(

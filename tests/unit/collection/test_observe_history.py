@@ -18,6 +18,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.clients.service
 from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError
 from ansible_collections.bytebot.production.plugins.module_utils.observe_history import History, look_at_errors
 from ansible_collections.bytebot.production.plugins.module_utils.review_inputs import actions_of, time_of
+from ansible_collections.bytebot.production.plugins.modules import history_check
 
 END = 1_796_000_400.0
 Answer = Callable[[str, Mapping[str, str]], Any]
@@ -184,3 +185,24 @@ def test_the_record_of_actions(tmp_path: Path) -> None:
     file.write_text("- {alert: A}\n", encoding="utf-8")
     assert "entry 1" in actions_of(str(file))[1]
     assert "cannot be read" in actions_of(str(tmp_path / "no"))[1]
+
+
+GIVEN: dict[str, Any] = {name: told.get("default") for name, told in history_check.ARGUMENTS.items()}
+FIGURE = {"name": "queue", "query": "q", "unit": "", "floor": 0.0, "limit": None, "worse": "higher"}
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"signals": []}, "at least one"),
+        ({"signals": [FIGURE | {"limit": float("nan")}]}, "of queue must be numbers"),
+        ({"signals": [FIGURE | {"limit": float("inf")}]}, "of queue must be numbers"),
+        ({"signals": [FIGURE | {"floor": float("nan")}]}, "of queue must be numbers"),
+        ({"signals": [FIGURE, FIGURE | {"floor": float("inf")}]}, "of queue must be numbers"),
+        ({"precision": float("nan")}, "not above 0"),
+    ],
+)
+def test_inputs_that_could_never_be_red_are_refused(given: dict[str, Any], words: str) -> None:
+    assert history_check._wanted(GIVEN | {"signals": [FIGURE]})
+    with pytest.raises(InputError, match=words):
+        history_check._wanted(GIVEN | given)
