@@ -518,9 +518,11 @@ def _period(given: Mapping[str, Any], go_live: float, source: str) -> Period:
 def _wanted(given: Mapping[str, Any]) -> Wanted:
     for text in given["known_errors"]:
         try:
-            re.compile(text)
+            found = re.compile(text)
         except re.error as exc:
             raise InputError(f"known_errors: {text!r} is no regular expression ({exc}).") from exc
+        if found.search(""):
+            raise InputError(f"known_errors: {text!r} is found in each line, so that no error would be new.")
     if not 0 < given["precision"] <= 1:
         raise InputError(f"precision: {given['precision']} is not above 0 and up to 1.")
     for one in given["signals"] or ():

@@ -199,10 +199,12 @@ FIGURE = {"name": "queue", "query": "q", "unit": "", "floor": 0.0, "limit": None
         ({"signals": [FIGURE | {"limit": float("inf")}]}, "of queue must be numbers"),
         ({"signals": [FIGURE | {"floor": float("nan")}]}, "of queue must be numbers"),
         ({"signals": [FIGURE, FIGURE | {"floor": float("inf")}]}, "of queue must be numbers"),
+        ({"known_errors": ["^upstream closed$", ""]}, "'' is found in each line"),
+        ({"known_errors": [".*"]}, "is found in each line"),
         ({"precision": float("nan")}, "not above 0"),
     ],
 )
 def test_inputs_that_could_never_be_red_are_refused(given: dict[str, Any], words: str) -> None:
-    assert history_check._wanted(GIVEN | {"signals": [FIGURE]})
+    assert history_check._wanted(GIVEN | {"signals": [FIGURE], "known_errors": ["^upstream .* closed"]})
     with pytest.raises(InputError, match=words):
         history_check._wanted(GIVEN | given)
