@@ -185,6 +185,8 @@ def judge_autoscaling(facts: HistoryFacts) -> Verdict:
     for one in seen.scalers:
         if len(one.points) < max(LEAST, COVERED * wanted):
             unsure.append(f"{one.name} has {len(one.points)} of {wanted:.0f} values")
+        if one.most is None:
+            unsure.append(f"nothing tells how many replicas {one.name} may have, so not whether it was at its most")
         rows.append(_scaler(one, facts, red))
     return verdict(
         facts, f"autoscalers of {seen.url}", {"autoscalers": rows, "too_many_changes_in_an_hour": facts.wanted.flaps},

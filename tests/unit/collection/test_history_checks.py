@@ -311,6 +311,17 @@ def test_no_autoscaler_and_gaps_are_no_pass() -> None:
     assert judged("autoscaling", replace(facts, scalers=few))[0] == "inconclusive"
 
 
+def test_an_autoscaler_whose_bound_is_not_told_is_no_pass() -> None:
+    facts = scaler([6.0] * 5040)
+    assert facts.scalers
+    (one,) = facts.scalers.scalers
+    state, summary = judged(
+        "autoscaling", replace(facts, scalers=replace(facts.scalers, scalers=(replace(one, most=None),)))
+    )
+    assert state == "inconclusive"
+    assert "nothing tells how many replicas hpa may have" in summary
+
+
 # ---------------------------------------------------------------------------- a month
 
 
