@@ -95,7 +95,8 @@ class History:
             return RulesSeen(url, groups, history)
         found = [rule for group in groups.data for rule in group.get("rules") or [] if rule.get("type") == "alerting"]
         rules = tuple(_rule(live, rule, fired) for rule in found[:MOST_RULES])
-        return RulesSeen(url, replace(groups, data=None), replace(history, data=None), rules)
+        left = len(found) - len(rules)
+        return RulesSeen(url, replace(groups, data=None), replace(history, data=None), rules, left=left)
 
     def _fired(self, live: Prometheus, period: Period) -> tuple[Told, frozenset[tuple[str, str]]]:
         """Which alerts fired, by name and severity, in the history or where rules are evaluated."""

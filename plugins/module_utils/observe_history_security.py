@@ -90,9 +90,9 @@ class SecurityHistory:
             for rule in group.get("rules") or []
             if rule.get("type") == "alerting"
         ]
-        mine = [(group, rule) for group, rule in found if _marked(wanted, group, rule)][:MOST_RULES]
+        mine = [(group, rule) for group, rule in found if _marked(wanted, group, rule)]
         rules = tuple(_rule(group, rule) for group, rule in mine)
-        metrics = {name for _group, rule in mine for name in read(str(rule.get("query") or "")).metrics}
+        metrics = {name for _group, rule in mine[:MOST_RULES] for name in read(str(rule.get("query") or "")).metrics}
         told, covered = self._covered(sorted(metrics), period)
         kept = True
         if told.ok and live.service.url != self.history.server.service.url:

@@ -55,6 +55,8 @@ def judge_rules(facts: HistoryFacts) -> Verdict:
             (red if _certain(rule) else unsure).append(f"{rule.name} ({rule.severity or 'no severity'}) {trouble}")
     if not seen.rules:
         red.append("no rule raises an alert")
+    if seen.left:
+        unsure.append(f"{seen.left} rules more are loaded than are looked at ({len(seen.rules)})")
     return verdict(
         facts, f"rules and alerts of {seen.url}", {"rules": rows[:_SHOWN], "count": len(rows)}, red=red, unsure=unsure,
         good=f"Each of {len(rows)} rules is proven able to fire",

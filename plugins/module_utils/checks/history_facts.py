@@ -171,7 +171,7 @@ class RulesSeen:
     """All rules, and what proves them.
 
     :param tested: names of alerts that a test of rules makes fire.
-    :param tests: the problem of each file of tests, empty if none.
+    :param tests: the problem of each file of tests, empty if none. :param left: how many rules were not looked at.
     """
 
     url: str
@@ -180,6 +180,7 @@ class RulesSeen:
     rules: tuple[RuleSeen, ...] = ()
     tested: frozenset[str] = frozenset()
     tests: Mapping[str, str] = field(default_factory=dict)
+    left: int = 0
 
 
 @dataclass(frozen=True, slots=True)

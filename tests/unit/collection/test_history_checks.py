@@ -208,6 +208,13 @@ def test_no_rule_and_a_test_that_does_not_hold_are_red() -> None:
     assert judged("alerts", HistoryFacts(period(), rules=seen))[0] == "fail"
 
 
+def test_rules_that_were_not_looked_at_are_no_pass() -> None:
+    seen = RulesSeen("u", Told(), rules=(rule(fired=True),), left=7)
+    state, summary = judged("alerts", HistoryFacts(period(), rules=seen))
+    assert state == "inconclusive"
+    assert "7 rules more are loaded than are looked at (1)" in summary
+
+
 # ---------------------------------------------------------------------------- lines
 
 OLD = [("2026-11-28T00:00:00Z", f"task {number} failed after 3s") for number in range(9)]

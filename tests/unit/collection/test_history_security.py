@@ -293,6 +293,19 @@ def test_rules_that_watch_over_security_are_read_with_their_time(url: str, kept:
     assert len(asked) == (1 if url == "http://p" else 2)
 
 
+def test_each_rule_that_watches_is_looked_at() -> None:
+    quiet = {"type": "alerting", "name": "Quiet", "query": "tries_total > 1", "health": "ok", "state": "inactive"}
+    rules = [*[quiet] * 300, {**quiet, "name": "Last", "state": "firing"}]
+
+    def answer(path: str, _query: str) -> Any:
+        if path.startswith("/api/v1/rules"):
+            return {"groups": [{"name": "security", "rules": rules}]}
+        return matrix(({}, [END]))
+
+    found = secure(Said(answer)).rules(Prometheus(cast(Service, Said(answer))), SecurityAlerts(), WEEK)
+    assert found.rules[-1].firing
+
+
 def test_a_firing_that_lasts_into_the_week_has_its_true_begin() -> None:
     old = [WEEK.begin - 40 * HOUR, WEEK.begin - 39.9 * HOUR]
     times = [WEEK.begin + 300.0 * number for number in range(-10, 5)]

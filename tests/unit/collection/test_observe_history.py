@@ -98,6 +98,18 @@ def test_a_rule_on_a_metric_that_is_nowhere_is_told_apart_from_one_whose_counter
     assert fired.fired
 
 
+def test_rules_beyond_the_most_are_counted() -> None:
+    one = {"type": "alerting", "name": "A", "query": "x > 1", "health": "err"}
+
+    def answer(path: str, _query: Mapping[str, str]) -> Any:
+        if path.startswith("/api/v1/rules"):
+            return {"status": "success", "data": {"groups": [{"rules": [one] * 303}]}}
+        return success("matrix")
+
+    seen = history(Said(answer)).rules(Prometheus(cast(Service, Said(answer))), period())
+    assert (len(seen.rules), seen.left) == (300, 3)
+
+
 def test_firings_without_a_break_are_one() -> None:
     times = [END - 9000, END - 8700, END - 8400, END - 3000]
     row = {"metric": {"alertname": "A", "severity": "warning"}, "values": [[at, "1"] for at in times]}
