@@ -130,6 +130,12 @@ class History:
         ]
         return replace(told, data=None), tuple(sorted(found, key=lambda one: (one.alert, one.begin)))
 
+    def keeps_alerts(self, period: Period) -> tuple[Told, bool]:
+        """Whether the store has any series of alerts, also of such as always fire: of a month."""
+        matchers = ",".join(self._own())
+        told = self._at(f"count(count_over_time(ALERTS{{{matchers}}}[{FIRED_WITHIN_S:.0f}s]))", period.end)
+        return told, bool(told.ok and told.data)
+
     # ------------------------------------------------------------------ containers
 
     def use(self, period: Period) -> UseSeen:

@@ -567,7 +567,7 @@ def _look(module: AnsibleModule, redactor: Redactor, facts: HistoryFacts, judged
     if "autoscaling" in wanted:
         facts = replace(facts, scalers=history.scalers(period))
     if "thresholds" in wanted:
-        facts = replace(facts, alerts=_alerts(given, history, *history.episodes(period)))
+        facts = replace(facts, alerts=_all_alerts(given, history, period))
     secure = SecurityHistory(history)
     if f"{checks.SECURITY}.logs" in judged:
         facts = replace(facts, sign_ins=secure.sign_ins(facts.wanted.sign_ins, period))
@@ -583,6 +583,15 @@ def _look(module: AnsibleModule, redactor: Redactor, facts: HistoryFacts, judged
 def _alerts(given: Mapping[str, Any], history: History, told: Told, episodes: tuple[Episode, ...]) -> EpisodesSeen:
     actions, problem = actions_of(given["actions_file"])
     return EpisodesSeen(history.server.service.url, told, episodes, actions, given["actions_file"] or "", problem)
+
+
+def _all_alerts(given: Mapping[str, Any], history: History, period: Period) -> EpisodesSeen:
+    """Those that fired, and where none did, whether the store could tell of one."""
+    told, episodes = history.episodes(period)
+    kept = bool(episodes)
+    if told.ok and not episodes:
+        told, kept = history.keeps_alerts(period)
+    return replace(_alerts(given, history, replace(told, data=None), episodes), kept=kept)
 
 
 def _rules(module: AnsibleModule, history: History, live: Prometheus, period: Period) -> RulesSeen:

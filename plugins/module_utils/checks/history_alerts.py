@@ -117,10 +117,12 @@ def judge_thresholds(facts: HistoryFacts) -> Verdict:
         for row in rows
         if row["fired"] >= OFTEN and row["acted_on"] < least * row["fired"]
     ]
+    # A store without any, or other labels than its own, is as silent as a month in which nothing fired.
+    unsure = [] if seen.kept else ["the store of history has no series of alerts at all (ALERTS)"]
     total, acted = sum(row["fired"] for row in rows), sum(row["acted_on"] for row in rows)
     return verdict(
         facts, f"alerts of {seen.url}, actions of {seen.source}",
-        {"alerts": rows, "fired": total, "acted_on": acted, "wanted": least}, red=red, unsure=[],
+        {"alerts": rows, "fired": total, "acted_on": acted, "wanted": least}, red=red, unsure=unsure,
         good=f"Of {total} firings of {len(rows)} alerts {acted} were acted on, and no alert is left alone",
         remedy="Raise the threshold or the time of an alert that nobody acts on, or delete it; else say who acts.",
     )  # fmt: skip

@@ -284,6 +284,7 @@ class EpisodesSeen:
     """Alerts that fired, and what was done about them.
 
     :param actions: as the record has them; None where no record is named. :param problem: why it cannot be read.
+    :param kept: whether the store keeps the series of alerts.
     """
 
     url: str
@@ -292,6 +293,7 @@ class EpisodesSeen:
     actions: tuple[Action, ...] | None = None
     source: str = ""
     problem: str = ""
+    kept: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -343,6 +343,7 @@ def fired(count: int, acted: int, **other: Any) -> HistoryFacts:
     ("facts", "state"),
     [
         (fired(0, 0), "pass"),
+        (fired(0, 0, kept=False), "inconclusive"),
         (fired(2, 0), "pass"),
         (fired(6, 3), "pass"),
         (fired(6, 2), "fail"),

@@ -118,6 +118,18 @@ def test_firings_without_a_break_are_one() -> None:
     assert [(one.begin, one.end) for one in episodes] == [(END - 9300, END - 8400), (END - 3300, END - 3000)]
 
 
+@pytest.mark.parametrize(("values", "kept"), [([], False), ([[END, "3"]], True)])
+def test_where_nothing_fired_the_store_is_asked_whether_it_keeps_alerts(values: list[Any], kept: bool) -> None:
+    def answer(_path: str, query: Mapping[str, str]) -> Any:
+        rows = [{"metric": {}, "values": values}] if values and "firing" not in query["query"] else []
+        return success("matrix", *rows)
+
+    said = Said(answer)
+    seen = history_check._all_alerts({"actions_file": None}, history(said, cluster="one"), period("month"))
+    assert (seen.told.ok, seen.episodes, seen.kept) == (True, (), kept)
+    assert said.asked[-1][1]["query"] == 'count(count_over_time(ALERTS{cluster="one"}[2592000s]))'
+
+
 def test_no_answer_is_told() -> None:
     silent = Said(lambda _path, _query: Told(SILENT, None, "nothing answers"))
     whole = history(silent)
