@@ -213,6 +213,8 @@ class History:
             bad = next((one for one in (told, there) if not one.ok), None)
             if bad:
                 return GrowthSeen(url, bad)
+            if several := _several(room, told.data) or _several(room, there.data):
+                return GrowthSeen(url, Told("wrong", None, several))
             if not told.data:
                 empty.append(room.name)
             capacities = {str(labels.get(room.by) or ""): value for labels, value in there.data}
@@ -286,6 +288,15 @@ def _unbroken(times: Sequence[float], step_s: float) -> Iterator[tuple[float, fl
             begin = at
         last = at
     yield begin, last
+
+
+def _several(room: Room, rows: Sequence[tuple[Mapping[str, Any], Any]]) -> str:
+    """Why rows cannot be told apart by the label of a room, so that what is used may meet another's capacity."""
+    names = [str(labels.get(room.by) or "") if room.by else "" for labels, _value in rows]
+    if len(set(names)) == len(names):
+        return ""
+    by = f"that differ by more than {room.by}" if room.by else "where one is wanted, and names no label to tell them by"
+    return f"{room.name} has {len(names)} series {by}"
 
 
 def _kind(labels: Mapping[str, Any]) -> tuple[str, str]:

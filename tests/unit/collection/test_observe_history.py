@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from ansible_collections.bytebot.production.plugins.module_utils.checks.history_facts import SIGNALS, SPANS, Period
+from ansible_collections.bytebot.production.plugins.module_utils.checks.history_facts import SIGNALS, SPANS, Period, Room
 from ansible_collections.bytebot.production.plugins.module_utils.clients.log_errors import Place, errors_of
 from ansible_collections.bytebot.production.plugins.module_utils.clients.prometheus import Prometheus
 from ansible_collections.bytebot.production.plugins.module_utils.clients.service import OK, SILENT, WRONG, Service, Told
@@ -128,6 +129,21 @@ def test_where_nothing_fired_the_store_is_asked_whether_it_keeps_alerts(values: 
     seen = history_check._all_alerts({"actions_file": None}, history(said, cluster="one"), period("month"))
     assert (seen.told.ok, seen.episodes, seen.kept) == (True, (), kept)
     assert said.asked[-1][1]["query"] == 'count(count_over_time(ALERTS{cluster="one"}[2592000s]))'
+
+
+@pytest.mark.parametrize("of", ["used", "there"])
+@pytest.mark.parametrize("by", ["", "disk"])
+def test_what_may_run_out_is_not_judged_by_the_capacity_of_another(of: str, by: str) -> None:
+    def answer(_path: str, query: Mapping[str, str]) -> Any:
+        nodes = ("a", "b") if of in query["query"] else ("a",)
+        return success("matrix", *({"metric": {"node": one, "disk": "1"}, "values": [[END, "1"]]} for one in nodes))
+
+    room = Room("disk", "used", "there", by)
+    seen = history(Said(answer)).growth([room], period("month"))
+    assert seen.told.kind == WRONG
+    assert "disk has 2 series" in seen.told.cause
+    good = history(Said(answer)).growth([replace(room, by="node")], period("month"))
+    assert good.told.ok
 
 
 def test_no_answer_is_told() -> None:
