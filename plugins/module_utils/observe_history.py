@@ -230,8 +230,10 @@ def look_at_errors(store: Errors, url: str, place: Place, period: Period) -> Log
     before = store.read(place, period.earliest, period.begin)
     after = store.read(place, period.begin, period.end) if before.ok else before
     every = store.count(place, period.begin, period.end) if after.ok else after
-    if not every.ok:
-        return LogsSeen(url, every)
+    # Where no line is an error, whether one could be: a level of another name is as silent as no error.
+    level = store.levelled(place, period.begin, period.end) if every.ok and every.data and not after.data else every
+    if not level.ok:
+        return LogsSeen(url, level)
     return LogsSeen(
         url,
         replace(every, data=None),
@@ -241,6 +243,7 @@ def look_at_errors(store: Errors, url: str, place: Place, period: Period) -> Log
         int(every.data),
         (len(before.data) >= MOST, len(after.data) >= MOST),
         place.levels,
+        bool(level.data or not every.data),
     )
 
 

@@ -188,6 +188,7 @@ class LogsSeen:
     """Lines with errors in the reviewed time and before it.
 
     :param cut: which of the two had more lines than are read; :param levels: that were asked for.
+    :param levelled: whether a line of the reviewed time has a level.
     """
 
     url: str
@@ -198,6 +199,7 @@ class LogsSeen:
     other: int = 0
     cut: tuple[bool, bool] = (False, False)
     levels: tuple[str, ...] = ()
+    levelled: bool = True
 
 
 @dataclass(frozen=True, slots=True)

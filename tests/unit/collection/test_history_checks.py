@@ -231,6 +231,7 @@ NEW = [*OLD, ("2026-11-30T00:00:00Z", "the index is broken at page 7")]
         (NEW, {"cut": (True, False)}, (), "inconclusive"),
         (OLD, {"cut": (False, True)}, (), "inconclusive"),
         (OLD, {"other": 0}, (), "inconclusive"),
+        ([], {"levelled": False}, (), "inconclusive"),
         (NEW, {"told": Told(SILENT, None, "nothing answers")}, (), "error"),
     ],
 )

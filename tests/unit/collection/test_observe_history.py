@@ -193,6 +193,28 @@ def test_what_is_no_answer_of_a_store_is_told(kind: str) -> None:
     store = errors_of(kind, cast(Service, said), "*")
     assert store.read(PLACE, END - 60, END).kind == WRONG
     assert store.count(PLACE, END - 60, END).kind == WRONG
+    assert store.levelled(PLACE, END - 60, END).kind == WRONG
+
+
+@pytest.mark.parametrize("kind", ["victoria_logs", "loki", "elasticsearch"])
+@pytest.mark.parametrize("levelled", [False, True])
+def test_where_no_line_is_an_error_the_store_is_asked_whether_lines_have_a_level(kind: str, levelled: bool) -> None:
+    def answer(path: str, query: Mapping[str, Any]) -> Any:
+        text = json.dumps(query)
+        asks_level = '\\"level\\":*' in text or "level!=" in text or "exists" in text
+        if kind == "victoria_logs":
+            found = {"lines": "7"} if "stats" in text else LINE if asks_level and levelled else None
+            return json.dumps(found) + "\n" if found else ""
+        if kind == "loki":
+            if "count_over_time" in text:
+                return success("vector", {"metric": {}, "value": [END, "7"]})
+            rows = [{"stream": {}, "values": [["1796000000000000000", "{}"]]}] if asks_level and levelled else []
+            return success("streams", *rows)
+        return {"count": (7 if levelled else 0) if asks_level else 7, "hits": {"hits": []}}
+
+    store = errors_of(kind, cast(Service, Said(answer)), "*")
+    seen = look_at_errors(store, "u", PLACE, period())
+    assert (seen.told.ok, seen.counts, seen.other, seen.levelled) == (True, (0, 0), 7, levelled)
 
 
 # ---------------------------------------------------------------------------- other inputs
