@@ -192,7 +192,9 @@ options:
     type: dict
     default: {}
   flaps:
-    description: Changes of an autoscaler's direction in an hour that are too many, where two hours have them.
+    description:
+      - Changes of an autoscaler's direction in an hour that are too many, where two hours have them.
+      - More than V(4) is told as weaker.
     type: int
     default: 4
   actions_file:
@@ -202,7 +204,9 @@ options:
       - An action counts for a firing from its begin to an hour after its end.
     type: path
   precision:
-    description: Share of an alert's firings that somebody must have acted on, from three firings on.
+    description:
+      - Share of an alert's firings that somebody must have acted on, from three firings on.
+      - Less than V(0.5) is told as weaker.
     type: float
     default: 0.5
   unjudged_alerts:
@@ -227,7 +231,7 @@ options:
         type: float
         default: 360.0
       burst:
-        description: How many more than usual in an hour are a burst, at least.
+        description: How many more than usual in an hour are a burst, at least. More than V(60) is told as weaker.
         type: float
         default: 60.0
       locked:
@@ -237,7 +241,9 @@ options:
         type: str
         default: ""
       locked_burst:
-        description: How many more lock-outs than usual in an hour are a burst, at least.
+        description:
+          - How many more lock-outs than usual in an hour are a burst, at least.
+          - More than V(10) is told as weaker.
         type: float
         default: 10.0
   security_alerts:

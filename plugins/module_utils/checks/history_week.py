@@ -40,6 +40,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.history_
 from ansible_collections.bytebot.production.plugins.module_utils.model import Verdict, pending
 
 LONG = 0.2  # share of the time that an autoscaler may be at its most
+USUAL_FLAPS = 4
 HOURS = 2  # in so many hours must one swing, to be told
 _HOUR_S = 3600.0
 
@@ -181,6 +182,8 @@ def judge_autoscaling(facts: HistoryFacts) -> Verdict:
     red: list[str] = []
     unsure: list[str] = []
     rows: list[dict[str, Any]] = []
+    flaps = facts.wanted.flaps
+    weaker = (f"{flaps} changes of direction in an hour are too many, usual {USUAL_FLAPS}",) * (flaps > USUAL_FLAPS)
     wanted = (facts.period.end - facts.period.begin) / seen.step_s
     for one in seen.scalers:
         if len(one.points) < max(LEAST, COVERED * wanted):
@@ -189,7 +192,7 @@ def judge_autoscaling(facts: HistoryFacts) -> Verdict:
             unsure.append(f"nothing tells how many replicas {one.name} may have, so not whether it was at its most")
         rows.append(_scaler(one, facts, red))
     return verdict(
-        facts, f"autoscalers of {seen.url}", {"autoscalers": rows, "too_many_changes_in_an_hour": facts.wanted.flaps},
+        facts, f"autoscalers of {seen.url}", {"autoscalers": rows, "too_many_changes_in_an_hour": flaps}, weaker=weaker,
         red=red, unsure=unsure, good=f"None of {len(rows)} autoscalers swings, or is at its most for long",
         remedy="Change the autoscaler's values as the evidence proposes.",
     )  # fmt: skip

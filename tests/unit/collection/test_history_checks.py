@@ -359,6 +359,22 @@ def test_alerts_that_nobody_acts_on(facts: HistoryFacts, state: str) -> None:
     assert judged("thresholds", facts)[0] == state
 
 
+@pytest.mark.parametrize(
+    ("item", "facts", "wanted", "words"),
+    [
+        ("thresholds", fired(6, 3), Wanted(precision=0.01), "0.01 of firings acted on, usual 0.5"),
+        ("autoscaling", scaler([2.0] * 5040), Wanted(flaps=1000), "1000 changes of direction in an hour are too many"),
+    ],
+)
+def test_what_is_wanted_and_weaker_than_usual_is_told(
+    item: str, facts: HistoryFacts, wanted: Wanted, words: str
+) -> None:
+    control = next(one for ids in STAGES.values() for one in ids if one.endswith(f".{item}"))
+    (result,) = CHECKS.judge(replace(facts, wanted=wanted), [control])
+    assert words in "".join(result.verdict.weaker)
+    assert CHECKS.judge(facts, [control])[0].verdict.weaker == ()
+
+
 def growing(each_day: float, capacity: float | None = 1000.0, days: int = 30, noise: float = 5.0) -> HistoryFacts:
     chance = random.Random(2)
     points = tuple(
