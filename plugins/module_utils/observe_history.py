@@ -169,7 +169,9 @@ class History:
         now = {name.removeprefix("/") for _what, _of, name in given}
         # What is no longer there asks for nothing, and is nobody's to change.
         there = tuple(one for one in used if not now or one.where in now)
-        return UseSeen(url, Told(), there, int((period.end - period.begin) / step_s))
+        halves = sorted("/".join(kind) for kind in series["cpu"].keys() ^ series["memory"].keys())
+        halves = [name for name in halves if not now or name in now]
+        return UseSeen(url, Told(), there, int((period.end - period.begin) / step_s), tuple(halves))
 
     def _at(self, query: str, end: float) -> Told:
         """An instant query, as of the end of the time."""

@@ -233,13 +233,14 @@ class Used:
 class UseSeen:
     """All containers of the release, with the first question that was not answered.
 
-    :param wanted: samples that the time has.
+    :param wanted: samples that the time has. :param halves: containers of which one of processor and memory is told.
     """
 
     url: str
     told: Told
     used: tuple[Used, ...] = ()
     wanted: int = 0
+    halves: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

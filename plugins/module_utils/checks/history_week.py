@@ -117,7 +117,7 @@ def judge_sizes(facts: HistoryFacts, look: Callable[[Used], list[sizes.Size]], g
         return missing("bytebot_prometheus")
     if not seen.told.ok:
         return untold("The use of the containers", seen.told, facts)
-    if not seen.used:
+    if not seen.used and not seen.halves:
         return pending(
             f"Prometheus has no use of containers in this namespace ({facts.period.text}).",
             "Let it scrape the kubelets and kube-state-metrics, or name a store that has them (bytebot_history).",
@@ -129,6 +129,7 @@ def judge_sizes(facts: HistoryFacts, look: Callable[[Used], list[sizes.Size]], g
         for one in seen.used
         if one.cpu_request is None and one.memory_request is None
     ]
+    halves = [f"of {name} only one of processor and memory is told" for name in seen.halves]
     facts_told = {
         "containers": [_told(one) for one in seen.used],
         "proposal": sizes.difference(found, facts.wanted.paths),
@@ -140,7 +141,7 @@ def judge_sizes(facts: HistoryFacts, look: Callable[[Used], list[sizes.Size]], g
         f"container metrics of {seen.url}",
         facts_told,
         red=certain,
-        unsure=[*thin, *blind],
+        unsure=[*thin, *blind, *halves],
         good=good,
         remedy=remedy,
     )

@@ -270,6 +270,14 @@ def test_requests_against_use(change: dict[str, Any], opportunities: str, utiliz
     assert judged("resources", HistoryFacts(period("month"), use=seen))[0] == wanted
 
 
+@pytest.mark.parametrize("used", [(FITS,), ()])
+def test_a_container_of_which_half_is_told_is_no_pass(used: tuple[Used, ...]) -> None:
+    seen = UseSeen("u", Told(), used, 168, ("bytebot-worker/worker",))
+    state, summary = judged("utilization", HistoryFacts(period("week"), use=seen))
+    assert state == "inconclusive"
+    assert "of bytebot-worker/worker only one of processor and memory is told" in summary
+
+
 def test_the_proposal_is_a_difference_of_values() -> None:
     found = too_large(replace(FITS, cpu_request=3.0))
     assert difference(found, {"bytebot-api": "resources.api"}) == (

@@ -146,6 +146,19 @@ def test_what_may_run_out_is_not_judged_by_the_capacity_of_another(of: str, by: 
     assert good.told.ok
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_a_container_without_processor_or_memory_is_named(there: bool) -> None:
+    def answer(_path: str, query: Mapping[str, str]) -> Any:
+        asked = query["query"]
+        names = ["api", "worker"] if "memory_working" in asked or ("_resource_" in asked and there) else ["api"]
+        return success("matrix", *({"metric": {"pod": f"{one}-7d9f8c6b5d-abcde", "container": one, "resource": "cpu"},
+                                    "values": [[END, "1"]]} for one in names))  # fmt: skip
+
+    seen = history(Said(answer)).use(period("week"))
+    assert [one.where for one in seen.used] == ["api/api"]
+    assert seen.halves == (("worker/worker",) if there else ())
+
+
 def test_no_answer_is_told() -> None:
     silent = Said(lambda _path, _query: Told(SILENT, None, "nothing answers"))
     whole = history(silent)
