@@ -359,6 +359,8 @@ def matrix(*rows: Any, kind: str = "matrix") -> dict[str, Any]:
         (200, "<html>", WRONG),
         (422, {"status": "error", "error": "too many"}, WRONG),
         (403, {}, DENIED),
+        (200, matrix() | {"isPartial": False}, OK),
+        (200, matrix() | {"isPartial": True}, WRONG),
     ],
 )
 def test_series(status: int, body: Any, kind: str) -> None:
@@ -366,9 +368,16 @@ def test_series(status: int, body: Any, kind: str) -> None:
     told = Prometheus(Service(cast(Http, web), Login())).query_range("up", 1.0, 2.0, 0.5)
     assert told.kind == kind
     assert "start=1.000&end=2.000&step=0.500" in web.asked[0]
+    assert "partial_response=false" in web.asked[0]
     if body == matrix({"metric": {"a": "b"}, "values": [[1, "2"], [2.5, "NaN"]]}):
         assert told.data[0][0] == {"a": "b"}
         assert told.data[0][1][0] == (1.0, 2.0)
+
+
+def test_an_instant_query_is_answered_in_whole() -> None:
+    web = Web(200, matrix(kind="vector") | {"isPartial": True})
+    assert Prometheus(Service(cast(Http, web), Login())).query("up").kind == WRONG
+    assert "partial_response=false" in web.asked[0]
 
 
 def test_firing_alerts() -> None:
