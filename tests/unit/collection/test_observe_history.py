@@ -12,7 +12,12 @@ from typing import Any, cast
 
 import pytest
 
-from ansible_collections.bytebot.production.plugins.module_utils.checks.history_facts import SIGNALS, SPANS, Period, Room
+from ansible_collections.bytebot.production.plugins.module_utils.checks.history_facts import (
+    SIGNALS,
+    SPANS,
+    Period,
+    Room,
+)
 from ansible_collections.bytebot.production.plugins.module_utils.clients.log_errors import Place, errors_of
 from ansible_collections.bytebot.production.plugins.module_utils.clients.prometheus import Prometheus
 from ansible_collections.bytebot.production.plugins.module_utils.clients.service import OK, SILENT, WRONG, Service, Told
