@@ -121,7 +121,7 @@ def test_a_higher_limit_is_weaker_and_a_lower_one_is_not() -> None:
         (result,) = CHECKS.judge(facts, [f"{SECURITY}.logs"])
         assert len(result.verdict.weaker) == count
     for wanted, count in (({"burst": 9e9}, 1), ({"locked": "l", "locked_burst": 11.0}, 1), ({"locked_burst": 11.0}, 0)):
-        assert len(SignIns(**wanted).weaker) == count  # type: ignore[arg-type]
+        assert len(SignIns(**wanted).weaker) == count
     strict = Wanted(sign_ins=SignIns(limit=8.0))
     assert judged("logs", HistoryFacts(WEEK, strict, sign_ins=seen()))[0] == "fail"
 
