@@ -59,6 +59,8 @@ options:
     description:
       - When the window to compare with began, as O(started). For a first go-live, or where load differs by the hour.
       - Where it is not set, it is the time right before O(started).
+      - It is the length of the later window, or more, before O(started), or that one is compared with itself in part
+        and stays V(inconclusive).
     type: str
   early_window:
     description: How long the first window is. Less than V(30m) is told as weaker.
