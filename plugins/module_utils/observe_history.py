@@ -95,7 +95,8 @@ class History:
             return RulesSeen(url, groups, history)
         found = [rule for group in groups.data for rule in group.get("rules") or [] if rule.get("type") == "alerting"]
         rules = tuple(_rule(live, rule, fired) for rule in found[:MOST_RULES])
-        return RulesSeen(url, replace(groups, data=None), replace(history, data=None), rules)
+        left = len(found) - len(rules)
+        return RulesSeen(url, replace(groups, data=None), replace(history, data=None), rules, left=left)
 
     def _fired(self, live: Prometheus, period: Period) -> tuple[Told, frozenset[tuple[str, str]]]:
         """Which alerts fired, by name and severity, in the history or where rules are evaluated."""
@@ -128,6 +129,12 @@ class History:
             for begin, end in _unbroken([at for at, _value in points], step_s)
         ]
         return replace(told, data=None), tuple(sorted(found, key=lambda one: (one.alert, one.begin)))
+
+    def keeps_alerts(self, period: Period) -> tuple[Told, bool]:
+        """Whether the store has any series of alerts, also of such as always fire: of a month."""
+        matchers = ",".join(self._own())
+        told = self._at(f"count(count_over_time(ALERTS{{{matchers}}}[{FIRED_WITHIN_S:.0f}s]))", period.end)
+        return told, bool(told.ok and told.data)
 
     # ------------------------------------------------------------------ containers
 
@@ -162,7 +169,9 @@ class History:
         now = {name.removeprefix("/") for _what, _of, name in given}
         # What is no longer there asks for nothing, and is nobody's to change.
         there = tuple(one for one in used if not now or one.where in now)
-        return UseSeen(url, Told(), there, int((period.end - period.begin) / step_s))
+        halves = sorted("/".join(kind) for kind in series["cpu"].keys() ^ series["memory"].keys())
+        halves = [name for name in halves if not now or name in now]
+        return UseSeen(url, Told(), there, int((period.end - period.begin) / step_s), tuple(halves))
 
     def _at(self, query: str, end: float) -> Told:
         """An instant query, as of the end of the time."""
@@ -206,6 +215,8 @@ class History:
             bad = next((one for one in (told, there) if not one.ok), None)
             if bad:
                 return GrowthSeen(url, bad)
+            if several := _several(room, told.data) or _several(room, there.data):
+                return GrowthSeen(url, Told("wrong", None, several))
             if not told.data:
                 empty.append(room.name)
             capacities = {str(labels.get(room.by) or ""): value for labels, value in there.data}
@@ -221,8 +232,10 @@ def look_at_errors(store: Errors, url: str, place: Place, period: Period) -> Log
     before = store.read(place, period.earliest, period.begin)
     after = store.read(place, period.begin, period.end) if before.ok else before
     every = store.count(place, period.begin, period.end) if after.ok else after
-    if not every.ok:
-        return LogsSeen(url, every)
+    # Where no line is an error, whether one could be: a level of another name is as silent as no error.
+    level = store.levelled(place, period.begin, period.end) if every.ok and every.data and not after.data else every
+    if not level.ok:
+        return LogsSeen(url, level)
     return LogsSeen(
         url,
         replace(every, data=None),
@@ -232,6 +245,7 @@ def look_at_errors(store: Errors, url: str, place: Place, period: Period) -> Log
         int(every.data),
         (len(before.data) >= MOST, len(after.data) >= MOST),
         place.levels,
+        bool(level.data or not every.data),
     )
 
 
@@ -279,6 +293,15 @@ def _unbroken(times: Sequence[float], step_s: float) -> Iterator[tuple[float, fl
             begin = at
         last = at
     yield begin, last
+
+
+def _several(room: Room, rows: Sequence[tuple[Mapping[str, Any], Any]]) -> str:
+    """Why rows cannot be told apart by the label of a room, so that what is used may meet another's capacity."""
+    names = [str(labels.get(room.by) or "") if room.by else "" for labels, _value in rows]
+    if len(set(names)) == len(names):
+        return ""
+    by = f"that differ by more than {room.by}" if room.by else "where one is wanted, and names no label to tell them by"
+    return f"{room.name} has {len(names)} series {by}"
 
 
 def _kind(labels: Mapping[str, Any]) -> tuple[str, str]:

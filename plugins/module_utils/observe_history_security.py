@@ -24,7 +24,6 @@ from ansible_collections.bytebot.production.plugins.module_utils.clients.prometh
 from ansible_collections.bytebot.production.plugins.module_utils.clients.service import WRONG, Told
 from ansible_collections.bytebot.production.plugins.module_utils.observe_history import (
     FINE,
-    FIRED_WITHIN_S,
     MOST_RULES,
     History,
 )
@@ -90,13 +89,13 @@ class SecurityHistory:
             for rule in group.get("rules") or []
             if rule.get("type") == "alerting"
         ]
-        mine = [(group, rule) for group, rule in found if _marked(wanted, group, rule)][:MOST_RULES]
+        mine = [(group, rule) for group, rule in found if _marked(wanted, group, rule)]
         rules = tuple(_rule(group, rule) for group, rule in mine)
-        metrics = {name for _group, rule in mine for name in read(str(rule.get("query") or "")).metrics}
+        metrics = {name for _group, rule in mine[:MOST_RULES] for name in read(str(rule.get("query") or "")).metrics}
         told, covered = self._covered(sorted(metrics), period)
         kept = True
         if told.ok and live.service.url != self.history.server.service.url:
-            told, kept = self._kept(period)
+            told, kept = self.history.keeps_alerts(period)
         return SecurityRulesSeen(url, replace(told, data=None), rules, covered, kept)
 
     def _covered(self, metrics: Sequence[str], period: Period) -> tuple[Told, float]:
@@ -107,11 +106,6 @@ class SecurityHistory:
         told = self.history.server.query_range(query, period.begin + HOUR_S, period.end, HOUR_S)
         points = told.data[0][1] if told.ok and told.data else []
         return told, min(1.0, len(points) * HOUR_S / max(HOUR_S, period.end - period.begin))
-
-    def _kept(self, period: Period) -> tuple[Told, bool]:
-        """Whether a store that evaluates no rules has the series of alerts: of a month, since a week may have none."""
-        told = self._at(f"count(count_over_time(ALERTS{{{self._matchers()}}}[{FIRED_WITHIN_S:.0f}s]))", period.end)
-        return told, bool(told.ok and told.data)
 
     def _matchers(self, *more: str) -> str:
         return ",".join([*more, *(f"{name}={json.dumps(value)}" for name, value in self.history.labels.items())])

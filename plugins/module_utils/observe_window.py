@@ -166,6 +166,7 @@ class _Windows:
         self._refused, self._counted = {}, {}
         selector, processes = self._chosen()
         baseline = moment(self._given.baseline) if self._given.baseline else None
+        mixed = baseline is not None and baseline + length > self._start
         before = self._stretch(self._start - length if baseline is None else baseline, length, selector, processes)
         # That there was nothing before is for the check to tell; that it could not be asked is not.
         self._refused = {name: told for name, told in self._refused.items() if told.kind != NONE}
@@ -175,7 +176,8 @@ class _Windows:
             if counted and (told := self._refused.get(name)) is not None and told.kind == NONE:
                 del self._refused[name]
         restarts = tuple(self._restarts(length))
-        return WindowSeen(length, before, after, restarts, tuple(self._alerts(length)), self._refused, self._counted)
+        alerts = tuple(self._alerts(length))
+        return WindowSeen(length, before, after, restarts, alerts, self._refused, self._counted, mixed)
 
     def _chosen(self) -> tuple[str, int]:
         """Matchers of the release's series, and how many processes there are to tell of."""
@@ -194,7 +196,9 @@ class _Windows:
         points = Points(start, step, int(length / step) + 1)
         metrics, by = self._given.metrics, ", ".join(PROCESS)
         starts = self._asked("starts", f"max by ({by}) (process_start_time_seconds{{{selector}}})", points)
-        fresh = self._asked("fresh", f"max(timestamp(up{{{selector}}}))", points)
+        # Of a target that is down Prometheus has a fresh "up" too, and nothing of the release.
+        up = f"up{{{selector}}}"
+        fresh = self._asked("fresh", f"max(timestamp({up}) and {up} == 1)", points)
         counter = f"{metrics.requests}{{{_both(selector, metrics.requests_of)}}}"
         histogram = f"{metrics.durations}_bucket{{{_both(selector, metrics.durations_of)}}}"
         requests = self._asked("requests", f"sum by ({by}, {metrics.code}) ({counter})", points)
@@ -234,9 +238,10 @@ class _Windows:
             self._refused["pods"] = why
         if not told.ok:
             self._refused["restarts"] = told
-        mine = [(labels, values) for labels, values in told.data or () if self._is_mine(labels.get("pod", ""), pods)]
+        rows: Sequence[Row] = told.data if told.ok else ()  # a refusal has data too, as its message
+        mine = [(labels, values) for labels, values in rows if self._is_mine(labels.get("pod", ""), pods)]
         self._counted["restarts"] = len(mine)
-        counted = _restarted(points, told.data or (), mine)
+        counted = _restarted(points, rows, mine)
         seen = dict(_by_kubelet(pods.values(), self._start, self._start + length))
         for pod, container in sorted({*counted, *seen}):
             times = max(counted.get((pod, container), 0), 1 if (pod, container) in seen else 0)
@@ -279,7 +284,8 @@ class _Windows:
         rules = self._server.rules()
         if not rules.ok:
             self._refused["rules"] = rules
-        self._counted["rules"] = sum(1 for _one in _healthy(rules.data or (), name, given.wanted.severities))
+        loaded = rules.data if rules.ok else ()
+        self._counted["rules"] = sum(1 for _one in _healthy(loaded, name, given.wanted.severities))
         if given.alertmanager is None:
             return
         held = given.alertmanager.firing()

@@ -192,7 +192,9 @@ options:
     type: dict
     default: {}
   flaps:
-    description: Changes of an autoscaler's direction in an hour that are too many, where two hours have them.
+    description:
+      - Changes of an autoscaler's direction in an hour that are too many, where two hours have them.
+      - More than V(4) is told as weaker.
     type: int
     default: 4
   actions_file:
@@ -202,7 +204,9 @@ options:
       - An action counts for a firing from its begin to an hour after its end.
     type: path
   precision:
-    description: Share of an alert's firings that somebody must have acted on, from three firings on.
+    description:
+      - Share of an alert's firings that somebody must have acted on, from three firings on.
+      - Less than V(0.5) is told as weaker.
     type: float
     default: 0.5
   unjudged_alerts:
@@ -227,7 +231,7 @@ options:
         type: float
         default: 360.0
       burst:
-        description: How many more than usual in an hour are a burst, at least.
+        description: How many more than usual in an hour are a burst, at least. More than V(60) is told as weaker.
         type: float
         default: 60.0
       locked:
@@ -237,7 +241,9 @@ options:
         type: str
         default: ""
       locked_burst:
-        description: How many more lock-outs than usual in an hour are a burst, at least.
+        description:
+          - How many more lock-outs than usual in an hour are a burst, at least.
+          - More than V(10) is told as weaker.
         type: float
         default: 10.0
   security_alerts:
@@ -367,6 +373,7 @@ due:
   type: str
 """
 
+import math
 import re
 import time
 from collections.abc import Mapping
@@ -517,11 +524,19 @@ def _period(given: Mapping[str, Any], go_live: float, source: str) -> Period:
 def _wanted(given: Mapping[str, Any]) -> Wanted:
     for text in given["known_errors"]:
         try:
-            re.compile(text)
+            found = re.compile(text)
         except re.error as exc:
             raise InputError(f"known_errors: {text!r} is no regular expression ({exc}).") from exc
+        if found.search(""):
+            raise InputError(f"known_errors: {text!r} is found in each line, so that no error would be new.")
     if not 0 < given["precision"] <= 1:
         raise InputError(f"precision: {given['precision']} is not above 0 and up to 1.")
+    for one in given["signals"] or ():
+        # Nothing is more than what is no number, so such a figure could never be red.
+        if not math.isfinite(one["floor"]) or not math.isfinite(one["limit"] or 0.0):
+            raise InputError(f"signals: floor and limit of {one['name']} must be numbers.")
+    if given["signals"] is not None and not given["signals"]:
+        raise InputError("signals: name at least one, or leave it out for the usual ones.")
     if given["flaps"] < 1:
         raise InputError(f"flaps: {given['flaps']} is less than 1.")
     return Wanted(
@@ -558,7 +573,7 @@ def _look(module: AnsibleModule, redactor: Redactor, facts: HistoryFacts, judged
     if "autoscaling" in wanted:
         facts = replace(facts, scalers=history.scalers(period))
     if "thresholds" in wanted:
-        facts = replace(facts, alerts=_alerts(given, history, *history.episodes(period)))
+        facts = replace(facts, alerts=_all_alerts(given, history, period))
     secure = SecurityHistory(history)
     if f"{checks.SECURITY}.logs" in judged:
         facts = replace(facts, sign_ins=secure.sign_ins(facts.wanted.sign_ins, period))
@@ -574,6 +589,15 @@ def _look(module: AnsibleModule, redactor: Redactor, facts: HistoryFacts, judged
 def _alerts(given: Mapping[str, Any], history: History, told: Told, episodes: tuple[Episode, ...]) -> EpisodesSeen:
     actions, problem = actions_of(given["actions_file"])
     return EpisodesSeen(history.server.service.url, told, episodes, actions, given["actions_file"] or "", problem)
+
+
+def _all_alerts(given: Mapping[str, Any], history: History, period: Period) -> EpisodesSeen:
+    """Those that fired, and where none did, whether the store could tell of one."""
+    told, episodes = history.episodes(period)
+    kept = bool(episodes)
+    if told.ok and not episodes:
+        told, kept = history.keeps_alerts(period)
+    return replace(_alerts(given, history, replace(told, data=None), episodes), kept=kept)
 
 
 def _rules(module: AnsibleModule, history: History, live: Prometheus, period: Period) -> RulesSeen:

@@ -59,6 +59,8 @@ options:
     description:
       - When the window to compare with began, as O(started). For a first go-live, or where load differs by the hour.
       - Where it is not set, it is the time right before O(started).
+      - It is the length of the later window, or more, before O(started), or that one is compared with itself in part
+        and stays V(inconclusive).
     type: str
   early_window:
     description: How long the first window is. Less than V(30m) is told as weaker.
@@ -404,9 +406,9 @@ def _wanted(given: Mapping[str, Any]) -> Wanted:
         if not 0 < given[name] < 1:
             raise InputError(f"{name} {given[name]} is no share; 0.01 stands for 1 %.")
     for name in ("latency_rise", "latency_floor", "drift_floor", "max_restarts"):
-        if given[name] < 0:
-            raise InputError(f"{name} {given[name]} is less than nothing.")
-    if given["latency"] <= 0:
+        if not 0 <= given[name] < math.inf:
+            raise InputError(f"{name} {given[name]} is less than nothing, or no number.")
+    if not 0 < given["latency"] < math.inf:
         raise InputError(f"latency {given['latency']} is no time.")
     if not given["severities"]:
         raise InputError("severities: one at least is needed, or no alert counts.")

@@ -29,6 +29,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.model import (
 )
 
 OFTEN = 3  # firings from which on it can be said whether somebody acts
+USUAL_PRECISION = 0.5
 LATE_S = 3600.0  # after an alert's end somebody may still note it
 _SHOWN = 60
 
@@ -55,6 +56,8 @@ def judge_rules(facts: HistoryFacts) -> Verdict:
             (red if _certain(rule) else unsure).append(f"{rule.name} ({rule.severity or 'no severity'}) {trouble}")
     if not seen.rules:
         red.append("no rule raises an alert")
+    if seen.left:
+        unsure.append(f"{seen.left} rules more are loaded than are looked at ({len(seen.rules)})")
     return verdict(
         facts, f"rules and alerts of {seen.url}", {"rules": rows[:_SHOWN], "count": len(rows)}, red=red, unsure=unsure,
         good=f"Each of {len(rows)} rules is proven able to fire",
@@ -115,11 +118,16 @@ def judge_thresholds(facts: HistoryFacts) -> Verdict:
         for row in rows
         if row["fired"] >= OFTEN and row["acted_on"] < least * row["fired"]
     ]
+    # A store without any, or other labels than its own, is as silent as a month in which nothing fired.
+    unsure = [] if seen.kept else ["the store of history has no series of alerts at all (ALERTS)"]
+    enough = f"{least:.0%} or more"
+    weaker = (f"{least:.3g} of firings acted on, usual {USUAL_PRECISION:g}",) if least < USUAL_PRECISION else ()
     total, acted = sum(row["fired"] for row in rows), sum(row["acted_on"] for row in rows)
     return verdict(
         facts, f"alerts of {seen.url}, actions of {seen.source}",
-        {"alerts": rows, "fired": total, "acted_on": acted, "wanted": least}, red=red, unsure=[],
-        good=f"Of {total} firings of {len(rows)} alerts {acted} were acted on, and no alert is left alone",
+        {"alerts": rows, "fired": total, "acted_on": acted, "wanted": least}, red=red, unsure=unsure, weaker=weaker,
+        good=f"Of {total} firings of {len(rows)} alerts {acted} were acted on, and {enough} of each that fired "
+        f"{OFTEN} times or more",
         remedy="Raise the threshold or the time of an alert that nobody acts on, or delete it; else say who acts.",
     )  # fmt: skip
 

@@ -171,7 +171,7 @@ class RulesSeen:
     """All rules, and what proves them.
 
     :param tested: names of alerts that a test of rules makes fire.
-    :param tests: the problem of each file of tests, empty if none.
+    :param tests: the problem of each file of tests, empty if none. :param left: how many rules were not looked at.
     """
 
     url: str
@@ -180,6 +180,7 @@ class RulesSeen:
     rules: tuple[RuleSeen, ...] = ()
     tested: frozenset[str] = frozenset()
     tests: Mapping[str, str] = field(default_factory=dict)
+    left: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +188,7 @@ class LogsSeen:
     """Lines with errors in the reviewed time and before it.
 
     :param cut: which of the two had more lines than are read; :param levels: that were asked for.
+    :param levelled: whether a line of the reviewed time has a level.
     """
 
     url: str
@@ -197,6 +199,7 @@ class LogsSeen:
     other: int = 0
     cut: tuple[bool, bool] = (False, False)
     levels: tuple[str, ...] = ()
+    levelled: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,13 +233,14 @@ class Used:
 class UseSeen:
     """All containers of the release, with the first question that was not answered.
 
-    :param wanted: samples that the time has.
+    :param wanted: samples that the time has. :param halves: containers of which one of processor and memory is told.
     """
 
     url: str
     told: Told
     used: tuple[Used, ...] = ()
     wanted: int = 0
+    halves: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,6 +287,7 @@ class EpisodesSeen:
     """Alerts that fired, and what was done about them.
 
     :param actions: as the record has them; None where no record is named. :param problem: why it cannot be read.
+    :param kept: whether the store keeps the series of alerts.
     """
 
     url: str
@@ -291,6 +296,7 @@ class EpisodesSeen:
     actions: tuple[Action, ...] | None = None
     source: str = ""
     problem: str = ""
+    kept: bool = True
 
 
 @dataclass(frozen=True, slots=True)

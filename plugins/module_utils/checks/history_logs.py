@@ -62,6 +62,8 @@ def _unsure(seen: LogsSeen) -> list[str]:
     found = []
     if not seen.other:
         found.append("no line at all is in the store for this time")
+    if not seen.levelled:
+        found.append("no line of this time has a level (post_go_live_level_field), so none could tell of an error")
     times = ("before", "reviewed")
     found += [
         f"there are more lines of the time {time} than are read"

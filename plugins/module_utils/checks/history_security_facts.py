@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from ansible_collections.bytebot.production.plugins.module_utils.clients.service import Told
 
 USUAL_LIMIT = 360.0  # in an hour; the document's alert fires above 0.1 in a second
+USUAL_BURST, USUAL_LOCKED = 60.0, 10.0  # in an hour
 USUAL_WITHIN_S = 86_400.0
 
 
@@ -25,16 +26,21 @@ class SignIns:
     metric: str = "auth_attempts_total"
     failed: str = 'status!="success"'
     limit: float = USUAL_LIMIT
-    burst: float = 60.0
+    burst: float = USUAL_BURST
     locked: str = ""
-    locked_burst: float = 10.0
+    locked_burst: float = USUAL_LOCKED
 
     @property
     def weaker(self) -> tuple[str, ...]:
-        """What is weaker than the document's."""
-        if self.limit <= USUAL_LIMIT:
-            return ()
-        return (f"{self.limit:g} failed sign-ins an hour, document {USUAL_LIMIT:g}",)
+        """What is weaker than the document's, or than usual."""
+        found = []
+        if self.limit > USUAL_LIMIT:
+            found.append(f"{self.limit:g} failed sign-ins an hour, document {USUAL_LIMIT:g}")
+        if self.burst > USUAL_BURST:
+            found.append(f"{self.burst:g} more failed sign-ins an hour are a burst, usual {USUAL_BURST:g}")
+        if self.locked and self.locked_burst > USUAL_LOCKED:
+            found.append(f"{self.locked_burst:g} more lock-outs an hour are a burst, usual {USUAL_LOCKED:g}")
+        return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.history_
 from ansible_collections.bytebot.production.plugins.module_utils.model import Verdict, pending
 
 LONG = 0.2  # share of the time that an autoscaler may be at its most
+USUAL_FLAPS = 4
 HOURS = 2  # in so many hours must one swing, to be told
 _HOUR_S = 3600.0
 
@@ -116,7 +117,7 @@ def judge_sizes(facts: HistoryFacts, look: Callable[[Used], list[sizes.Size]], g
         return missing("bytebot_prometheus")
     if not seen.told.ok:
         return untold("The use of the containers", seen.told, facts)
-    if not seen.used:
+    if not seen.used and not seen.halves:
         return pending(
             f"Prometheus has no use of containers in this namespace ({facts.period.text}).",
             "Let it scrape the kubelets and kube-state-metrics, or name a store that has them (bytebot_history).",
@@ -128,6 +129,7 @@ def judge_sizes(facts: HistoryFacts, look: Callable[[Used], list[sizes.Size]], g
         for one in seen.used
         if one.cpu_request is None and one.memory_request is None
     ]
+    halves = [f"of {name} only one of processor and memory is told" for name in seen.halves]
     facts_told = {
         "containers": [_told(one) for one in seen.used],
         "proposal": sizes.difference(found, facts.wanted.paths),
@@ -139,7 +141,7 @@ def judge_sizes(facts: HistoryFacts, look: Callable[[Used], list[sizes.Size]], g
         f"container metrics of {seen.url}",
         facts_told,
         red=certain,
-        unsure=[*thin, *blind],
+        unsure=[*thin, *blind, *halves],
         good=good,
         remedy=remedy,
     )
@@ -181,13 +183,17 @@ def judge_autoscaling(facts: HistoryFacts) -> Verdict:
     red: list[str] = []
     unsure: list[str] = []
     rows: list[dict[str, Any]] = []
+    flaps = facts.wanted.flaps
+    weaker = (f"{flaps} changes of direction in an hour are too many, usual {USUAL_FLAPS}",) * (flaps > USUAL_FLAPS)
     wanted = (facts.period.end - facts.period.begin) / seen.step_s
     for one in seen.scalers:
         if len(one.points) < max(LEAST, COVERED * wanted):
             unsure.append(f"{one.name} has {len(one.points)} of {wanted:.0f} values")
+        if one.most is None:
+            unsure.append(f"nothing tells how many replicas {one.name} may have, so not whether it was at its most")
         rows.append(_scaler(one, facts, red))
     return verdict(
-        facts, f"autoscalers of {seen.url}", {"autoscalers": rows, "too_many_changes_in_an_hour": facts.wanted.flaps},
+        facts, f"autoscalers of {seen.url}", {"autoscalers": rows, "too_many_changes_in_an_hour": flaps}, weaker=weaker,
         red=red, unsure=unsure, good=f"None of {len(rows)} autoscalers swings, or is at its most for long",
         remedy="Change the autoscaler's values as the evidence proposes.",
     )  # fmt: skip

@@ -47,6 +47,7 @@ _RESTARTED = "Look at the log of the container before (kubectl logs --previous) 
 _FAILING = "Find the cause in the application's log at that time, or roll back (rollback.yml)."
 _MORE = "Judge a longer window, or one with more requests."
 _REACH = "Start it, and let this machine reach it; then judge again."
+_CODE = "Name the label that holds the status code (code_label), or let the application's counter bear one."
 _BASELINE = "Name the start of a window to compare with (baseline), as of the last release or of the day before."
 
 
@@ -258,6 +259,7 @@ def _errors(notes: Notes, facts: WindowFacts, seen: WindowSeen) -> bool:
     """Judge the share of errors; whether there are requests at all."""
     wanted = facts.wanted
     notes.allowed(wanted)
+    notes.mixed(seen)
     if "requests" in seen.refused:
         return False
     before, after = seen.before.errors(wanted.errors), seen.after.errors(wanted.errors)
@@ -266,6 +268,9 @@ def _errors(notes: Notes, facts: WindowFacts, seen: WindowSeen) -> bool:
     if not after.total:
         notes.unsure("no request was counted", "Judge a window with requests of users.")
         return False
+    if uncoded := max(codes.get("", 0), round(sum(seen.before.codes.get("", ())))):
+        # Without its code a request never counts as an error, so what is there would look as if all went well.
+        notes.gap(f"{uncoded} requests are counted without a status code, so nothing tells which failed", _CODE)
     low, _high = after.bounds()
     seen_now = f"{after.hits} of {after.total} requests failed ({percent(after.value)})"
     if low > wanted.error_share:

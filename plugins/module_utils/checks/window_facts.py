@@ -136,6 +136,7 @@ class WindowSeen:
     :param refused: by what was asked (``requests``, ``durations``, ``restarts``, ``pods``, ``alerts``, ``rules``,
         ``alertmanager``), each question that was not answered.
     :param counted: by ``restarts`` and ``rules``, how many series and rules there are to tell of them.
+    :param mixed: whether the window to compare with is not over when the go-live begins.
     """
 
     length: float
@@ -145,6 +146,7 @@ class WindowSeen:
     alerts: tuple[Alert, ...] = ()
     refused: Mapping[str, Told] = field(default_factory=dict)
     counted: Mapping[str, int] = field(default_factory=dict)
+    mixed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

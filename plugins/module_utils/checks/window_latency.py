@@ -23,6 +23,7 @@ FEWEST = 20  # requests of a part of the window that a 95th percentile is read o
 _MORE = "Judge a longer window, or one with more requests."
 _SLOW = "Compare the endpoints and the slowest statements of the database, or roll back (rollback.yml)."
 _EDGES = "Give the histogram finer buckets around that time."
+_EDGES_UP = "Give the histogram buckets that reach further, and look at what was slow at that time."
 _BASELINE = "Name the start of a window to compare with (baseline), as of the last release or of the day before."
 
 
@@ -58,6 +59,7 @@ def slower(notes: Notes, seen: WindowSeen, wanted: Wanted) -> None:
     """
     before, after = seen.before.durations(), seen.after.durations()
     notes.slow(wanted)
+    notes.mixed(seen)
     notes.fact("durations", {"before": _told(before), "after": _told(after)})
     if not after.total:
         notes.unsure("no request was timed", "Judge a window with requests of users.")
@@ -101,11 +103,12 @@ def trend(notes: Notes, seen: WindowSeen, wanted: Wanted) -> None:
 
     The interval is that of Mann and Kendall's test: where it lies above zero, the trend is no chance.
     """
-    rows = []
-    for at, part in seen.after.parts(TREND_POINTS):
-        of = seen.after.durations(part)
-        if of.total >= FEWEST and (value := of.quantile()) is not None:
-            rows.append((at, value))
+    parts = [(at, seen.after.durations(part)) for at, part in seen.after.parts(TREND_POINTS)]
+    full = [(at, of.quantile()) for at, of in parts if of.total >= FEWEST]
+    rows = [(at, value) for at, value in full if value is not None]
+    if beyond := len(full) - len(rows):
+        what = f"in {beyond} of {len(full)} parts of the window the 95th percentile is more than the histogram tells"
+        notes.unsure(what, _EDGES_UP)
     notes.fact("p95_in_parts_ms", [[round(at, 1), round(value * 1e3, 2)] for at, value in rows])
     slope = slope_of(rows)
     if slope is None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.bytebot.production.plugins.module_utils.checks.spans import words
 from ansible_collections.bytebot.production.plugins.module_utils.checks.window_facts import (
     DOCUMENT_LATENCY_MS,
     USUAL_ERROR_RISE,
@@ -15,6 +16,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.window_f
     USUAL_LATENCY_RISE,
     USUAL_SLOW_RISE,
     Wanted,
+    WindowSeen,
     moment,
     told_at,
 )
@@ -95,6 +97,12 @@ class Notes:
             self.gap(what, "Name the metric that the application has, and let Prometheus scrape it.")
         else:
             self._broken.append((what, "Let it answer, and judge again."))
+
+    def mixed(self, seen: WindowSeen) -> None:
+        """What reaches into the window itself has its errors and delays too, and so nothing looks worse than it."""
+        if seen.mixed:
+            what = f"the window to compare with, from {told_at(seen.before.start)} on, is not over before the go-live"
+            self.unsure(what, f"Name a baseline that is {words(seen.length)} or more before the go-live.")
 
     def tested(self, name: str, result: Mapping[str, Any] | None, over: float) -> None:
         """One test of a function, by its result."""

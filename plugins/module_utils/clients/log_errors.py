@@ -42,6 +42,9 @@ class Errors(Protocol):
     def count(self, place: Place, begin: float, end: float) -> Told:
         """How many lines there are of all levels."""
 
+    def levelled(self, place: Place, begin: float, end: float) -> Told:
+        """Whether a line has a level at all."""
+
 
 @dataclass(frozen=True, slots=True)
 class VictoriaLogsErrors:
@@ -71,6 +74,14 @@ class VictoriaLogsErrors:
         if not rows or not str(rows[0].get("lines", "")).isdigit():
             return Told(WRONG, None, _WRONG.format("VictoriaLogs"), told.status)
         return replace(told, data=int(rows[0]["lines"]))
+
+    def levelled(self, place: Place, begin: float, end: float) -> Told:
+        query = f"{self._where(place, begin, end)} {json.dumps(place.level_field)}:*"
+        told = self.service.text("/select/logsql/query", {"query": query, "limit": "1"})
+        rows = _rows(told)
+        if told.ok and rows is None:
+            return Told(WRONG, None, _WRONG.format("VictoriaLogs"), told.status)
+        return replace(told, data=bool(rows)) if told.ok else told
 
     @staticmethod
     def _where(place: Place, begin: float, end: float) -> str:
@@ -108,6 +119,16 @@ class LokiErrors:
             return Told(WRONG, None, _WRONG.format("Loki"), told.status)
         return replace(told, data=sum(int(float(one["value"][1])) for one in found or [])) if told.ok else told
 
+    def levelled(self, place: Place, begin: float, end: float) -> Told:
+        # A line, and no count: each text would be a series of the count.
+        query = f'{_labels(place)} | json | {place.level_field}!=""'
+        asked = {"query": query, "start": _nano(begin), "end": _nano(end), "limit": "1"}
+        told = self.service.json("/loki/api/v1/query_range", asked)
+        found = _loki(told, "streams")
+        if told.ok and found is None:
+            return Told(WRONG, None, _WRONG.format("Loki"), told.status)
+        return replace(told, data=any(one.get("values") for one in found or [])) if told.ok else told
+
 
 @dataclass(frozen=True, slots=True)
 class ElasticsearchErrors:
@@ -129,7 +150,14 @@ class ElasticsearchErrors:
         return replace(told, data=lines) if told.ok else told
 
     def count(self, place: Place, begin: float, end: float) -> Told:
-        query = {"bool": {"filter": self._where(place, begin, end)}}
+        return self._count(self._where(place, begin, end))
+
+    def levelled(self, place: Place, begin: float, end: float) -> Told:
+        told = self._count([*self._where(place, begin, end), {"exists": {"field": place.level_field}}])
+        return replace(told, data=told.data > 0) if told.ok else told
+
+    def _count(self, filters: list[dict[str, Any]]) -> Told:
+        query = {"bool": {"filter": filters}}
         told = self.service.post(f"/{self.index}/_count", {"query": query})
         found = told.data.get("count") if told.ok and isinstance(told.data, Mapping) else None
         if told.ok and not isinstance(found, int):

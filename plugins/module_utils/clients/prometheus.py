@@ -11,6 +11,9 @@ from typing import Any
 
 from ansible_collections.bytebot.production.plugins.module_utils.clients.service import WRONG, Service, Told
 
+# Thanos leaves out what a store does not answer, and warns, if it is not told to fail; others do not know this word.
+_WHOLE = {"partial_response": "false"}
+
 
 class Prometheus:
     """One server. Sources: Prometheus documentation, "HTTP API" and "Management API"."""
@@ -36,7 +39,7 @@ class Prometheus:
         :param at: the Unix time that is asked about; now where it is not given.
         """
         time = {} if at is None else {"time": f"{at:.3f}"}
-        told = self.service.json("/api/v1/query", {"query": expression, **time})
+        told = _whole(self.service.json("/api/v1/query", {"query": expression, **time, **_WHOLE}))
         data = _data(told)
         found = data.get("result") if isinstance(data, Mapping) else None
         if not told.ok:
@@ -50,7 +53,7 @@ class Prometheus:
     def query_range(self, expression: str, begin: float, end: float, step_s: float) -> Told:
         """The series of an expression: labels, and its points as times and numbers; what is no number is left out."""
         asked = {"query": expression, "start": f"{begin:.3f}", "end": f"{end:.3f}", "step": f"{step_s:.3f}"}
-        told = self.service.json("/api/v1/query_range", asked)
+        told = _whole(self.service.json("/api/v1/query_range", asked | _WHOLE))
         data = _data(told)
         found = data.get("result") if isinstance(data, Mapping) and data.get("resultType") == "matrix" else None
         if not told.ok:
@@ -92,6 +95,13 @@ class Prometheus:
         if not isinstance(data, Mapping):
             return Told(WRONG, None, f"its answer at {path} is not that of Prometheus", told.status)
         return replace(told, data=dict(data))
+
+
+def _whole(told: Told) -> Told:
+    """What VictoriaMetrics' cluster tells while one of its stores is away is not all that it has."""
+    if told.ok and isinstance(told.data, Mapping) and told.data.get("isPartial") is True:
+        return Told(WRONG, None, "it tells only a part, since a store behind it does not answer", told.status)
+    return told
 
 
 def _points(values: Any) -> list[tuple[float, float]]:

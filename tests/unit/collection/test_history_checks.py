@@ -208,6 +208,13 @@ def test_no_rule_and_a_test_that_does_not_hold_are_red() -> None:
     assert judged("alerts", HistoryFacts(period(), rules=seen))[0] == "fail"
 
 
+def test_rules_that_were_not_looked_at_are_no_pass() -> None:
+    seen = RulesSeen("u", Told(), rules=(rule(fired=True),), left=7)
+    state, summary = judged("alerts", HistoryFacts(period(), rules=seen))
+    assert state == "inconclusive"
+    assert "7 rules more are loaded than are looked at (1)" in summary
+
+
 # ---------------------------------------------------------------------------- lines
 
 OLD = [("2026-11-28T00:00:00Z", f"task {number} failed after 3s") for number in range(9)]
@@ -224,6 +231,7 @@ NEW = [*OLD, ("2026-11-30T00:00:00Z", "the index is broken at page 7")]
         (NEW, {"cut": (True, False)}, (), "inconclusive"),
         (OLD, {"cut": (False, True)}, (), "inconclusive"),
         (OLD, {"other": 0}, (), "inconclusive"),
+        ([], {"levelled": False}, (), "inconclusive"),
         (NEW, {"told": Told(SILENT, None, "nothing answers")}, (), "error"),
     ],
 )
@@ -260,6 +268,14 @@ def test_requests_against_use(change: dict[str, Any], opportunities: str, utiliz
     both = {opportunities, utilization}
     wanted = "fail" if "fail" in both else "inconclusive" if "inconclusive" in both else "pass"
     assert judged("resources", HistoryFacts(period("month"), use=seen))[0] == wanted
+
+
+@pytest.mark.parametrize("used", [(FITS,), ()])
+def test_a_container_of_which_half_is_told_is_no_pass(used: tuple[Used, ...]) -> None:
+    seen = UseSeen("u", Told(), used, 168, ("bytebot-worker/worker",))
+    state, summary = judged("utilization", HistoryFacts(period("week"), use=seen))
+    assert state == "inconclusive"
+    assert "of bytebot-worker/worker only one of processor and memory is told" in summary
 
 
 def test_the_proposal_is_a_difference_of_values() -> None:
@@ -311,6 +327,17 @@ def test_no_autoscaler_and_gaps_are_no_pass() -> None:
     assert judged("autoscaling", replace(facts, scalers=few))[0] == "inconclusive"
 
 
+def test_an_autoscaler_whose_bound_is_not_told_is_no_pass() -> None:
+    facts = scaler([6.0] * 5040)
+    assert facts.scalers
+    (one,) = facts.scalers.scalers
+    state, summary = judged(
+        "autoscaling", replace(facts, scalers=replace(facts.scalers, scalers=(replace(one, most=None),)))
+    )
+    assert state == "inconclusive"
+    assert "nothing tells how many replicas hpa may have" in summary
+
+
 # ---------------------------------------------------------------------------- a month
 
 
@@ -325,6 +352,7 @@ def fired(count: int, acted: int, **other: Any) -> HistoryFacts:
     ("facts", "state"),
     [
         (fired(0, 0), "pass"),
+        (fired(0, 0, kept=False), "inconclusive"),
         (fired(2, 0), "pass"),
         (fired(6, 3), "pass"),
         (fired(6, 2), "fail"),
@@ -337,6 +365,22 @@ def fired(count: int, acted: int, **other: Any) -> HistoryFacts:
 )
 def test_alerts_that_nobody_acts_on(facts: HistoryFacts, state: str) -> None:
     assert judged("thresholds", facts)[0] == state
+
+
+@pytest.mark.parametrize(
+    ("item", "facts", "wanted", "words"),
+    [
+        ("thresholds", fired(6, 3), Wanted(precision=0.01), "0.01 of firings acted on, usual 0.5"),
+        ("autoscaling", scaler([2.0] * 5040), Wanted(flaps=1000), "1000 changes of direction in an hour are too many"),
+    ],
+)
+def test_what_is_wanted_and_weaker_than_usual_is_told(
+    item: str, facts: HistoryFacts, wanted: Wanted, words: str
+) -> None:
+    control = next(one for ids in STAGES.values() for one in ids if one.endswith(f".{item}"))
+    (result,) = CHECKS.judge(replace(facts, wanted=wanted), [control])
+    assert words in "".join(result.verdict.weaker)
+    assert CHECKS.judge(facts, [control])[0].verdict.weaker == ()
 
 
 def growing(each_day: float, capacity: float | None = 1000.0, days: int = 30, noise: float = 5.0) -> HistoryFacts:

@@ -120,6 +120,8 @@ def test_a_higher_limit_is_weaker_and_a_lower_one_is_not() -> None:
         facts = HistoryFacts(WEEK, Wanted(sign_ins=SignIns(limit=limit)), sign_ins=seen())
         (result,) = CHECKS.judge(facts, [f"{SECURITY}.logs"])
         assert len(result.verdict.weaker) == count
+    for wanted, count in (({"burst": 9e9}, 1), ({"locked": "l", "locked_burst": 11.0}, 1), ({"locked_burst": 11.0}, 0)):
+        assert len(SignIns(**wanted).weaker) == count
     strict = Wanted(sign_ins=SignIns(limit=8.0))
     assert judged("logs", HistoryFacts(WEEK, strict, sign_ins=seen()))[0] == "fail"
 
@@ -291,6 +293,19 @@ def test_rules_that_watch_over_security_are_read_with_their_time(url: str, kept:
     asked = [one["query"] for one in stored.asked]
     assert asked[0] == 'count({__name__=~"tries_total",cluster="one"})'
     assert len(asked) == (1 if url == "http://p" else 2)
+
+
+def test_each_rule_that_watches_is_looked_at() -> None:
+    quiet = {"type": "alerting", "name": "Quiet", "query": "tries_total > 1", "health": "ok", "state": "inactive"}
+    rules = [*[quiet] * 300, {**quiet, "name": "Last", "state": "firing"}]
+
+    def answer(path: str, _query: str) -> Any:
+        if path.startswith("/api/v1/rules"):
+            return {"groups": [{"name": "security", "rules": rules}]}
+        return matrix(({}, [END]))
+
+    found = secure(Said(answer)).rules(Prometheus(cast(Service, Said(answer))), SecurityAlerts(), WEEK)
+    assert found.rules[-1].firing
 
 
 def test_a_firing_that_lasts_into_the_week_has_its_true_begin() -> None:

@@ -6,18 +6,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from ansible_collections.bytebot.production.plugins.module_utils.checks.history_facts import SIGNALS, SPANS, Period
+from ansible_collections.bytebot.production.plugins.module_utils.checks.history_facts import (
+    SIGNALS,
+    SPANS,
+    Period,
+    Room,
+)
 from ansible_collections.bytebot.production.plugins.module_utils.clients.log_errors import Place, errors_of
 from ansible_collections.bytebot.production.plugins.module_utils.clients.prometheus import Prometheus
 from ansible_collections.bytebot.production.plugins.module_utils.clients.service import OK, SILENT, WRONG, Service, Told
 from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError
 from ansible_collections.bytebot.production.plugins.module_utils.observe_history import History, look_at_errors
 from ansible_collections.bytebot.production.plugins.module_utils.review_inputs import actions_of, time_of
+from ansible_collections.bytebot.production.plugins.modules import history_check
 
 END = 1_796_000_400.0
 Answer = Callable[[str, Mapping[str, str]], Any]
@@ -97,12 +104,64 @@ def test_a_rule_on_a_metric_that_is_nowhere_is_told_apart_from_one_whose_counter
     assert fired.fired
 
 
+def test_rules_beyond_the_most_are_counted() -> None:
+    one = {"type": "alerting", "name": "A", "query": "x > 1", "health": "err"}
+
+    def answer(path: str, _query: Mapping[str, str]) -> Any:
+        if path.startswith("/api/v1/rules"):
+            return {"status": "success", "data": {"groups": [{"rules": [one] * 303}]}}
+        return success("matrix")
+
+    seen = history(Said(answer)).rules(Prometheus(cast(Service, Said(answer))), period())
+    assert (len(seen.rules), seen.left) == (300, 3)
+
+
 def test_firings_without_a_break_are_one() -> None:
     times = [END - 9000, END - 8700, END - 8400, END - 3000]
     row = {"metric": {"alertname": "A", "severity": "warning"}, "values": [[at, "1"] for at in times]}
     told, episodes = history(Said(lambda _p, _q: success("matrix", row))).episodes(period("day"))
     assert told.ok
     assert [(one.begin, one.end) for one in episodes] == [(END - 9300, END - 8400), (END - 3300, END - 3000)]
+
+
+@pytest.mark.parametrize(("values", "kept"), [([], False), ([[END, "3"]], True)])
+def test_where_nothing_fired_the_store_is_asked_whether_it_keeps_alerts(values: list[Any], kept: bool) -> None:
+    def answer(_path: str, query: Mapping[str, str]) -> Any:
+        rows = [{"metric": {}, "values": values}] if values and "firing" not in query["query"] else []
+        return success("matrix", *rows)
+
+    said = Said(answer)
+    seen = history_check._all_alerts({"actions_file": None}, history(said, cluster="one"), period("month"))
+    assert (seen.told.ok, seen.episodes, seen.kept) == (True, (), kept)
+    assert said.asked[-1][1]["query"] == 'count(count_over_time(ALERTS{cluster="one"}[2592000s]))'
+
+
+@pytest.mark.parametrize("of", ["used", "there"])
+@pytest.mark.parametrize("by", ["", "disk"])
+def test_what_may_run_out_is_not_judged_by_the_capacity_of_another(of: str, by: str) -> None:
+    def answer(_path: str, query: Mapping[str, str]) -> Any:
+        nodes = ("a", "b") if of in query["query"] else ("a",)
+        return success("matrix", *({"metric": {"node": one, "disk": "1"}, "values": [[END, "1"]]} for one in nodes))
+
+    room = Room("disk", "used", "there", by)
+    seen = history(Said(answer)).growth([room], period("month"))
+    assert seen.told.kind == WRONG
+    assert "disk has 2 series" in seen.told.cause
+    good = history(Said(answer)).growth([replace(room, by="node")], period("month"))
+    assert good.told.ok
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_container_without_processor_or_memory_is_named(there: bool) -> None:
+    def answer(_path: str, query: Mapping[str, str]) -> Any:
+        asked = query["query"]
+        names = ["api", "worker"] if "memory_working" in asked or ("_resource_" in asked and there) else ["api"]
+        return success("matrix", *({"metric": {"pod": f"{one}-7d9f8c6b5d-abcde", "container": one, "resource": "cpu"},
+                                    "values": [[END, "1"]]} for one in names))  # fmt: skip
+
+    seen = history(Said(answer)).use(period("week"))
+    assert [one.where for one in seen.used] == ["api/api"]
+    assert seen.halves == (("worker/worker",) if there else ())
 
 
 def test_no_answer_is_told() -> None:
@@ -152,6 +211,28 @@ def test_what_is_no_answer_of_a_store_is_told(kind: str) -> None:
     store = errors_of(kind, cast(Service, said), "*")
     assert store.read(PLACE, END - 60, END).kind == WRONG
     assert store.count(PLACE, END - 60, END).kind == WRONG
+    assert store.levelled(PLACE, END - 60, END).kind == WRONG
+
+
+@pytest.mark.parametrize("kind", ["victoria_logs", "loki", "elasticsearch"])
+@pytest.mark.parametrize("levelled", [False, True])
+def test_where_no_line_is_an_error_the_store_is_asked_whether_lines_have_a_level(kind: str, levelled: bool) -> None:
+    def answer(path: str, query: Mapping[str, Any]) -> Any:
+        text = json.dumps(query)
+        asks_level = '\\"level\\":*' in text or "level!=" in text or "exists" in text
+        if kind == "victoria_logs":
+            found = {"lines": "7"} if "stats" in text else LINE if asks_level and levelled else None
+            return json.dumps(found) + "\n" if found else ""
+        if kind == "loki":
+            if "count_over_time" in text:
+                return success("vector", {"metric": {}, "value": [END, "7"]})
+            rows = [{"stream": {}, "values": [["1796000000000000000", "{}"]]}] if asks_level and levelled else []
+            return success("streams", *rows)
+        return {"count": (7 if levelled else 0) if asks_level else 7, "hits": {"hits": []}}
+
+    store = errors_of(kind, cast(Service, Said(answer)), "*")
+    seen = look_at_errors(store, "u", PLACE, period())
+    assert (seen.told.ok, seen.counts, seen.other, seen.levelled) == (True, (0, 0), 7, levelled)
 
 
 # ---------------------------------------------------------------------------- other inputs
@@ -184,3 +265,26 @@ def test_the_record_of_actions(tmp_path: Path) -> None:
     file.write_text("- {alert: A}\n", encoding="utf-8")
     assert "entry 1" in actions_of(str(file))[1]
     assert "cannot be read" in actions_of(str(tmp_path / "no"))[1]
+
+
+GIVEN: dict[str, Any] = {name: told.get("default") for name, told in history_check.ARGUMENTS.items()}
+FIGURE = {"name": "queue", "query": "q", "unit": "", "floor": 0.0, "limit": None, "worse": "higher"}
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"signals": []}, "at least one"),
+        ({"signals": [FIGURE | {"limit": float("nan")}]}, "of queue must be numbers"),
+        ({"signals": [FIGURE | {"limit": float("inf")}]}, "of queue must be numbers"),
+        ({"signals": [FIGURE | {"floor": float("nan")}]}, "of queue must be numbers"),
+        ({"signals": [FIGURE, FIGURE | {"floor": float("inf")}]}, "of queue must be numbers"),
+        ({"known_errors": ["^upstream closed$", ""]}, "'' is found in each line"),
+        ({"known_errors": [".*"]}, "is found in each line"),
+        ({"precision": float("nan")}, "not above 0"),
+    ],
+)
+def test_inputs_that_could_never_be_red_are_refused(given: dict[str, Any], words: str) -> None:
+    assert history_check._wanted(GIVEN | {"signals": [FIGURE], "known_errors": ["^upstream .* closed"]})
+    with pytest.raises(InputError, match=words):
+        history_check._wanted(GIVEN | given)

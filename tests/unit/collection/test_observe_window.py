@@ -180,6 +180,30 @@ def test_it_begins_by_helms_record_where_nothing_is_given(helm: SimpleNamespace)
     assert states(looked(started=""))["traffic"][0] == "pending"
 
 
+@pytest.mark.parametrize(
+    ("baseline", "state"),
+    [
+        ("2026-11-30T00:51:20Z", "pass"),
+        ("2026-11-30T00:51:21Z", "inconclusive"),
+        ("2026-11-30T00:53:20Z", "inconclusive"),
+        ("2026-11-30T00:55:20Z", "inconclusive"),
+    ],
+)
+def test_a_window_is_not_compared_with_itself(baseline: str, state: str) -> None:
+    found = states(looked(baseline=baseline))
+    for control in ("stability", "errors", "performance"):
+        assert found[control][0] == state, found[control]
+        assert (state == "pass") != ("is not over before the go-live" in found[control][1])
+    assert found["traffic"][0] == "pass"
+
+
+def test_a_target_that_is_down_is_no_fresh_sample() -> None:
+    server = Server()
+    look(looked(server))
+    fresh = next(one for one in server.asked if "timestamp(" in one)
+    assert fresh == 'max(timestamp(up{namespace="prod"}) and up{namespace="prod"} == 1)'
+
+
 def test_what_is_not_over_is_not_asked_for() -> None:
     server = Server()
     server.now = START + 60
@@ -193,6 +217,9 @@ def test_what_is_not_over_is_not_asked_for() -> None:
     [
         ({"restarts_total": Told(data=[])}, "stability", "pending", "no series tell of restarts"),
         ({"restarts_total": Told(DENIED, None, "it answers 403")}, "stability", "pending", "403"),
+        ({"restarts_total": Told(DENIED, {"status": "error"}, "it answers 403")}, "stability", "pending", "403"),
+        ({"rules": Told(DENIED, {"status": "error"}, "it answers 403")}, "alerts", "pending", "403"),
+        ({"rules": Told(WRONG, {"error": "oops"}, "it answers 500")}, "alerts", "error", "500"),
         ({"_bucket": Told(SILENT, None, "nothing listens")}, "stability", "error", "nothing listens"),
         ({"_bucket": Told(WRONG, None, "it answers 422")}, "performance", "error", "it answers 422"),
         ({"_bucket": Told(data=[])}, "performance", "pending", "has no series durations_bucket"),
@@ -332,6 +359,8 @@ def matrix(*rows: Any, kind: str = "matrix") -> dict[str, Any]:
         (200, "<html>", WRONG),
         (422, {"status": "error", "error": "too many"}, WRONG),
         (403, {}, DENIED),
+        (200, matrix() | {"isPartial": False}, OK),
+        (200, matrix() | {"isPartial": True}, WRONG),
     ],
 )
 def test_series(status: int, body: Any, kind: str) -> None:
@@ -339,9 +368,16 @@ def test_series(status: int, body: Any, kind: str) -> None:
     told = Prometheus(Service(cast(Http, web), Login())).query_range("up", 1.0, 2.0, 0.5)
     assert told.kind == kind
     assert "start=1.000&end=2.000&step=0.500" in web.asked[0]
+    assert "partial_response=false" in web.asked[0]
     if body == matrix({"metric": {"a": "b"}, "values": [[1, "2"], [2.5, "NaN"]]}):
         assert told.data[0][0] == {"a": "b"}
         assert told.data[0][1][0] == (1.0, 2.0)
+
+
+def test_an_instant_query_is_answered_in_whole() -> None:
+    web = Web(200, matrix(kind="vector") | {"isPartial": True})
+    assert Prometheus(Service(cast(Http, web), Login())).query("up").kind == WRONG
+    assert "partial_response=false" in web.asked[0]
 
 
 def test_firing_alerts() -> None:
@@ -367,6 +403,11 @@ GIVEN: dict[str, Any] = {name: told.get("default") for name, told in window_chec
         ({"latency_rise": -1.0}, "less than nothing"),
         ({"max_restarts": -1}, "less than nothing"),
         ({"latency": 0.0}, "no time"),
+        ({"latency": float("nan")}, "no time"),
+        ({"latency": float("inf")}, "no time"),
+        ({"latency_rise": float("nan")}, "no number"),
+        ({"latency_floor": float("nan")}, "no number"),
+        ({"drift_floor": float("inf")}, "no number"),
         ({"severities": []}, "one at least"),
         ({"early_window": "soon"}, "no length of time"),
         ({"early_window": "3h"}, "shorter than early_window"),

@@ -84,10 +84,30 @@ def told(control: str, given: WindowFacts) -> tuple[str, str]:
     return str(found.verdict.state), found.verdict.summary
 
 
+@pytest.mark.parametrize("control", [ERRORS, LATE_ERRORS])
+@pytest.mark.parametrize("which", ["before", "after"])
+def test_requests_without_a_status_code_are_no_requests_without_errors(control: str, which: str) -> None:
+    bare = replace(stretch(), codes={"": (30.0,) * STEPS})
+    state, summary = told(control, facts(seen(**{which: bare})))
+    assert state == "pending", summary
+    assert "1800 requests are counted without a status code" in summary
+
+
 @pytest.mark.parametrize("control", CHECKS.controls)
 def test_a_healthy_window_passes(control: str) -> None:
     state, summary = told(control, facts())
     assert state == "pass", summary
+
+
+def test_parts_that_are_slower_than_the_histogram_tells_are_no_steady_window() -> None:
+    slow = stretch(number=1000)
+    late = {
+        edge: tuple(steps[at] - (0 if at < 56 or edge == "+Inf" else 90) for at in range(STEPS))
+        for edge, steps in slow.buckets.items()
+    }
+    state, summary = told(PERFORMANCE, facts(seen(replace(slow, buckets=late), before=slow)))
+    assert state == "inconclusive", summary
+    assert "in 1 of 12 parts of the window the 95th percentile is more than the histogram tells" in summary
 
 
 SLOWER = [0.02 + 0.004 * step for step in range(STEPS)]
