@@ -60,7 +60,6 @@ def running_since(pods: Iterable[Mapping[str, Any]], start: float) -> bool:
             return False
         for status in statuses:
             began = status.get("state", {}).get("running", {}).get("startedAt")
-            # The API keeps whole seconds.
             if not status.get("ready") or not began or _seconds(began) < int(start):
                 return False
     return True
@@ -82,16 +81,23 @@ def of_now(
     return [pod for pod in pods if pod["metadata"]["labels"].get(TEMPLATE_HASH) in newest]
 
 
-def certain_failure(pods: Iterable[Mapping[str, Any]]) -> Failure | None:
+def certain_failure(pods: Iterable[Mapping[str, Any]], start: float) -> Failure | None:
+    """The first of the pods that never will be ready.
+
+    :param start: of the sandbox, in seconds since 1970. Crashes of a pod from before are no pattern: they are counted
+        over its whole life, and what it asks for may only come now, in whatever order the kubelet takes.
+    """
     for pod in pods:
         status = pod.get("status", {})
+        # The API keeps whole seconds.
+        of_this_start = _seconds(pod["metadata"]["creationTimestamp"]) >= int(start)
         for container in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]:
             waiting = container.get("state", {}).get("waiting") or {}
             reason, message = waiting.get("reason", ""), waiting.get("message", "")
             name = pod["metadata"]["name"]
             if reason in CERTAIN:
                 return Failure(name, container["name"], reason, message, CERTAIN[reason])
-            if reason == "CrashLoopBackOff" and container.get("restartCount", 0) >= CRASHES:
+            if reason == "CrashLoopBackOff" and of_this_start and container.get("restartCount", 0) >= CRASHES:
                 return Failure(name, container["name"], reason, message, "read the container's last lines above")
     return None
 

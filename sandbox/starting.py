@@ -99,7 +99,7 @@ def _rollout_ready(ctx: Context, workload: Workload, rollout: Rollout, began: fl
     if found is None:
         return False
     pods = ctx.cluster.pods_of(found)
-    failure = diagnosis.certain_failure(_of_now(ctx, rollout, found, pods))
+    failure = diagnosis.certain_failure(_of_now(ctx, rollout, found, pods), began)
     if failure:
         pod = next(p for p in pods if p["metadata"]["name"] == failure.pod)
         raise SandboxError(

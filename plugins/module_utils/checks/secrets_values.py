@@ -25,9 +25,11 @@ _COMMAND = re.compile(r"\$\([ \t]*[A-Za-z/][^)]*\)?|`[A-Za-z/][^`]*`")
 _TEMPLATE = re.compile(r"\{\{.*?\}\}|\$\{[^}]+\}|<%.*?%>|\$\{\{.*?\}\}", re.DOTALL)
 _WHOLE_TEMPLATE = re.compile(r"<[A-Za-z][\w .-]*>|%[A-Z][A-Z0-9_]+%|\$[A-Z][A-Z0-9_]{2,}|__[A-Z][A-Z0-9_]+__")
 # The contract's own placeholder texts (your-, change-this, REPLACE_WITH), and the ones that stand for them elsewhere.
+# Base64 of chance may begin with three letters and a sign, or with four times the same: a word must go on as a word.
 _PLACEHOLDER = re.compile(
     r"(?i)^(?:your[-_ ]|change[-_ ]?(?:me|this|it)|replace[-_ ]?(?:me|this|with)|placeholder|example|dummy|insert[-_ ]"
-    r"|todo\b|tbd\b|fixme\b|x{4,}|\*{3,}|\.{3,})|change-this|replace_with|your-[a-z]+-(?:here|key|password|secret)"
+    r"|(?:todo|tbd|fixme)(?:$|[^\w+/-]|[-_][a-z]+(?:[-_][a-z]+)*$)|(?:x{4,}[-_ ]?)+$|x{8,}|\*{3,}|\.{3,})"
+    r"|change-this|replace_with|your-[a-z]+-(?:here|key|password|secret)"
 )
 
 

@@ -30,6 +30,11 @@ def test_no_random_secret_is_called_bad(chance: object, count: int) -> None:
     assert strength.flaws("password", letters, 256, 32) == []
 
 
+@pytest.mark.parametrize("begin", ["tbd+", "TBD/", "tbd-", "ToDo+", "todo-", "xXxX", "fixme/"])
+def test_a_random_secret_may_begin_like_a_placeholder(begin: str) -> None:
+    assert strength.flaws("password", begin + secrets.token_urlsafe(32), 256, 32) == []
+
+
 @given(some.binary(max_size=80), some.sampled_from(["password", "tls.crt", "note", "jwt-secret"]))
 def test_any_value_is_judged_and_none_is_told(value: bytes, key: str) -> None:
     text = value.decode("utf-8", "replace")
@@ -51,6 +56,11 @@ def test_any_value_is_judged_and_none_is_told(value: bytes, key: str) -> None:
         ("change-this-in-production", "placeholder"),
         ("REPLACE_WITH_REAL_VALUE", "placeholder"),
         ("changeme", "placeholder"),
+        ("TODO", "placeholder"),
+        ("todo: set me before go-live", "placeholder"),
+        ("tbd-by-the-database-team", "placeholder"),
+        ("xxxx-xxxx-xxxx-xxxx", "placeholder"),
+        ("xxxxxxxxxxxxxxxx1", "placeholder"),
         ("password", "well-known"),
         ("P@ssw0rd123", "well-known"),
         ("Welcome2024!", "well-known"),

@@ -11,6 +11,7 @@ import pytest
 from sandbox.diagnosis import REVISION, certain_failure, of_now, rolled_out, running_since
 
 STARTED = 1_700_000_000.7  # 2023-11-14T22:13:20.7Z
+MADE = "2023-11-14T22:13:20Z"
 
 
 def workload(**status: int) -> dict[str, Any]:
@@ -18,9 +19,10 @@ def workload(**status: int) -> dict[str, Any]:
     return {"metadata": {"generation": 2}, "spec": {"replicas": 1}, "status": {**good, **status}}
 
 
-def pod(state: dict[str, Any], *, ready: bool = True, restarts: int = 0) -> dict[str, Any]:
+def pod(state: dict[str, Any], *, ready: bool = True, restarts: int = 0, made: str = MADE) -> dict[str, Any]:
     container = {"name": "main", "state": state, "ready": ready, "restartCount": restarts}
-    return {"metadata": {"name": "web-1"}, "status": {"containerStatuses": [container]}}
+    meta = {"name": "web-1", "creationTimestamp": made}
+    return {"metadata": meta, "status": {"containerStatuses": [container]}}
 
 
 def running(at: str) -> dict[str, Any]:
@@ -65,7 +67,7 @@ def test_what_a_restart_left_in_the_store_does_not_count(old: dict[str, Any]) ->
 
 @pytest.mark.parametrize("reason", ["ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError"])
 def test_certain_failures_are_told_with_their_cause(reason: str) -> None:
-    failure = certain_failure([pod(running("2023-11-14T22:14:00Z")), pod(waiting(reason))])
+    failure = certain_failure([pod(running("2023-11-14T22:14:00Z")), pod(waiting(reason))], STARTED)
     assert failure is not None
     assert (failure.pod, failure.container, failure.reason) == ("web-1", "main", reason)
     assert failure.message == f"because of {reason}"
@@ -73,23 +75,28 @@ def test_certain_failures_are_told_with_their_cause(reason: str) -> None:
 
 
 def test_init_containers_fail_too() -> None:
-    init = {"metadata": {"name": "web-1"}, "status": {"initContainerStatuses": [
-        {"name": "init", "state": waiting("ImagePullBackOff")}
-    ]}}  # fmt: skip
-    failure = certain_failure([init])
+    statuses = {"initContainerStatuses": [{"name": "init", "state": waiting("ImagePullBackOff")}]}
+    init = {"metadata": {"name": "web-1", "creationTimestamp": MADE}, "status": statuses}
+    failure = certain_failure([init], STARTED)
     assert failure is not None
     assert failure.container == "init"
 
 
 @pytest.mark.parametrize(("restarts", "certain"), [(1, False), (2, False), (3, True)])
 def test_a_crash_is_certain_only_as_a_pattern(restarts: int, certain: bool) -> None:
-    found = certain_failure([pod(waiting("CrashLoopBackOff"), ready=False, restarts=restarts)])
+    found = certain_failure([pod(waiting("CrashLoopBackOff"), ready=False, restarts=restarts)], STARTED)
     assert (found is not None) == certain
+
+
+def test_crashes_of_a_pod_from_before_a_restart_are_no_pattern() -> None:
+    old = pod(waiting("CrashLoopBackOff"), ready=False, restarts=7, made="2023-11-14T22:13:19Z")
+    assert certain_failure([old], STARTED) is None
+    assert certain_failure([pod(waiting("ImagePullBackOff"), made="2023-11-14T22:13:19Z")], STARTED) is not None
 
 
 @pytest.mark.parametrize("reason", ["ContainerCreating", "PodInitializing", "ErrImagePull"])
 def test_what_may_still_turn_out_well_is_waited_for(reason: str) -> None:
-    assert certain_failure([pod(waiting(reason), ready=False)]) is None
+    assert certain_failure([pod(waiting(reason), ready=False)], STARTED) is None
 
 
 @pytest.mark.parametrize(
