@@ -75,8 +75,8 @@ def main(arguments: list[str] | None = None) -> int:
     settings, signed = load(), any(fault.signed for fault in chosen)
     judge = Judge(ROOT, signing.inputs(settings) if signed else {})
     faults = Faults(settings, judge.reports)
-    kept = Kept(ROOT, fresh=given.fresh)
     try:
+        kept = Kept(ROOT, fresh=given.fresh, since=given.since)
         faults.heal()
         sections = sorted({name for fault in chosen for name in (*_sections(fault), *fault.before)})
         at_once = ALL - LATE - REVIEWED - WHEN_DRILLED - DRILLED - WEEK
@@ -111,7 +111,7 @@ def main(arguments: list[str] | None = None) -> int:
         faults.heal()
     if wrong:
         print(f"Not green again after healing: {', '.join(wrong)}.", file=sys.stderr)
-    print(last_line(bites))
+    print(last_line(bites, sum(bool(kept.earlier(bite.name)) for bite in bites)))
     return 0 if not wrong and all(bite.bitten and not bite.collateral for bite in bites) else 1
 
 
@@ -133,10 +133,11 @@ def _reviewed(judge: Judge, name: str, wanted: frozenset[str], faults: Faults, *
 
 
 def _bite(name: str, faults: Faults, judge: Judge, kept: Kept) -> Bite:
-    if (known := kept.bite(name)) is not None:
-        print(f"{row(known)}  (kept)", flush=True)
-        return known
     fault = FAULTS[name]
+    if (known := kept.bite(name, fault.turns_red)) is not None:
+        earlier = kept.earlier(name)
+        print(f"{row(known)}  ({f'seen at {earlier}' if earlier else 'kept'})", flush=True)
+        return known
     try:
         if fault.before:  # others may have been put in since the first run, which judged these, too
             judge("verify", {}, f"{name}-before", fault.before)
@@ -180,7 +181,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--smoke", action="store_true", help="only one fault for each section")
     biting = [name for name, fault in FAULTS.items() if fault.turns_red]
     parser.add_argument("--only", nargs="+", choices=biting, metavar="NAME", help="only these faults")
-    parser.add_argument("--fresh", action="store_true", help="judge again also what an earlier call has judged")
+    known = parser.add_mutually_exclusive_group()
+    known.add_argument("--fresh", action="store_true", help="judge again also what an earlier call has judged")
+    said = "count also what an earlier call has judged at this revision or at one after it, and tell which"
+    known.add_argument("--since", default="", metavar="REVISION", help=said)
     return parser
 
 

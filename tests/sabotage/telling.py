@@ -57,7 +57,11 @@ def row(bite: Bite) -> str:
     return f"{bite.name:<30} {said:<8} {bite.seconds:6.1f} s  {', '.join(bite.turns_red)}{more}"
 
 
-def last_line(bites: Sequence[Bite]) -> str:
-    """How many were bitten of how many, and how many others turned red."""
+def last_line(bites: Sequence[Bite], earlier: int = 0) -> str:
+    """How many were bitten of how many, and how many others turned red.
+
+    :param earlier: how many of them were seen at earlier commits.
+    """
     bitten = sum(bite.bitten for bite in bites)
-    return f"bitten {bitten} of {len(bites)}, collateral {sum(len(bite.collateral) for bite in bites)}"
+    said = f"bitten {bitten} of {len(bites)}, collateral {sum(len(bite.collateral) for bite in bites)}"
+    return f"{said} ({earlier} of them seen at an earlier commit)" if earlier else said

@@ -7,10 +7,12 @@ from __future__ import annotations
 import dataclasses
 import os
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from sandbox.errors import SandboxError
 from sandbox.faults.fault import Fault
 from tests.sabotage import __main__ as sabotage
 from tests.sabotage.judging import Judged
@@ -65,6 +67,11 @@ def test_the_last_line_counts() -> None:
     good = Bite.of(FAULT, Judged({"a.b.c": "fail"}, "shut", 1.0))
     bad = Bite.of(FAULT, Judged({"d.e.f": "fail", "g.h.i": "fail"}, "shut", 1.0))
     assert last_line([good, good, bad]) == "bitten 2 of 3, collateral 2"
+    assert last_line([good], 1) == "bitten 1 of 1, collateral 0 (1 of them seen at an earlier commit)"
+
+
+RED = ("a.b.c",)
+RIGHT = Bite.of(FAULT, Judged({"a.b.c": "fail"}, "shut", 1.0))
 
 
 def tree(root: Path, text: str = "x") -> Path:
@@ -73,26 +80,77 @@ def tree(root: Path, text: str = "x") -> Path:
     return root
 
 
+def git(root: Path, *arguments: str) -> str:
+    who = ["-c", "user.name=one", "-c", "user.email=one@example.org", "-c", "commit.gpgsign=false"]
+    done = subprocess.run(["git", "-C", str(root), *who, *arguments], check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+def committed(root: Path, text: str) -> str:
+    tree(root, text)
+    git(root, "add", "plugins")
+    git(root, "commit", "-q", "-m", text)
+    return git(root, "rev-parse", "HEAD")
+
+
 def test_what_was_bitten_is_kept_until_the_sources_change(tmp_path: Path) -> None:
-    bite = Bite.of(FAULT, Judged({"a.b.c": "fail"}, "shut", 1.0))
-    Kept(tree(tmp_path), fresh=False).keep(bite)
-    assert Kept(tmp_path, fresh=False).bite("one") == bite
-    assert Kept(tmp_path, fresh=True).bite("one") is None
-    assert Kept(tree(tmp_path, "y"), fresh=False).bite("one") is None
+    Kept(tree(tmp_path), fresh=False).keep(RIGHT)
+    assert Kept(tmp_path, fresh=False).bite("one", RED) == RIGHT
+    assert Kept(tmp_path, fresh=True).bite("one", RED) is None
+    assert Kept(tmp_path, fresh=False).bite("one", ("a.b.c", "d.e.f")) is None, "it declares more than it did"
+    assert Kept(tree(tmp_path, "y"), fresh=False).bite("one", RED) is None
+
+
+def test_what_was_bitten_at_a_commit_counts_from_there_on_where_that_is_asked(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q")
+    before, then = committed(tmp_path, "1"), committed(tmp_path, "2")
+    Kept(tmp_path, fresh=False).keep(RIGHT)
+    now = committed(tmp_path, "3")
+    assert Kept(tmp_path, fresh=False).bite("one", RED) is None
+    for since in (before, then, then[:8]):
+        kept = Kept(tmp_path, fresh=False, since=since)
+        assert (kept.bite("one", RED), kept.earlier("one")) == (RIGHT, then[:10])
+    assert Kept(tmp_path, fresh=False, since=now).bite("one", RED) is None
+    assert Kept(tmp_path, fresh=True, since=before).bite("one", RED) is None
+
+
+def test_what_was_bitten_between_commits_counts_only_as_long_as_it_is_there(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q")
+    first = committed(tmp_path, "1")
+    Kept(tree(tmp_path, "not committed"), fresh=False).keep(RIGHT)
+    kept = Kept(tmp_path, fresh=False, since=first)
+    assert (kept.bite("one", RED), kept.earlier("one")) == (RIGHT, "")
+    tree(tmp_path, "1")
+    assert Kept(tmp_path, fresh=False, since=first).bite("one", RED) is None
+
+
+@pytest.mark.parametrize("since", ["nothing", "--all", "other"])
+def test_a_revision_that_is_not_before_this_one_is_refused(tmp_path: Path, since: str) -> None:
+    git(tmp_path, "init", "-q", "-b", "main")
+    committed(tmp_path, "1")
+    git(tmp_path, "checkout", "-q", "-b", "other")
+    committed(tmp_path, "2")
+    git(tmp_path, "checkout", "-q", "main")
+    with pytest.raises(SandboxError, match=f"no revision {since} before"):
+        Kept(tmp_path, fresh=False, since=since)
 
 
 @pytest.mark.parametrize("states", [{"a.b.c": "pass"}, {"a.b.c": "fail", "d.e.f": "fail"}])
 def test_what_was_not_right_is_judged_again(tmp_path: Path, states: dict[str, str]) -> None:
     kept = Kept(tree(tmp_path), fresh=False)
     kept.keep(Bite.of(FAULT, Judged(states, "shut", 1.0)))
-    assert kept.bite("one") is None
+    assert kept.bite("one", RED) is None
+    kept.keep(RIGHT)
+    kept.keep(Bite.of(FAULT, Judged(states, "shut", 1.0)))
+    assert Kept(tmp_path, fresh=False).bite("one", RED) is None, "it was right before"
 
 
-def test_a_damaged_file_is_as_none(tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ["{", "[]", '{"bites": [{"name": "one"}]}', '{"bites": [1]}'])
+def test_a_damaged_file_is_as_none(tmp_path: Path, text: str) -> None:
     kept = Kept(tree(tmp_path), fresh=False)
-    kept.keep(Bite.of(FAULT, Judged({"a.b.c": "fail"}, "shut", 1.0)))
-    (tmp_path / "build" / "sabotage" / "kept.json").write_text("{")
-    assert Kept(tmp_path, fresh=False).bite("one") is None
+    kept.keep(RIGHT)
+    (tmp_path / "build" / "sabotage" / "kept.json").write_text(text)
+    assert Kept(tmp_path, fresh=False).bite("one", RED) is None
 
 
 def test_a_call_that_is_ended_from_outside_heals_and_says_so(
