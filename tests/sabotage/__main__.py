@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -18,6 +19,7 @@ from sandbox.settings import load
 from tests.sabotage import signing
 from tests.sabotage.judging import CORE, Judge, Judged
 from tests.sabotage.keeping import Kept
+from tests.sabotage.rounds import rounds
 from tests.sabotage.telling import SUMS, Bite, last_line, row
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -76,7 +78,7 @@ def main(arguments: list[str] | None = None) -> int:
     judge = Judge(ROOT, signing.inputs(settings) if signed else {})
     faults = Faults(settings, judge.reports)
     try:
-        kept = Kept(ROOT, fresh=given.fresh, since=given.since)
+        kept = Kept(ROOT, fresh=given.fresh, since=given.since, together=given.together > 1)
         faults.heal()
         sections = sorted({name for fault in chosen for name in (*_sections(fault), *fault.before)})
         at_once = ALL - LATE - REVIEWED - WHEN_DRILLED - DRILLED - WEEK
@@ -98,7 +100,7 @@ def main(arguments: list[str] | None = None) -> int:
         if any(fault.playbook == "window" for fault in chosen) and (wrong := _windows(faults, judge)):
             print(f"The windows of a healthy go-live are not green: {', '.join(wrong)}.", file=sys.stderr)
             return 2
-        bites = [_bite(name.name, faults, judge, kept) for name in chosen]
+        bites = _bites(chosen, faults, judge, kept, given)
         wrong = judge("deploy", {}, "last", sections).unproven(wanted) + _late(judge, "last-late", late)
         wrong += _reviewed(judge, "last-review", reviewed, faults)
     except SandboxError as error:
@@ -132,12 +134,51 @@ def _reviewed(judge: Judge, name: str, wanted: frozenset[str], faults: Faults, *
     return judge("review", {}, name, ["post_go_live"]).unproven(wanted)
 
 
-def _bite(name: str, faults: Faults, judge: Judge, kept: Kept) -> Bite:
-    fault = FAULTS[name]
-    if (known := kept.bite(name, fault.turns_red)) is not None:
-        earlier = kept.earlier(name)
+def _bites(chosen: Sequence[Fault], faults: Faults, judge: Judge, kept: Kept, given: argparse.Namespace) -> list[Bite]:
+    """What each did: known from an earlier call, together with others where that is wanted, or alone."""
+    found = {fault.name: known for fault in chosen if (known := _known(fault, kept)) is not None}
+    left = [fault for fault in chosen if fault.name not in found]
+    variables = {fault.name: fault.variables(faults.hands) for fault in left if fault.mark}
+    for several in rounds(left, given.together, variables, given.seed):
+        bites = _bite_together(several, faults, judge) if len(several) > 1 else []
+        if not bites or not all(bite.bitten and not bite.collateral for bite in bites):
+            bites = [_bite(fault.name, faults, judge) for fault in several]
+        for bite in bites:
+            kept.keep(bite)
+            print(row(bite), flush=True)
+            found[bite.name] = bite
+    return [found[fault.name] for fault in chosen]
+
+
+def _known(fault: Fault, kept: Kept) -> Bite | None:
+    known = kept.bite(fault.name, fault.turns_red)
+    if known is not None:
+        earlier = kept.earlier(fault.name)
         print(f"{row(known)}  ({f'seen at {earlier}' if earlier else 'kept'})", flush=True)
-        return known
+    return known
+
+
+def _bite_together(several: Sequence[Fault], faults: Faults, judge: Judge) -> list[Bite]:
+    """What several did that are in at once; none, or one that is not right, where each has to be judged alone."""
+    names = [fault.name for fault in several]
+    try:
+        faults.put_together(names)
+        sections = sorted({section for fault in several for section in _sections(fault)})
+        judged = judge(several[0].playbook, faults.variables(), f"together-{names[0]}", sections)
+    except SandboxError as error:
+        print(f"{', '.join(names)} together: {error}; each is judged alone", file=sys.stderr, flush=True)
+        return []
+    finally:
+        faults.heal()
+    bites = [Bite.of(fault, judged, [other for other in several if other is not fault]) for fault in several]
+    if wrong := [bite for bite in bites if not bite.bitten or bite.collateral]:
+        said = "; ".join(row(bite) for bite in wrong)
+        print(f"not as declared together, so each is judged alone: {said}", file=sys.stderr, flush=True)
+    return bites
+
+
+def _bite(name: str, faults: Faults, judge: Judge) -> Bite:
+    fault = FAULTS[name]
     try:
         if fault.before:  # others may have been put in since the first run, which judged these, too
             judge("verify", {}, f"{name}-before", fault.before)
@@ -150,10 +191,7 @@ def _bite(name: str, faults: Faults, judge: Judge, kept: Kept) -> Bite:
         faults.heal()
     if fault.playbook == "deploy":
         judge("deploy", {}, "healed")  # what it deployed is put right before the next one
-    bite = Bite.of(fault, judged)
-    kept.keep(bite)
-    print(row(bite), flush=True)
-    return bite
+    return Bite.of(fault, judged)
 
 
 def _section(control: str) -> str:
@@ -185,6 +223,9 @@ def _parser() -> argparse.ArgumentParser:
     known.add_argument("--fresh", action="store_true", help="judge again also what an earlier call has judged")
     said = "count also what an earlier call has judged at this revision or at one after it, and tell which"
     known.add_argument("--since", default="", metavar="REVISION", help=said)
+    many = "put in up to so many of the application's own at once, of which no two declare the same control"
+    parser.add_argument("--together", type=int, default=1, metavar="NUMBER", help=many)
+    parser.add_argument("--seed", type=int, metavar="NUMBER", help="of which meet; else those next to each other do")
     return parser
 
 

@@ -35,22 +35,25 @@ class Kept:
     """Bites by name, in a file below ``build/``. Only those without a fault of their own are kept.
 
     :param since: a revision: what was seen at it, or at a commit after it, counts as well.
+    :param together: whether what was seen only together with other faults counts as well.
 
     :raises SandboxError: there is no such revision before this one.
     """
 
-    def __init__(self, root: Path, *, fresh: bool, since: str = "") -> None:
+    def __init__(self, root: Path, *, fresh: bool, since: str = "", together: bool = False) -> None:
         self._path = root / "build" / "sabotage" / "kept.json"
         self._sources = _digest(root)
         self._commit = _commit(root)
         self._counts = frozenset(_commits(root, since)) if since else frozenset()
-        self._fresh = fresh
+        self._fresh, self._together = fresh, together
         self._seen = self._read()
 
     def bite(self, name: str, turns_red: Sequence[str]) -> Bite | None:
         """What is known of a fault, as long as it still declares the same controls."""
         seen = self._seen.get(name)
         if self._fresh or seen is None or seen.bite.turns_red != tuple(turns_red):
+            return None
+        if seen.bite.together and not self._together:
             return None
         return seen.bite if seen.sources == self._sources or seen.commit in self._counts else None
 
@@ -85,7 +88,7 @@ class Kept:
 
 
 def _bite(one: dict[str, Any]) -> Bite:
-    lists = {key: tuple(one[key]) for key in ("turns_red", "missed", "collateral")}
+    lists = {key: tuple(one[key]) for key in ("turns_red", "missed", "collateral", "together")}
     return Bite(name=one["name"], gate=one["gate"], wanted_gate=one["wanted_gate"], seconds=one["seconds"], **lists)
 
 
