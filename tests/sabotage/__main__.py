@@ -14,6 +14,7 @@ from types import FrameType
 from sandbox import replay
 from sandbox.errors import SandboxError
 from sandbox.faults import FAULTS, Faults, after_go_live, reviews
+from sandbox.faults import go_live as last_stages
 from sandbox.faults.fault import Fault
 from sandbox.settings import load
 from tests.sabotage import signing
@@ -28,6 +29,7 @@ ONLY_WHEN_BROKEN = frozenset({"application_configuration.tuning.vpa"})
 # What is judged in the windows after a go-live, before and in which users must ask.
 WINDOWS = frozenset(one for fault in FAULTS.values() if fault.playbook == "window" for one in fault.turns_red)
 ALL = frozenset(control for fault in FAULTS.values() for control in fault.turns_red) - ONLY_WHEN_BROKEN - SUMS - WINDOWS
+DRILLED_WITHIN_S = 3600.0  # half of what a go-live allows, so that it is over after no fault
 # Judged in the stages of going live alone.
 LATE = frozenset(
     control
@@ -35,8 +37,9 @@ LATE = frozenset(
     for control in fault.turns_red
     if fault.playbook == "go_live" and control.startswith("go_live.")
 )
-# These say what a drill came to, which the sandbox need not have had.
-WHEN_DRILLED = frozenset({"go_live.t_minus_2h.backup", "go_live.change.rollback_plan"})
+# This says what a drill came to, which the sandbox need not have had.
+DRILL_REGISTER = frozenset({"go_live.change.rollback_plan"})
+WHEN_DRILLED = frozenset({"go_live.t_minus_2h.backup"}) | DRILL_REGISTER
 # These are green in a healthy sandbox only once people have signed.
 SIGNED = frozenset(control for fault in FAULTS.values() if fault.signed for control in fault.turns_red)
 # A drill that signs everybody out: only the fault of its own has it made.
@@ -84,7 +87,7 @@ def main(arguments: list[str] | None = None) -> int:
         at_once = ALL - LATE - REVIEWED - WHEN_DRILLED - DRILLED - WEEK
         wanted = frozenset(control for control in at_once if _section(control) in {*CORE, *sections})
         wanted = wanted - SIGNED | {one for fault in chosen if fault.signed for one in fault.turns_red}
-        late = LATE - WHEN_DRILLED if any(fault.playbook == "go_live" for fault in chosen) else frozenset()
+        late = LATE - DRILL_REGISTER if any(fault.playbook == "go_live" for fault in chosen) else frozenset()
         reviewed = REVIEWED if any(fault.playbook == "review" for fault in chosen) else frozenset()
         first = judge("deploy", {}, "first", sections)
         if signed:
@@ -92,7 +95,7 @@ def main(arguments: list[str] | None = None) -> int:
             first = judge("verify", {}, "first_signed", sections)
         if (
             wrong := first.unproven(wanted)
-            + _late(judge, "first-late", late)
+            + _late(faults, judge, "first-late", late)
             + _reviewed(judge, "first-review", reviewed, faults, made=False)
         ):
             print(f"The healthy sandbox is not green: {', '.join(wrong)}. Mend it first.", file=sys.stderr)
@@ -101,7 +104,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"The windows of a healthy go-live are not green: {', '.join(wrong)}.", file=sys.stderr)
             return 2
         bites = _bites(chosen, faults, judge, kept, given)
-        wrong = judge("deploy", {}, "last", sections).unproven(wanted) + _late(judge, "last-late", late)
+        wrong = judge("deploy", {}, "last", sections).unproven(wanted) + _late(faults, judge, "last-late", late)
         wrong += _reviewed(judge, "last-review", reviewed, faults)
     except SandboxError as error:
         print(f"failed: {error}", file=sys.stderr)
@@ -180,6 +183,8 @@ def _bite_together(several: Sequence[Fault], faults: Faults, judge: Judge) -> li
 def _bite(name: str, faults: Faults, judge: Judge) -> Bite:
     fault = FAULTS[name]
     try:
+        if fault.playbook == "go_live":
+            _drilled(faults, judge)
         if fault.before:  # others may have been put in since the first run, which judged these, too
             judge("verify", {}, f"{name}-before", fault.before)
         faults.put(name)
@@ -194,14 +199,23 @@ def _bite(name: str, faults: Faults, judge: Judge) -> Bite:
     return Bite.of(fault, judged)
 
 
+def _drilled(faults: Faults, judge: Judge) -> None:
+    """A restore drill, unless there was one within the last hour: at a go-live none may be two hours old."""
+    if not last_stages.drilled_within(faults.hands, DRILLED_WITHIN_S):
+        judge("verify", {}, "drill", ["backup"])
+
+
 def _section(control: str) -> str:
     """The section, and so the tag, of the role that judges a control."""
     return ELSEWHERE.get(control, control.partition(".")[0])
 
 
-def _late(judge: Judge, name: str, wanted: frozenset[str]) -> list[str]:
+def _late(faults: Faults, judge: Judge, name: str, wanted: frozenset[str]) -> list[str]:
     """Those of the last stages that do not pass."""
-    return judge("go_live", {}, name).unproven(wanted) if wanted else []
+    if not wanted:
+        return []
+    _drilled(faults, judge)
+    return judge("go_live", {}, name).unproven(wanted)
 
 
 def _sections(fault: Fault) -> list[str]:

@@ -648,6 +648,38 @@ def test_another_release_than_what_is_wanted_is_red(wanted: Object, there: Objec
     assert verdict(PODS, deployed_objects=there).state == State.PASS, "nobody asked"
 
 
+NAMED = {"Deployment shop/api container api": "registry.example/api:1"}
+
+
+@pytest.mark.parametrize(
+    ("live", "state"),
+    [
+        ("registry.example/api:1", State.PASS),
+        (f"registry.example/api:1@sha256:{'0' * 64}", State.PASS),
+        ("registry.example/api:10", State.FAIL),
+        ("registry.example/other:1", State.FAIL),
+    ],
+)
+def test_an_image_that_was_changed_past_helm_is_red(live: str, state: State) -> None:
+    there = {next(iter(NAMED)): live, "Deployment shop/api container istio-proxy": "registry.example/proxy:2"}
+    found = verdict(HEALTH, named_images=NAMED, live_images=there, revision=3)
+    assert found.state == state, found.summary
+    if state == State.FAIL:
+        assert f"container api runs image {live}, and revision 3 has registry.example/api:1" in found.summary
+    assert verdict(HEALTH, named_images=NAMED).state == State.PASS, "a workload that is not there has none"
+
+
+def test_images_are_observed_in_what_helm_deployed_and_in_what_runs() -> None:
+    def with_image(workload: Object, image: str) -> Object:
+        template = {"spec": {"containers": [{"name": "api", "image": image}]}}
+        return {**workload, "spec": {**workload["spec"], "template": template}}
+
+    named, live = (with_image(LIVE, f"registry.example/api:{number}") for number in (1, 2))
+    facts = looked(HeldCluster(stored(rendered(named)), live, SET, pod(SET, containerStatuses=[running(LONG_AGO)])))
+    assert facts.named_images == NAMED
+    assert facts.live_images == {next(iter(NAMED)): "registry.example/api:2"}
+
+
 def test_what_helm_deployed_is_known_by_object_and_a_secret_by_its_keys_alone() -> None:
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "stringData": {"a": "one"}}
     other = {**secret, "stringData": {"a": "two"}}
