@@ -5,10 +5,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
-from ansible_collections.bytebot.production.plugins.plugin_utils.record.document import build
-from tests.unit.collection.record_fixtures import BINDING, HEALTH, KNOWN, NOW, PODS, entries, result
+from ansible_collections.bytebot.production.plugins.plugin_utils.record.document import Known, build
+from tests.unit.collection.record_fixtures import BINDING, HEALTH, KNOWN, NOW, PODS, asked, entries, result
 from tests.unit.collection.test_record_store import TLS, add, path_of, store
 
 OTHER = replace(BINDING, release="f" * 64)
@@ -64,3 +65,14 @@ def test_a_damaged_section_of_the_run_itself_is_not_filled_with_older_results(tm
         assert set(run.content().results) == {TLS}
         assert "deployment" in run.content().defects
     assert there.carry(add(there, run, result(PODS))).content().results[PODS]["state"] == "pass", "what is judged again"
+
+
+def test_a_go_live_that_was_postponed_asks_for_its_last_backup_again(tmp_path: Path) -> None:
+    there, backup = store(tmp_path), "go_live.t_minus_2h.backup"
+    there.close(add(there, there.open_run(BINDING), result(backup)))
+    found = there.carry(there.open_run(BINDING)).content().results
+    for after, state in ((timedelta(0), "pass"), (timedelta(days=1), "stale")):
+        known = Known(counts_from=NOW + after)
+        entry = entries(build(asked("t_minus_2h"), found, KNOWN, NOW + after, known=known))[backup]
+        assert entry["state"] == state, entry["summary"]
+    assert "for this go-live counts what is judged since 2026-11-25T16:01:02Z" in entry["summary"]
