@@ -216,7 +216,7 @@ FAULTS = (
     ),
     Fault(
         name="change_window_over", says="the window of the change was many years ago", layer="inputs",
-        turns_red=(REQUEST,), shuts=False,
+        turns_red=(REQUEST, STAKEHOLDERS), shuts=False,  # who was told was told of another day
         variables=spoilt(data(CHANGE, lambda record: record.update(window={"start": LONG_AGO, "end": "2001-02-04"}))),
     ),
     Fault(
