@@ -40,6 +40,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.observe_targets
     look_at_scrapes,
     selector_of,
 )
+from ansible_collections.bytebot.production.plugins.module_utils.observe_window_labels import can_have, quoted
 
 Object = dict[str, Any]
 NONE = "none"  # the question was answered, and there is nothing of it
@@ -188,7 +189,7 @@ class _Windows:
             return given.metrics.selector, 1
         found, seen = look_at_scrapes(self._server, scope, lambda: look_at_release(cluster, scope))
         chosen = given.metrics.selector or (selector_of(found, seen) if seen.targets.ok and not found.denied else "")
-        return chosen or f'namespace="{_quoted(scope.namespace)}"', max(1, len(found.sources))
+        return chosen or f'namespace="{quoted(scope.namespace)}"', max(1, len(found.sources))
 
     def _stretch(self, start: float, length: float, selector: str, processes: int) -> Stretch:
         most = max(FEWEST_POINTS, min(MOST_POINTS, MOST_VALUES // (EDGES * processes)))
@@ -230,7 +231,7 @@ class _Windows:
         step = max(LEAST_STEP_S, length / MOST_POINTS)
         points = Points(self._start, step, int(length / step) + 1)
         expression = (
-            f'max by (pod, container) (kube_pod_container_status_restarts_total{{namespace="{_quoted(space)}"}})'
+            f'max by (pod, container) (kube_pod_container_status_restarts_total{{namespace="{quoted(space)}"}})'
         )
         told = self._server.query_range(expression, points.start, points.end, points.step)
         pods, why = self._pods()
@@ -274,7 +275,7 @@ class _Windows:
         """Those that fired in the window, by Prometheus' own series, and what Alertmanager holds of that time."""
         given, end = self._given, self._start + length
         name = given.severity
-        matchers = "".join(f', {label}="{_quoted(text)}"' for label, text in given.alert_labels.items())
+        matchers = "".join(f', {label}="{quoted(text)}"' for label, text in given.alert_labels.items())
         fired = f'ALERTS{{alertstate="firing"{matchers}}}[{max(1, round(length))}s]'
         told = self._server.query(f"max by (alertname, {name}) (max_over_time({fired}))", end)
         if not told.ok:
@@ -284,8 +285,13 @@ class _Windows:
         rules = self._server.rules()
         if not rules.ok:
             self._refused["rules"] = rules
-        loaded = rules.data if rules.ok else ()
-        self._counted["rules"] = sum(1 for _one in _healthy(loaded, name, given.wanted.severities))
+        healthy = tuple(_healthy(rules.data if rules.ok else (), name, given.wanted.severities))
+        self._counted["rules"] = len(healthy)
+        if given.alert_labels and healthy:
+            told = can_have(self._server, healthy, given.alert_labels, end)
+            self._counted["labelled"] = int(told.ok and told.data)
+            if not told.ok:
+                self._refused["alerts"] = told
         if given.alertmanager is None:
             return
         held = given.alertmanager.firing()
@@ -360,7 +366,3 @@ def _blind(points: Points, rows: Sequence[Row]) -> float:
 
 def _both(*matchers: str) -> str:
     return ", ".join(one for one in matchers if one)
-
-
-def _quoted(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

@@ -48,6 +48,7 @@ _FAILING = "Find the cause in the application's log at that time, or roll back (
 _MORE = "Judge a longer window, or one with more requests."
 _REACH = "Start it, and let this machine reach it; then judge again."
 _CODE = "Name the label that holds the status code (code_label), or let the application's counter bear one."
+_LABELS = "Correct alert_labels: no rule sets these labels, and no series in Prometheus has them."
 _BASELINE = "Name the start of a window to compare with (baseline), as of the last release or of the day before."
 
 
@@ -268,9 +269,14 @@ def _errors(notes: Notes, facts: WindowFacts, seen: WindowSeen) -> bool:
     if not after.total:
         notes.unsure("no request was counted", "Judge a window with requests of users.")
         return False
-    if uncoded := max(codes.get("", 0), round(sum(seen.before.codes.get("", ())))):
+    uncoded = max(
+        seen.before.uncoded(wanted.errors), seen.after.uncoded(wanted.errors), key=lambda one: sum(one.values())
+    )
+    if uncoded:
         # Without its code a request never counts as an error, so what is there would look as if all went well.
-        notes.gap(f"{uncoded} requests are counted without a status code, so nothing tells which failed", _CODE)
+        shown = ", ".join(filter(None, sorted(uncoded)[:_SHOWN]))
+        what = f"{sum(uncoded.values())} requests are counted without a status code{f' ({shown})' if shown else ''}"
+        notes.gap(f"{what}, so nothing tells which failed", _CODE)
     low, _high = after.bounds()
     seen_now = f"{after.hits} of {after.total} requests failed ({percent(after.value)})"
     if low > wanted.error_share:
@@ -323,6 +329,8 @@ def _alerts(notes: Notes, facts: WindowFacts, seen: WindowSeen) -> None:
         notes.gap(
             f"no rule of an alert that is {wanted} is evaluated, so silence tells nothing", "Load the alert rules."
         )
+    elif seen.counted.get("labelled") == 0:
+        notes.unsure("no alert can have the labels of alert_labels, so silence tells nothing", _LABELS)
     else:
         told = f"; not counted: {', '.join(others[:4])}" if others else ""
         notes.good(f"no alert that is {wanted} fired{told}")

@@ -58,6 +58,8 @@ class Server:
         self.asked.append(f"{expression} @ {at}")
         if expression == "time()":
             return self.answers.get("time", Told(data=[({}, str(self.now))]))
+        if expression.startswith("count("):
+            return self.answers.get("labelled", Told(data=[({}, "7")]))
         return self.answers.get("alerts", Told(data=[]))
 
     def targets(self) -> Told:
@@ -320,6 +322,29 @@ def test_alerts_of_others_do_not_count() -> None:
     assert any('team="o\\"urs"' in one for one in server.asked)
 
 
+@pytest.mark.parametrize(
+    ("own", "labelled", "state", "asked"),
+    [
+        ({}, Told(data=[]), "inconclusive", 'count({team="ours", tier="a"})'),
+        ({}, Told(data=[({}, "3")]), "pass", 'count({team="ours", tier="a"})'),
+        ({}, Told(SILENT, None, "nothing listens"), "error", 'count({team="ours", tier="a"})'),
+        ({"team": "ours"}, Told(data=[]), "inconclusive", 'count({tier="a"})'),
+        ({"team": "{{ $labels.team }}", "tier": "a"}, Told(data=[({}, "3")]), "pass", 'count({team="ours"})'),
+        ({"team": "ours", "tier": "a"}, Told(data=[]), "pass", ""),
+        ({"team": "theirs"}, Told(data=[({}, "3")]), "inconclusive", ""),
+    ],
+)
+def test_labels_that_no_alert_can_have_are_no_silence(
+    own: dict[str, str], labelled: Told, state: str, asked: str
+) -> None:
+    rule = {"type": "alerting", "health": "ok", "labels": {"severity": "critical", **own}}
+    server = Server(rules=Told(data=[{"rules": [rule]}]), labelled=labelled)
+    found = states(looked(server, alert_labels={"team": "ours", "tier": "a"}))["alerts"]
+    assert found[0] == state, found
+    assert (state == "inconclusive") == ("can have the labels of alert_labels" in found[1])
+    assert [one.partition(" @")[0] for one in server.asked if one.startswith("count(")] == [asked][: bool(asked)]
+
+
 def test_many_processes_make_the_steps_longer_and_not_the_answers_larger() -> None:
     server = Server()
     windows = observe_window._Windows(looked(server), cast(Prometheus, server), look(looked(server)), None)
@@ -414,6 +439,8 @@ GIVEN: dict[str, Any] = {name: told.get("default") for name, told in window_chec
         ({"error_codes": "5("}, "no regular expression"),
         ({"error_codes": ".*"}, "does not tell errors"),
         ({"error_codes": ""}, "does not tell errors"),
+        ({"error_codes": "5xx"}, "matches no status code of an error, which are 400 to 599"),
+        ({"error_codes": "50"}, "matches no status code of an error"),
         ({"expected_traffic": {"least": 0.0, "most": 5.0}}, "no band"),
         ({"expected_traffic": {"least": 9.0, "most": 5.0}}, "no band"),
         ({"expected_traffic": {"least": 9.0, "most": float("inf")}}, "no band"),

@@ -93,6 +93,17 @@ def test_requests_without_a_status_code_are_no_requests_without_errors(control: 
     assert "1800 requests are counted without a status code" in summary
 
 
+@pytest.mark.parametrize(
+    ("code", "pattern", "state"),
+    [("OK", "5..", "pending"), ("2xx", "5..", "pass"), ("OK", "OK|5..", "fail"), ("200", "5..", "pass")],
+)
+def test_a_label_that_is_no_status_code_tells_no_error(code: str, pattern: str, state: str) -> None:
+    odd = replace(stretch(), codes={code: (30.0,) * STEPS})
+    found = told(ERRORS, facts(seen(after=odd), wanted=replace(WANTED, errors=pattern)))
+    assert found[0] == state, found
+    assert (state == "pending") == ("1800 requests are counted without a status code (OK)" in found[1])
+
+
 @pytest.mark.parametrize("control", CHECKS.controls)
 def test_a_healthy_window_passes(control: str) -> None:
     state, summary = told(control, facts())
