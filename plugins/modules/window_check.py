@@ -27,7 +27,8 @@ description:
     counted exactly. A rise of the slow ones by O(slow_rise) counts.
   - A trend is the slope of Theil and Sen over the 95th percentiles of twelve parts of the window, with Sen's interval,
     which is that of Mann and Kendall's test. For errors it is the test of Cochran and Armitage.
-  - Too few requests for a certain answer, no window before, and a window without metrics are V(inconclusive).
+  - Too few requests for a certain answer, no window before, and a window without metrics are V(inconclusive), also
+    where it is one of several processes that has none for more than a tenth of it.
   - Restarts are those that kube-state-metrics counted, which knows pods that are gone, and those that the kubelet
     tells.
   - An alert counts where it fired at any time of the window by Prometheus, or where Alertmanager holds one that began

@@ -111,12 +111,21 @@ def _notes(facts: WindowFacts, seen: WindowSeen, early: bool, *parts: str) -> No
     return notes
 
 
-def _blind(notes: Notes, seen: WindowSeen) -> bool:
-    """Whether so much of the window is without samples that what is not there tells nothing."""
+def _blind(notes: Notes, seen: WindowSeen, each: bool = True) -> bool:
+    """Whether so much of the window is without samples that what is not there tells nothing.
+
+    :param each: whether that counts of each process, since only it tells of its own requests.
+    """
+    dark = {name: share for name, share in seen.after.dark.items() if share > BLIND} if each else {}
     if seen.after.blind > BLIND:
         what = f"{percent(seen.after.blind)} of the window is without metrics"
         notes.unsure(what, "Let Prometheus scrape all of it.")
-    return seen.after.blind > BLIND
+    elif dark:
+        more = f" and {len(dark) - _SHOWN} more" if len(dark) > _SHOWN else ""
+        named = f"{', '.join(sorted(dark)[:_SHOWN])}{more} {'is' if len(dark) == 1 else 'are'}"
+        what = f"{named} without metrics for up to {percent(max(dark.values()))} of the window"
+        notes.unsure(what, "Let Prometheus scrape each process of the release, or name its series (selector).")
+    return seen.after.blind > BLIND or bool(dark)
 
 
 # ---------------------------------------------------------------------------- half an hour
@@ -230,7 +239,7 @@ def performance(facts: WindowFacts, seen: WindowSeen) -> Verdict:
 def alerts(facts: WindowFacts, seen: WindowSeen) -> Verdict:
     """No alert that counts has fired."""
     notes = _notes(facts, seen, False)
-    _blind(notes, seen)
+    _blind(notes, seen, each=False)
     _alerts(notes, facts, seen)
     return notes.verdict()
 

@@ -83,6 +83,7 @@ class Stretch:
 
     :param codes: requests by status code, in each step; :param buckets: of the durations by upper edge, in each step.
     :param unit: seconds of one unit of the durations; :param blind: the share of the window without fresh samples.
+    :param dark: the share without samples of each process that did not answer, though others did.
     """
 
     start: float
@@ -91,6 +92,7 @@ class Stretch:
     buckets: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     unit: float = 1.0
     blind: float = 0.0
+    dark: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def steps(self) -> int:

@@ -13,6 +13,11 @@ from typing import Any, cast
 import pytest
 
 from ansible_collections.bytebot.production.plugins.module_utils import observe_window
+from ansible_collections.bytebot.production.plugins.module_utils.checks.scrape_facts import (
+    ReleaseSeen,
+    ScrapesSeen,
+    Source,
+)
 from ansible_collections.bytebot.production.plugins.module_utils.checks.window import CHECKS
 from ansible_collections.bytebot.production.plugins.module_utils.checks.window_facts import Wanted
 from ansible_collections.bytebot.production.plugins.module_utils.clients.alertmanager import Alertmanager
@@ -53,6 +58,7 @@ class Server:
         self.answers = answers
         self.asked: list[str] = []
         self.now = START + 1000
+        self.up: dict[str, Callable[[float], float]] = {"bytebot-api-7d9-abcde": lambda _at: 1.0}
 
     def query(self, expression: str, at: float | None = None) -> Told:
         self.asked.append(f"{expression} @ {at}")
@@ -80,6 +86,7 @@ class Server:
         made: dict[str, Callable[[float], list[tuple[dict[str, str], float]]]] = {
             "process_start": lambda _at: [({}, START - 9999)],
             "timestamp(": lambda at: [({}, at - 1)],
+            "(up{": lambda at: [({"pod": name}, one(at - START)) for name, one in self.up.items()],
             "_bucket": lambda at: [({"le": edge}, 20 * (at - START) + 1e4) for edge in ("0.05", "0.1", "0.25", "+Inf")],
             "restarts_total": lambda _at: [({"pod": "bytebot-api-7d9-abcde", "container": "api"}, 0.0)],
             "requests": lambda at: [({"status_code": "200"}, 20 * (at - START) + 1e6)],
@@ -204,6 +211,40 @@ def test_a_target_that_is_down_is_no_fresh_sample() -> None:
     look(looked(server))
     fresh = next(one for one in server.asked if "timestamp(" in one)
     assert fresh == 'max(timestamp(up{namespace="prod"}) and up{namespace="prod"} == 1)'
+
+
+@pytest.mark.parametrize(
+    ("up", "state"),
+    [
+        (lambda _at: 0.0, "inconclusive"),
+        (lambda at: float(at > 70), "inconclusive"),
+        (lambda at: float(at > 40), "pass"),  # it starts
+        (lambda at: float(at < 100), "pass"),  # it ends
+        (lambda _at: 1.0, "pass"),
+    ],
+)
+def test_a_process_without_samples_is_not_hidden_by_another(up: Callable[[float], float], state: str) -> None:
+    server = Server()
+    server.up["bytebot-api-7d9-zzzzz"] = up
+    found = states(looked(server))
+    for control in ("stability", "errors", "traffic", "performance"):
+        assert found[control][0] == state, found[control]
+        assert (state == "pass") != ("bytebot-api-7d9-zzzzz is without metrics for" in found[control][1])
+    assert found["alerts"][0] == "pass"
+
+
+@pytest.mark.parametrize(("scraped", "named"), [((), []), (("a",), ["b"]), (("a", "b"), [])])
+def test_a_pod_that_is_no_target_is_not_hidden_by_another(
+    monkeypatch: pytest.MonkeyPatch, scraped: tuple[str, ...], named: list[str]
+) -> None:
+    sources = tuple(Source("api", pod, f"10.0.0.{at}", 9090) for at, pod in enumerate("ab"))
+    release = ReleaseSeen("prod", "bytebot", sources)
+    targets = [{"labels": {"namespace": "prod", "pod": pod, "job": "api"}} for pod in scraped]
+    found = (release, ScrapesSeen("https://p", Told(data=targets)))
+    monkeypatch.setattr(observe_window, "look_at_scrapes", lambda *_given: found)
+    facts = look(looked())
+    assert facts.early is not None
+    assert dict(facts.early.after.dark) == dict.fromkeys(named, 1.0)
 
 
 def test_what_is_not_over_is_not_asked_for() -> None:
