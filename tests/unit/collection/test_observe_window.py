@@ -20,6 +20,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.scrape_f
 )
 from ansible_collections.bytebot.production.plugins.module_utils.checks.window import CHECKS
 from ansible_collections.bytebot.production.plugins.module_utils.checks.window_facts import Wanted
+from ansible_collections.bytebot.production.plugins.module_utils.clients.alert_rules import alert_rules
 from ansible_collections.bytebot.production.plugins.module_utils.clients.alertmanager import Alertmanager
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
 from ansible_collections.bytebot.production.plugins.module_utils.clients.http import Answer, Failure, Http
@@ -444,6 +445,23 @@ def test_an_instant_query_is_answered_in_whole() -> None:
     web = Web(200, matrix(kind="vector") | {"isPartial": True})
     assert Prometheus(Service(cast(Http, web), Login())).query("up").kind == WRONG
     assert "partial_response=false" in web.asked[0]
+
+
+@pytest.mark.parametrize(
+    ("more", "kind"),
+    [
+        ({}, OK),
+        ({"warnings": []}, OK),
+        ({"warnings": ["receive rules from thanos-rule-1: connection refused"]}, WRONG),
+        ({"isPartial": True}, WRONG),
+    ],
+)
+def test_rules_and_targets_are_told_in_whole(more: dict[str, Any], kind: str) -> None:
+    body = {"status": "success", "data": {"groups": [], "activeTargets": []}, **more}
+    service = Service(cast(Http, Web(200, body)), Login())
+    told = [Prometheus(service).rules(), Prometheus(service).targets(), alert_rules(service)]
+    assert [one.kind for one in told] == [kind] * 3
+    assert all(kind == OK or "only a part" in one.cause for one in told)
 
 
 def test_firing_alerts() -> None:
