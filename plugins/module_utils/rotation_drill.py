@@ -68,6 +68,9 @@ class Plan:
 def drill(cluster: Cluster, plan: Plan, redactor: Redactor) -> Drill:
     """Rotate, and say what was seen.
 
+    It proves that no token of before outlives a rotation. Where an application ends all sessions at its start, that is
+    so too with a key that was not replaced, which these answers do not tell apart.
+
     :raises NotPossible: before anything has changed. :raises Unclear: after the rotation.
     """
     began, steps = time.monotonic(), list[str]()
@@ -200,6 +203,7 @@ def _record(given: Any) -> Drill | None:
             str(given.get("why") or ""),
             tuple(map(str, given.get("steps") or ())),
             float(given.get("seconds") or 0),
+            given.get("unclear") is True,
         )
     except (KeyError, TypeError, ValueError, OverflowError, OSError):
         return None

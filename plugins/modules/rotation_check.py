@@ -22,7 +22,9 @@ description:
   - A drill shows that a rotation works. It signs in, rotates the keys that sign tokens without an overlap, restarts
     what reads them, and sees that a new token is taken and the one of before is refused. B(It signs everybody out.)
     It is made where O(permitted) is true and none passed within O(drill_age) days; what it came to is kept in the
-    ConfigMap C(bytebot-rotation-drills) beside the release.
+    ConfigMap C(bytebot-rotation-drills) beside the release, also where it proved nothing, which is V(pending).
+  - It proves that no token of before outlives a rotation. Whether its key or its session ended it, as where the
+    application forgets all sessions at its start, is not told apart.
   - A control that does not hold is a result, not a failure of the module.
 extends_documentation_fragment:
   - bytebot.production.cluster
@@ -189,6 +191,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.rotation
     DRILL_AGE,
     LONGEST,
     ROTATION,
+    Drill,
     RotationFacts,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
@@ -325,10 +328,13 @@ def _made(
     try:
         made = rotation_drill.drill(cluster, plan, redactor)
     except (rotation_drill.NotPossible, rotation_drill.Unclear) as exc:
-        rotated = isinstance(exc, rotation_drill.Unclear)
         told = exc.sentence.rstrip(".")
-        remedy = "Mend that, and judge again."
-        return replace(facts, no_drill=told, no_drill_remedy=remedy, unclear=True), rotated
+        facts = replace(facts, no_drill=told, no_drill_remedy="Mend that, and judge again.", unclear=True)
+        if isinstance(exc, rotation_drill.NotPossible):
+            return facts, False
+        # It is kept as well, so that no run after this one goes by a good one of before.
+        why = redactor.text(told)
+        made = Drill(time.time(), plan.spec.name, False, why, unclear=True)
     drills = (*facts.drills, made)
     rotation_drill.keep(cluster, facts.namespace, drills)
     return replace(facts, drills=drills), True

@@ -37,6 +37,7 @@ _ROTATE = "Rotate it (rotate.yml -e rotate_secret=NAME -e rotate_key=KEY), and l
 _RETIRE = "Run rotate.yml, which takes away what has outlived its overlap, or say the overlap in the document."
 _FOLLOW = "Restart it, so that it runs with the new value."
 _DRILL = "Find out why the old value lived on, then let the drill run again."
+_AGAIN = "Mend that, and let the drill run again."
 
 CHECKS: Checks[RotationFacts] = Checks()
 
@@ -78,7 +79,8 @@ def rotation(facts: RotationFacts) -> Verdict:
     return found.verdict(
         "Rotation of Secrets",
         f"each of the {len(facts.ages)} Secrets is younger than its interval, what reads them runs with them, and the "
-        f"drill of {_day(last.at) if last else 'no day'} showed that the value before is refused",
+        f"drill of {_day(last.at) if last else 'no day'} showed that a token of before is refused, be it by its key or "
+        "its session",
         [evidence_of(document, entry), _evidence(facts, intervals, entry)],
         _weaker(facts),
     )
@@ -140,7 +142,10 @@ class Intervals:
 
 def _drill(found: Found, facts: RotationFacts) -> None:
     last = facts.last
-    if last and not last.passed:
+    if last and last.unclear:
+        what = f"the drill of {_day(last.at)} with Secret {last.secret} proved nothing: {last.why}"
+        found.unknown(f"whether a rotation works is not known: {what}", _AGAIN)
+    elif last and not last.passed:
         found.wrong(f"the drill of {_day(last.at)} with Secret {last.secret}: {last.why}", _DRILL)
     elif facts.unclear:
         found.unknown(
@@ -182,6 +187,7 @@ def _evidence(facts: RotationFacts, intervals: Intervals | None, entry: Entry) -
             "ended": datetime.fromtimestamp(last.at, UTC).isoformat(timespec="seconds"),
             "rotated": last.secret,
             "passed": last.passed,
+            "unclear": last.unclear,
             "why": last.why,
             "steps": list(last.steps),
             "seconds": last.seconds,

@@ -36,6 +36,7 @@ class Drill:
     """A rotation that was watched from one end to the other.
 
     :param at: when it ended (Unix time); :param why: what was wrong; :param steps: what was seen, in words.
+    :param unclear: whether it has rotated, and the answers prove neither that it worked nor that it did not.
     """
 
     at: float
@@ -44,6 +45,7 @@ class Drill:
     why: str = ""
     steps: tuple[str, ...] = ()
     seconds: float = 0.0
+    unclear: bool = False
 
 
 @dataclass(frozen=True, slots=True)

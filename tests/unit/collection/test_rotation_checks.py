@@ -104,6 +104,9 @@ def _facts(tmp_path: Path) -> RotationFacts:
         ({"drills": (replace(GOOD, at=days(31).timestamp()),)}, "pending", "that was watched is of 2026-10-30"),
         ({"drills": (replace(GOOD, at=NOW.timestamp() + 86400),)}, "pending", "none has been watched"),
         ({"drills": (GOOD, replace(GOOD, at=NOW.timestamp(), passed=False, why="old taken"))}, "fail", "old taken"),
+        ({"drills": (GOOD, replace(GOOD, at=NOW.timestamp(), passed=False, unclear=True, why="its token ran out"))},
+         "pending", "the drill of 2026-11-30 with Secret keys proved nothing: its token ran out"),
+        ({"drills": (replace(GOOD, at=GOOD.at - 9, passed=False, unclear=True), GOOD)}, "pass", "showed"),
         ({"unclear": True, "no_drill": "neither taken nor refused"}, "pending", "in this run, and neither taken nor"),
         ({"drills": (replace(GOOD, passed=False, at=GOOD.at - 60), GOOD)}, "pass", "the drill of 2026-11-30 showed"),
         ({"longest": timedelta(days=30)}, "fail", "it says 90 days for interval, and at most 30 days are wanted"),
@@ -305,6 +308,9 @@ def test_the_record_is_read_as_far_as_it_can_be() -> None:
     assert rotation_drill.read(store, "shop") == ()
     rotation_drill.keep(store, "shop", (GOOD,) * 30)
     assert len(rotation_drill.read(store, "shop")) == rotation_drill.MOST
+    unclear = replace(GOOD, passed=False, why="it ran out", unclear=True)
+    rotation_drill.keep(store, "shop", (GOOD, unclear))
+    assert rotation_drill.read(store, "shop") == (GOOD, unclear)
     for data, count in (
         ("{", 0),
         ('{"a": 1}', 0),
@@ -350,14 +356,22 @@ def test_a_drill_that_proved_nothing_leaves_no_green_of_before(
     def fails(*_given: Any) -> Drill:
         raise kind("the way in is shut.")
 
+    kept: list[tuple[Drill, ...]] = []
     monkeypatch.setattr(rotation_drill, "drill", fails)
-    monkeypatch.setattr(rotation_drill, "keep", lambda *_: None)
-    monkeypatch.setattr(rotation_check, "_plan", lambda _given: None)
+    monkeypatch.setattr(rotation_drill, "keep", lambda _cluster, _namespace, drills: kept.append(drills))
+    monkeypatch.setattr(rotation_check, "_plan", lambda _given: SimpleNamespace(spec=SimpleNamespace(name="keys")))
     module: Any = SimpleNamespace(params={**PARAMS, "drill_age": 0, "login": {"base_url": "x"}}, check_mode=False)
     nothing: Any = None
     seen, changed = rotation_check._drilled(module, nothing, Redactor(), facts)
     assert changed == (kind is rotation_drill.Unclear)
     assert rotation(seen).state == "pending"
+    # What has rotated is kept, so that the next run does not go by the good one of before.
+    last = kept[-1][-1]
+    assert (last.unclear, last.passed) == (changed, not changed)
+    assert not changed or (last.secret, last.why) == ("keys", "the way in is shut")
+    drills = (*kept[-1][:-1], replace(last, at=NOW.timestamp()))
+    later = replace(seen, drills=drills, unclear=False, no_drill="", no_drill_remedy="")
+    assert rotation(later).state == ("pending" if changed else "pass")
 
 
 def test_nobody_is_signed_out_for_a_drill_that_could_not_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
