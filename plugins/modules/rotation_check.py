@@ -18,7 +18,8 @@ description:
     and how long the value before stays (C(overlap)), as V(P90D) or V(PT1H). It is judged as other documents are.
   - The age of each secret value is what M(bytebot.production.generated_secret) recorded, or else that of its Secret,
     the most it can be. No value is returned.
-  - No workload may run with an older value than its Secret has, where it reads it at its start only.
+  - No workload may run with an older value than its Secret has, where it reads it at its start only. Where nothing
+    records when a value was made, and a pod began before the Secret was written last, that is V(pending).
   - A drill shows that a rotation works. It signs in, rotates the keys that sign tokens without an overlap, restarts
     what reads them, and sees that a new token is taken and the one of before is refused. B(It signs everybody out.)
     It is made where O(permitted) is true and none passed within O(drill_age) days; what it came to is kept in the
@@ -267,15 +268,16 @@ def judge_rotation(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
     secrets, absent, denied, unreleased = observe_rotation.secrets_of(
         cluster, namespace, given["release"], given["secrets"]
     )
-    late, unseen = observe_rotation.behind(cluster, namespace, secrets)
+    readers = observe_rotation.behind(cluster, namespace, secrets)
     facts = replace(
         facts,
         ages=observe_rotation.ages_of(secrets),
         absent=tuple(absent),
         denied=denied,
         unreleased=unreleased,
-        behind=late,
-        unseen=unseen,
+        behind=readers.late,
+        unseen=readers.unseen,
+        undated=readers.undated,
     )
     return {"changed": changed, **results_of(CHECKS.judge(facts, given["only"]), redactor)}
 

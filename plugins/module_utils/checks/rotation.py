@@ -36,6 +36,7 @@ _INTERVAL = (
 _ROTATE = "Rotate it (rotate.yml -e rotate_secret=NAME -e rotate_key=KEY), and let what reads it follow."
 _RETIRE = "Run rotate.yml, which takes away what has outlived its overlap, or say the overlap in the document."
 _FOLLOW = "Restart it, so that it runs with the new value."
+_UNDATED = "Restart it once, or let generated_secret keep the Secret, which records when each value was made."
 _DRILL = "Find out why the old value lived on, then let the drill run again."
 _AGAIN = "Mend that, and let the drill run again."
 
@@ -74,6 +75,8 @@ def rotation(facts: RotationFacts) -> Verdict:
         found.wrong(one, _FOLLOW)
     if facts.unseen:
         found.unknown(facts.unseen, "Permit list on deployments, statefulsets, daemonsets, replicasets and pods.")
+    for one in facts.undated:
+        found.unknown(one, _UNDATED)
     _drill(found, facts)
     last = facts.last
     return found.verdict(
@@ -183,6 +186,7 @@ def _evidence(facts: RotationFacts, intervals: Intervals | None, entry: Entry) -
             for age in facts.ages
         },
         "behind": list(facts.behind),
+        "not_dated": list(facts.undated),
         "drill": {
             "ended": datetime.fromtimestamp(last.at, UTC).isoformat(timespec="seconds"),
             "rotated": last.secret,

@@ -56,7 +56,7 @@ class RotationFacts:
     :param absent: Secrets that are named and not there; :param denied: by Secret, why it may not be read.
     :param unreleased: why it is not known to which Secrets the release refers.
     :param behind: workloads that run with an older value than their Secret has, in words; :param unseen: why that is
-        not known of all.
+        not known of all; :param undated: workloads of which it is not known for want of a recorded time, in words.
     :param no_drill: why none was made in this run; empty where none was due. :param unclear: whether one was begun in
         this run and proved nothing, which a drill of before does not outweigh.
     """
@@ -69,6 +69,7 @@ class RotationFacts:
     unreleased: str = ""
     behind: tuple[str, ...] = ()
     unseen: str = ""
+    undated: tuple[str, ...] = ()
     drills: tuple[Drill, ...] = ()
     no_drill: str = ""
     no_drill_remedy: str = ""

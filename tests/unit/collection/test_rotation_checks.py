@@ -99,6 +99,7 @@ def _facts(tmp_path: Path) -> RotationFacts:
         ({"ages": (Age("db", {"password": days(1)}, True, ("password",)),)}, "fail", "still has password.previous"),
         ({"behind": ("Deployment shop/api runs with an older value than Secret db has",)}, "fail", "an older value"),
         ({"unseen": "who reads them is not known"}, "pending", "who reads them is not known"),
+        ({"undated": ("when db changed last is not recorded",)}, "pending", "when db changed last is not recorded"),
         ({"drills": ()}, "pending", "none has been watched, and none was made"),
         ({"drills": (), "no_drill": "drills are not permitted here"}, "pending", "drills are not permitted here"),
         ({"drills": (replace(GOOD, at=days(31).timestamp()),)}, "pending", "that was watched is of 2026-10-30"),
@@ -178,8 +179,48 @@ def test_who_cannot_be_listed_is_not_taken_for_nobody() -> None:
         def list(self, *_given: Any) -> list[Any]:
             raise NotPermitted("Deployments may not be listed.")
 
-    found, why = observe_rotation.behind(Denied(), "shop", [])  # type: ignore[arg-type]
-    assert (found, why) == ((), "who reads them is not known (Deployments may not be listed)")
+    found = observe_rotation.behind(Denied(), "shop", [])  # type: ignore[arg-type]
+    assert (found.late, found.unseen) == ((), "who reads them is not known (Deployments may not be listed)")
+
+
+WORKLOAD: dict[str, Any] = {
+    "kind": "StatefulSet", "metadata": {"name": "api", "namespace": "shop", "uid": "u"},
+    "spec": {"template": {"spec": {"containers": [{"env": [
+        {"valueFrom": {"secretKeyRef": {"name": "db", "key": key}}} for key in ("host", "password")]}]}}},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("recorded", "written", "began", "late", "undated"),
+    [
+        ({"password": "2026-11-02T00:00:00Z"}, "2026-11-05T00:00:00Z", "2026-11-03T00:00:00Z", 0, 0),
+        ({"password": "2026-11-02T00:00:00Z"}, "2026-11-05T00:00:00Z", "2026-11-01T00:00:00Z", 1, 0),
+        ({}, "2026-11-02T00:00:00Z", "2026-11-03T00:00:00Z", 0, 0),  # whatever has changed, it began after it
+        ({}, "2026-11-02T00:00:00Z", "2026-11-01T00:00:00Z", 0, 1),
+        ({}, "", "2026-11-01T00:00:00Z", 0, 1),
+        ({}, "", "", 0, 0),  # nothing runs
+    ],
+)
+def test_who_may_run_with_an_older_value_is_said_where_no_time_is_recorded(
+    recorded: Mapping[str, str], written: str, began: str, late: int, undated: int
+) -> None:
+    one = secret("db", ("host", "password"), recorded)
+    one["metadata"]["managedFields"] = [
+        {"manager": "ours", "fieldsV1": {"f:data": {}}, "time": written},
+        {"manager": "theirs", "fieldsV1": {"f:metadata": {}}, "time": "2026-11-29T00:00:00Z"},
+    ] if written else []  # fmt: skip
+    pods = [{"metadata": {"ownerReferences": [{"uid": "u", "controller": True}], "creationTimestamp": began}}]
+
+    class Objects:
+        def list(self, _version: str, kind: str, _namespace: str) -> list[Any]:
+            return {"StatefulSet": [WORKLOAD], "Pod": pods if began else []}.get(kind, [])
+
+    found = observe_rotation.behind(Objects(), "shop", [one])  # type: ignore[arg-type]
+    assert (len(found.late), len(found.undated), found.unseen) == (late, undated, "")
+    assert not undated or found.undated == (
+        "whether StatefulSet shop/api runs with the value of password in Secret db is not known, since nothing records "
+        "when that was made",
+    )
 
 
 # ---------------------------------------------------------------------------- the drill
