@@ -24,6 +24,8 @@ description:
     in them; the objects C(VulnerabilityReport) of the Trivy Operator in the namespace, where there are any; and what
     is attached to the images in O(registries) as referrers (OCI 1.1). A report that names no digest is about nothing
     that can be known, unless its place says one.
+  - A run of SARIF without findings counts only where it says that it was executed (C(executionSuccessful)), or where
+    its tool names its rules; else the control is V(pending), since a run that looked at nothing reads the same.
   - Nothing is scanned here, and no database of vulnerabilities is asked.
   - A control that does not hold is a result, not a failure of the module.
 extends_documentation_fragment:

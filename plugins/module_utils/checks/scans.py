@@ -30,6 +30,10 @@ _KEPT = 200  # findings in the evidence
 _SCAN = "Scan the image by its digest, and name the report (in the inventory: bytebot_scan_reports)."
 _AGAIN = "Scan again with today's database of vulnerabilities."
 _MEND = "Build the image anew with the fixed packages, or waive a finding with owner, reason and end."
+_LIST = "Let the scanner list all packages (Trivy: --list-all-pkgs)."
+_EXECUTED = (
+    "Use a form that shows what was looked at, as the scanner's own JSON, or one that says that it was executed."
+)
 _NAME = "Name the report that the scanner wrote, as it wrote it."
 
 CHECKS: Checks[ScanFacts] = Checks()
@@ -90,7 +94,7 @@ def _image(found: Found, facts: ScanFacts, image: Running, reports: list[Report]
     if not any(one.looked for one in reports):
         found.unknown(
             f"the report {reports[0].where} on {image.name} shows nothing that was looked at",
-            "Let the scanner list all packages (Trivy: --list-all-pkgs).",
+            _EXECUTED if reports[0].kind == "sarif" else _LIST,
         )
     for one in (one for one in reports if one.rates_nothing):
         found.unknown(

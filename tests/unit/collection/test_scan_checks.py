@@ -197,6 +197,32 @@ def test_a_result_may_say_its_severity_itself() -> None:
     assert report.found[0].severity == "critical"
 
 
+@pytest.mark.parametrize(
+    ("rules", "invocations", "results", "looked"),
+    [
+        ([], [], [], False),
+        ([], [{"endTimeUtc": "2026-11-29T10:00:00Z"}], [], False),
+        ([], [{"executionSuccessful": True}], [], True),
+        ([], [{"executionSuccessful": True}, {"executionSuccessful": False}], [], False),
+        ([{"id": "CVE-2026-1"}], [], [], True),
+        ([{"id": "CVE-2026-1"}], [{"executionSuccessful": False}], [], False),
+        ([], [], [{"ruleId": "CVE-2026-1"}], True),
+        ([], [{"executionSuccessful": False}], [{"ruleId": "CVE-2026-1"}], False),
+        ([{"id": "CVE-2026-1"}], [{"executionSuccessful": True}], None, False),
+    ],
+)
+def test_a_run_that_does_not_say_that_it_was_executed_is_no_look(
+    rules: list[Any], invocations: list[Any], results: list[Any] | None, looked: bool
+) -> None:
+    driver = {"name": "Trivy", "rules": rules}
+    run = {**SARIF["runs"][0], "tool": {"driver": driver}, "invocations": invocations, "results": results}
+    (report,) = reports_of(json.dumps({**SARIF, "runs": [run]}).encode(), "x.sarif")
+    assert report.looked == looked
+    verdict = scanned(replace(FACTS, reports=(replace(report, when=CLEAN.when, found=()),)))
+    assert verdict.state == ("pass" if looked else "pending")
+    assert looked or "as the scanner's own JSON" in verdict.remedy
+
+
 @pytest.mark.parametrize("results", [[], [{"Class": "secret"}], None])
 def test_a_report_that_looked_at_no_packages_proves_nothing(results: Any) -> None:
     (report,) = reports_of(json.dumps({**TRIVY, "Results": results}).encode(), "x.json")
