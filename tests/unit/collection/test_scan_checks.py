@@ -58,6 +58,9 @@ FACTS = ScanFacts("shop", (IMAGE,), said=True, reports=(CLEAN,), now=NOW)
         ({"reports": (replace(CLEAN, digests=frozenset({OTHER})),)}, "fail", "scans/api.json is about another build"),
         ({"reports": (), "unread": ("scans/api.json cannot be read",)}, "pending", "scans/api.json cannot be read"),
         ({"unread": ("scans/grype.json cannot be read",)}, "pending", "scans/grype.json cannot be read"),
+        ({"unread_vex": ("vex.json cannot be read",)}, "pending", "the VEX document vex.json cannot be read"),
+        ({"unread_vex": ("vex.json cannot be read",), "reports": ()}, "fail", "no report is about"),
+        ({"unread_vex": ("vex.json cannot be read",), "reports": (FOUND,)}, "fail", "the VEX document vex.json cannot"),
         ({"reports": (replace(UNRATED, kind="sarif"),)}, "pending", "tells of none how severe it is"),
         ({"reports": (UNRATED,)}, "pass", "nothing critical"),
         ({"reports": (replace(HIGH, kind="sarif", found=HIGH.found + UNRATED.found),)}, "pass", "nothing critical"),
@@ -270,6 +273,13 @@ def test_a_later_vex_document_takes_back_what_one_before_excused(tmp_path: Path)
     documents = Documents(str(tmp_path), pytest.fail, formats=FORMATS)
     assert observe(fake, documents, Scope("shop", vex=("a.json",))).excused
     assert not observe(fake, documents, Scope("shop", vex=("a.json", "b.json"))).excused
+
+
+def test_a_vex_document_that_cannot_be_read_is_told_as_one(tmp_path: Path) -> None:
+    (tmp_path / "vex.json").mkdir()
+    fake: Any = Fake([], NotThere("no"))
+    facts = observe(fake, Documents(str(tmp_path), pytest.fail, formats=FORMATS), Scope("shop", vex=("vex.json",)))
+    assert (facts.unread, facts.unread_vex) == ((), ("vex.json cannot be read (is a directory)",))
 
 
 # ---------------------------------------------------------------------------- observing
