@@ -24,8 +24,9 @@ description:
     what reads them, and sees that a new token is taken and the one of before is refused. B(It signs everybody out.)
     It is made where O(permitted) is true and none passed within O(drill_age) days; what it came to is kept in the
     ConfigMap C(bytebot-rotation-drills) beside the release, also where it proved nothing, which is V(pending).
-  - It proves that no token of before outlives a rotation. Whether its key or its session ended it, as where the
-    application forgets all sessions at its start, is not told apart.
+  - It proves that no token of before outlives a rotation. Its session alone may have ended it, as where the application
+    forgets them at its start. So the claims of a new token are signed by the old key, which must be refused, and by the
+    new one, which must be taken. Where that is not possible, the summary says that both are not told apart.
   - A control that does not hold is a result, not a failure of the module.
 extends_documentation_fragment:
   - bytebot.production.cluster

@@ -38,6 +38,8 @@ _RETIRE = "Run rotate.yml, which takes away what has outlived its overlap, or sa
 _FOLLOW = "Restart it, so that it runs with the new value."
 _UNDATED = "Restart it once, or let generated_secret keep the Secret, which records when each value was made."
 _DRILL = "Find out why the old value lived on, then let the drill run again."
+_REFUSED = "the key of before is refused, also for a session that lives"
+_ENDED = "a token of before is refused, be it by its key or its session"
 _AGAIN = "Mend that, and let the drill run again."
 
 CHECKS: Checks[RotationFacts] = Checks()
@@ -82,8 +84,7 @@ def rotation(facts: RotationFacts) -> Verdict:
     return found.verdict(
         "Rotation of Secrets",
         f"each of the {len(facts.ages)} Secrets is younger than its interval, what reads them runs with them, and the "
-        f"drill of {_day(last.at) if last else 'no day'} showed that a token of before is refused, be it by its key or "
-        "its session",
+        f"drill of {_day(last.at) if last else 'no day'} showed that {_REFUSED if last and last.by_key else _ENDED}",
         [evidence_of(document, entry), _evidence(facts, intervals, entry)],
         _weaker(facts),
     )
@@ -192,6 +193,7 @@ def _evidence(facts: RotationFacts, intervals: Intervals | None, entry: Entry) -
             "rotated": last.secret,
             "passed": last.passed,
             "unclear": last.unclear,
+            "key_refused": last.by_key,
             "why": last.why,
             "steps": list(last.steps),
             "seconds": last.seconds,

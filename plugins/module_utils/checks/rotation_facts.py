@@ -37,6 +37,7 @@ class Drill:
 
     :param at: when it ended (Unix time); :param why: what was wrong; :param steps: what was seen, in words.
     :param unclear: whether it has rotated, and the answers prove neither that it worked nor that it did not.
+    :param by_key: whether a token of a living session that the old key signed after it was refused.
     """
 
     at: float
@@ -46,6 +47,7 @@ class Drill:
     steps: tuple[str, ...] = ()
     seconds: float = 0.0
     unclear: bool = False
+    by_key: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,6 +87,8 @@ def _facts(tmp_path: Path) -> RotationFacts:
     ("changes", "state", "told"),
     [
         ({}, "pass", "each of the 2 Secrets is younger than its interval"),
+        ({}, "pass", "a token of before is refused, be it by its key or its session"),
+        ({"drills": (replace(GOOD, by_key=True),)}, "pass", "the key of before is refused"),
         ({"document": None}, "pending", "Needs input document"),
         ({"ages": ()}, "pending", "no Secret of the release is known"),
         ({"denied": {"db": "Not permitted."}}, "pending", "Secret db may not be read (Not permitted)"),
@@ -266,20 +268,24 @@ def _world(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
     monkeypatch.setattr(rotation_drill, "token_of", lambda *_: SimpleNamespace(token=world.tokens.pop(0), problem="no"))
     monkeypatch.setattr(rotation_drill, "WITHIN_S", 0.0)
     monkeypatch.setattr(rotation_drill, "POLL_S", 0.0)
-    spec, login = SimpleNamespace(name="keys", namespace="shop"), SimpleNamespace(http=SimpleNamespace(get=get))
+    spec = SimpleNamespace(name="keys", namespace="shop", replace=frozenset({"access"}))
+    login = SimpleNamespace(http=SimpleNamespace(get=get))
     world.plan = rotation_drill.Plan(spec, login, "/tasks", None)  # type: ignore[arg-type]
     yield world
 
 
 def drilled(world: SimpleNamespace) -> Drill:
-    return rotation_drill.drill(None, world.plan, Redactor())  # type: ignore[arg-type]
+    cluster: Any = SimpleNamespace(get=lambda *_given: None)
+    return rotation_drill.drill(cluster, world.plan, Redactor())
 
 
 def test_a_drill_passes_where_the_old_token_is_refused(world: SimpleNamespace) -> None:
     world.followers = [{"workload": "Deployment shop/api", "action": "restarted"}]
     done = drilled(world)
     assert (done.passed, done.why) == (True, "")
-    assert done.steps[-1] == "a new token is answered by 200, one of before by 401"
+    assert done.steps[-2] == "a new token is answered by 200, one of before by 401"
+    assert "not told apart" in done.steps[-1]
+    assert not done.by_key
 
 
 def test_an_application_that_keeps_the_old_key_is_red(world: SimpleNamespace) -> None:
@@ -350,8 +356,9 @@ def test_the_record_is_read_as_far_as_it_can_be() -> None:
     rotation_drill.keep(store, "shop", (GOOD,) * 30)
     assert len(rotation_drill.read(store, "shop")) == rotation_drill.MOST
     unclear = replace(GOOD, passed=False, why="it ran out", unclear=True)
-    rotation_drill.keep(store, "shop", (GOOD, unclear))
-    assert rotation_drill.read(store, "shop") == (GOOD, unclear)
+    drills = (GOOD, replace(GOOD, by_key=True), unclear)
+    rotation_drill.keep(store, "shop", drills)
+    assert rotation_drill.read(store, "shop") == drills
     for data, count in (
         ("{", 0),
         ('{"a": 1}', 0),
