@@ -43,7 +43,7 @@ SHORTEST_S = 60.0
 MOST_RULES = 300
 LASTING = 3  # steps that a pod was there; a rate needs two samples, which a shorter one need not have
 FIRED_WITHIN_S = 30 * DAY_S
-_SECOND = 1.0
+_SECOND, _HOUR_S = 1.0, 3600.0
 # Pods of Deployments, StatefulSets and DaemonSets by their names, so that those of former revisions are one workload.
 _POD = re.compile(r"-(?:[a-z0-9]{6,10}-)?[a-z0-9]{5}$|-\d+$")
 _INSIDE = 'container!="",container!="POD"'
@@ -136,6 +136,15 @@ class History:
         matchers = ",".join(self._own())
         told = self._at(f"count(count_over_time(ALERTS{{{matchers}}}[{FIRED_WITHIN_S:.0f}s]))", period.end)
         return told, bool(told.ok and told.data)
+
+    def covered(self, period: Period) -> tuple[Told, float]:
+        """Of which share of its hours the store has alerts, targets or the release's memory, and so tells of alerts."""
+        mine = ",".join(self._own())
+        asked = (f"ALERTS{{{mine}}}", f"up{{{mine}}}", f"container_memory_working_set_bytes{{{self._selector()}}}")
+        query = " or ".join(f"count(count_over_time({one}[1h]))" for one in asked)
+        told = self.server.query_range(query, period.begin + _HOUR_S, period.end, _HOUR_S)
+        points = told.data[0][1] if told.ok and told.data else []
+        return told, min(1.0, len(points) * _HOUR_S / max(_HOUR_S, period.end - period.begin))
 
     # ------------------------------------------------------------------ containers
 

@@ -4,9 +4,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
+from urllib.parse import urlencode, urljoin, urlsplit, urlunsplit
 
 from ansible_collections.bytebot.production.plugins.module_utils.argspec import Spec
 from ansible_collections.bytebot.production.plugins.module_utils.argspec_services import LOGIN_ARGS, login_of
@@ -22,6 +23,9 @@ from ansible_collections.bytebot.production.plugins.module_utils.errors import I
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
 from ansible_collections.bytebot.production.plugins.module_utils.yaml_text import load
 
+After: TypeAlias = Callable[[Any], tuple[str, Any] | None]
+NO_MORE = ("", "")
+MOST_PAGES = 100
 _BYTES = 4 * 1024 * 1024
 _BEARER = "Bearer "
 _LOGIN = ("token_file", "token_variable", "username", "password_file", "password_variable")
@@ -48,6 +52,66 @@ def record_of(
         return str(given["path"]), _from_file(Path(given["path"]), str(given["path"]))
     if not given["url"]:
         return "", None
+    return shown_url(given["url"]), _service(name, given, params, redactor).json(given["url"])
+
+
+def pages_of(
+    name: str, given: Mapping[str, Any], params: Mapping[str, Any], redactor: Redactor, after: After
+) -> tuple[str, list[Told]]:
+    """Where a record is from, and each of its pages; the last is not ok where it could not be read to its end.
+
+    :param after: what is given each page, and says by which parameter of the query and its value, or by which address,
+        the next one is asked for; ``NO_MORE`` where none is wanted, None where at most the header ``Link`` says it.
+    :raises InputError: as for ``record_of``.
+    """
+    if not given["url"] or given["path"]:
+        source, told = record_of(name, given, params, redactor)
+        if told and told.ok and after(told.data) not in (None, NO_MORE):
+            told = Told(WRONG, None, "it is one page of several")
+        return source, [told] if told else []
+    service, url = _service(name, given, params, redactor), str(given["url"])
+    pages: list[Told] = []
+    asked: set[str] = set()
+    while url:
+        pages.append(service.json(url))
+        asked.add(url)
+        url, problem = _following(url, pages[-1], after) if pages[-1].ok else ("", "")
+        if url and not problem:
+            problem = _not_to_ask(str(given["url"]), url, asked)
+        if problem:
+            pages.append(Told(WRONG, None, problem, pages[-1].status))
+            break
+    return shown_url(given["url"]), pages
+
+
+def _following(url: str, told: Told, after: After) -> tuple[str, str]:
+    """The address of the page after one, empty where there is none; and why it is not known."""
+    found = after(told.data)
+    if found is None or found == NO_MORE:
+        return ("" if found else told.more), ""
+    parameter, value = found
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
+        return "", "its next page is told neither by an address nor by a token"
+    text = str(value)
+    # A token may begin with a slash as well.
+    if text.lower().startswith(("https://", "http://")) or (text.startswith(("/", "?")) and "?" in text):
+        return urljoin(url, text), ""
+    parts = urlsplit(url)
+    others = [pair for pair in parts.query.split("&") if pair and pair.partition("=")[0] != parameter]
+    return urlunsplit(parts._replace(query="&".join([*others, urlencode({parameter: text})]))), ""
+
+
+def _not_to_ask(first: str, url: str, asked: Collection[str]) -> str:
+    """Why a further page is not asked for: what signs in is for the place that was given alone."""
+    here, there = urlsplit(first), urlsplit(url)
+    if (here.scheme, here.netloc) != (there.scheme, there.netloc):
+        return f"its next page is at {there.hostname or 'no host'}, which is not signed in to"
+    if url in asked:
+        return "its next page is one that was told before"
+    return f"it has more than {MOST_PAGES} pages" if len(asked) >= MOST_PAGES else ""
+
+
+def _service(name: str, given: Mapping[str, Any], params: Mapping[str, Any], redactor: Redactor) -> Service:
     login = login_of(name, given, redactor)
     headers = {"Accept": given["accept"], **login.headers}
     if "Authorization" in headers and headers["Authorization"].startswith(_BEARER):
@@ -59,7 +123,7 @@ def record_of(
         resolve={host: str(address) for host, address in params["resolve"].items()},
         timeout_s=params["timeout"],
     )
-    return shown_url(given["url"]), Service(http, Login(headers)).json(given["url"])
+    return Service(http, Login(headers))
 
 
 def _from_file(path: Path, shown: str) -> Told:

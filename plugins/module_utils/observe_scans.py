@@ -76,6 +76,7 @@ class _Read:
     reports: list[Report] = field(default_factory=list)
     bad: list[str] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
+    unread_vex: list[str] = field(default_factory=list)
     excused: dict[tuple[str, str], str] = field(default_factory=dict)
 
 
@@ -107,6 +108,7 @@ def observe(cluster: Cluster, documents: Documents, scope: Scope) -> ScanFacts:
         reports=(*read.reports, *objects),
         bad=tuple(read.bad),
         unread=tuple(read.unread),
+        unread_vex=tuple(read.unread_vex),
         objects=told,
         excused=read.excused,
     )
@@ -157,7 +159,7 @@ def _short(digests: Iterable[str]) -> str:
 
 
 def _reports(documents: Documents, name: str, read: _Read) -> Iterator[Report]:
-    content, where = _fetched(documents, name, read)
+    content, where = _fetched(documents, name, read.bad, read.unread)
     if content:
         try:
             yield from reports_of(content, where)
@@ -166,7 +168,7 @@ def _reports(documents: Documents, name: str, read: _Read) -> Iterator[Report]:
 
 
 def _vex(documents: Documents, where: str, read: _Read) -> None:
-    content, shown = _fetched(documents, where, read)
+    content, shown = _fetched(documents, where, read.bad, read.unread_vex)
     if content:
         try:
             read.excused.update(dismissals(content, shown))
@@ -175,10 +177,10 @@ def _vex(documents: Documents, where: str, read: _Read) -> None:
             read.bad.append(exc.sentence.rstrip("."))
 
 
-def _fetched(documents: Documents, name: str, read: _Read) -> tuple[bytes, str]:
+def _fetched(documents: Documents, name: str, bad: list[str], unread: list[str]) -> tuple[bytes, str]:
     fetched = documents.fetch(name)
     if fetched.problem:
-        (read.bad if fetched.absent else read.unread).append(f"{fetched.where} {fetched.problem}")
+        (bad if fetched.absent else unread).append(f"{fetched.where} {fetched.problem}")
     return fetched.content, fetched.where
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ansible_collections.bytebot.production.plugins.module_utils.checks.metrics_watched import target_of
 from ansible_collections.bytebot.production.plugins.module_utils.checks.window import due
 from ansible_collections.bytebot.production.plugins.module_utils.checks.window_facts import (
     Alert,
@@ -25,6 +26,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.window_s
     PROCESS,
     Points,
     Row,
+    dark,
     moved,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.clients.alertmanager import Alertmanager
@@ -40,6 +42,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.observe_targets
     look_at_scrapes,
     selector_of,
 )
+from ansible_collections.bytebot.production.plugins.module_utils.observe_window_labels import can_have, quoted
 
 Object = dict[str, Any]
 NONE = "none"  # the question was answered, and there is nothing of it
@@ -164,13 +167,14 @@ class _Windows:
     def look(self, length: float) -> WindowSeen:
         """The window of a length from the start on, and the one that it is compared with."""
         self._refused, self._counted = {}, {}
-        selector, processes = self._chosen()
+        selector, processes, unscraped = self._chosen()
         baseline = moment(self._given.baseline) if self._given.baseline else None
         mixed = baseline is not None and baseline + length > self._start
         before = self._stretch(self._start - length if baseline is None else baseline, length, selector, processes)
         # That there was nothing before is for the check to tell; that it could not be asked is not.
         self._refused = {name: told for name, told in self._refused.items() if told.kind != NONE}
         after = self._stretch(self._start, length, selector, processes)
+        after = replace(after, dark={**after.dark, **dict.fromkeys(unscraped, 1.0)})
         # A counter has no series before the first request: where the window before has them, there were none.
         for name, counted in (("requests", before.codes), ("durations", before.buckets)):
             if counted and (told := self._refused.get(name)) is not None and told.kind == NONE:
@@ -179,16 +183,20 @@ class _Windows:
         alerts = tuple(self._alerts(length))
         return WindowSeen(length, before, after, restarts, alerts, self._refused, self._counted, mixed)
 
-    def _chosen(self) -> tuple[str, int]:
-        """Matchers of the release's series, and how many processes there are to tell of."""
+    def _chosen(self) -> tuple[str, int, tuple[str, ...]]:
+        """Matchers of the release's series, how many processes there are to tell of, and pods that are no targets."""
         given = self._given
         scope = replace(given.scope, settle_s=0)
         cluster = given.cluster
         if cluster is None:
-            return given.metrics.selector, 1
+            return given.metrics.selector, 1, ()
         found, seen = look_at_scrapes(self._server, scope, lambda: look_at_release(cluster, scope))
         chosen = given.metrics.selector or (selector_of(found, seen) if seen.targets.ok and not found.denied else "")
-        return chosen or f'namespace="{_quoted(scope.namespace)}"', max(1, len(found.sources))
+        # A pod that Prometheus does not scrape is hidden by those that it does.
+        missing = {one.pod for one in found.sources if seen.targets.ok and target_of(found, one, seen) is None}
+        others = {one.pod for one in found.sources} - missing
+        many = max(1, len(found.sources))
+        return chosen or f'namespace="{quoted(scope.namespace)}"', many, tuple(sorted(missing)) if others else ()
 
     def _stretch(self, start: float, length: float, selector: str, processes: int) -> Stretch:
         most = max(FEWEST_POINTS, min(MOST_POINTS, MOST_VALUES // (EDGES * processes)))
@@ -199,6 +207,7 @@ class _Windows:
         # Of a target that is down Prometheus has a fresh "up" too, and nothing of the release.
         up = f"up{{{selector}}}"
         fresh = self._asked("fresh", f"max(timestamp({up}) and {up} == 1)", points)
+        ups = self._asked("up", f"max by ({by}) ({up})", points)
         counter = f"{metrics.requests}{{{_both(selector, metrics.requests_of)}}}"
         histogram = f"{metrics.durations}_bucket{{{_both(selector, metrics.durations_of)}}}"
         requests = self._asked("requests", f"sum by ({by}, {metrics.code}) ({counter})", points)
@@ -210,6 +219,7 @@ class _Windows:
             moved(points, durations, "le", starts),
             metrics.unit,
             _blind(points, fresh),
+            dark(points, ups),
         )
 
     def _asked(self, what: str, expression: str, points: Points) -> Sequence[Row]:
@@ -230,7 +240,7 @@ class _Windows:
         step = max(LEAST_STEP_S, length / MOST_POINTS)
         points = Points(self._start, step, int(length / step) + 1)
         expression = (
-            f'max by (pod, container) (kube_pod_container_status_restarts_total{{namespace="{_quoted(space)}"}})'
+            f'max by (pod, container) (kube_pod_container_status_restarts_total{{namespace="{quoted(space)}"}})'
         )
         told = self._server.query_range(expression, points.start, points.end, points.step)
         pods, why = self._pods()
@@ -274,7 +284,7 @@ class _Windows:
         """Those that fired in the window, by Prometheus' own series, and what Alertmanager holds of that time."""
         given, end = self._given, self._start + length
         name = given.severity
-        matchers = "".join(f', {label}="{_quoted(text)}"' for label, text in given.alert_labels.items())
+        matchers = "".join(f', {label}="{quoted(text)}"' for label, text in given.alert_labels.items())
         fired = f'ALERTS{{alertstate="firing"{matchers}}}[{max(1, round(length))}s]'
         told = self._server.query(f"max by (alertname, {name}) (max_over_time({fired}))", end)
         if not told.ok:
@@ -284,8 +294,13 @@ class _Windows:
         rules = self._server.rules()
         if not rules.ok:
             self._refused["rules"] = rules
-        loaded = rules.data if rules.ok else ()
-        self._counted["rules"] = sum(1 for _one in _healthy(loaded, name, given.wanted.severities))
+        healthy = tuple(_healthy(rules.data if rules.ok else (), name, given.wanted.severities))
+        self._counted["rules"] = len(healthy)
+        if given.alert_labels and healthy:
+            told = can_have(self._server, healthy, given.alert_labels, end)
+            self._counted["labelled"] = int(told.ok and told.data)
+            if not told.ok:
+                self._refused["alerts"] = told
         if given.alertmanager is None:
             return
         held = given.alertmanager.firing()
@@ -360,7 +375,3 @@ def _blind(points: Points, rows: Sequence[Row]) -> float:
 
 def _both(*matchers: str) -> str:
     return ", ".join(one for one in matchers if one)
-
-
-def _quoted(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

@@ -25,6 +25,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.errors import (
 from ansible_collections.bytebot.production.plugins.module_utils.observe_token import Login, token_of
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
 from ansible_collections.bytebot.production.plugins.module_utils.rollout import Patience
+from ansible_collections.bytebot.production.plugins.module_utils.rotation_proof import keys_of, pairs
 from ansible_collections.bytebot.production.plugins.module_utils.scratch_pod import MANAGER
 from ansible_collections.bytebot.production.plugins.module_utils.secret.keep import Keeper
 from ansible_collections.bytebot.production.plugins.module_utils.secret.restart import HELD, PAUSED, Restarter
@@ -68,6 +69,9 @@ class Plan:
 def drill(cluster: Cluster, plan: Plan, redactor: Redactor) -> Drill:
     """Rotate, and say what was seen.
 
+    It proves that no token of before outlives a rotation, and, where tokens can be signed anew, that it is the key of
+    before that is refused, and not the session alone.
+
     :raises NotPossible: before anything has changed. :raises Unclear: after the rotation.
     """
     began, steps = time.monotonic(), list[str]()
@@ -75,18 +79,39 @@ def drill(cluster: Cluster, plan: Plan, redactor: Redactor) -> Drill:
     asked = _asked(plan, before)
     if asked not in _TAKEN:
         raise NotPossible(f"a token of the application is not taken at {plan.path} before the rotation ({asked})")
+    watched = _Watched(cluster, plan, redactor, before, keys_of(cluster, plan.spec, redactor), steps)
     try:
-        why = _rotated(cluster, plan, redactor, before, steps)
+        why = _rotated(watched)
     except (NotBegun, Unclear):
         raise
     except CollectionError as exc:
         why = exc.sentence.rstrip(".")
-    seconds = round(time.monotonic() - began, 1)
-    return Drill(time.time(), plan.spec.name, not why, redactor.text(why), tuple(map(redactor.text, steps)), seconds)
+    seconds, told = round(time.monotonic() - began, 1), tuple(map(redactor.text, steps))
+    by_key = not why and watched.by_key
+    return Drill(time.time(), plan.spec.name, not why, redactor.text(why), told, seconds, by_key=by_key)
 
 
-def _rotated(cluster: Cluster, plan: Plan, redactor: Redactor, before: str, steps: list[str]) -> str:
+@dataclass
+class _Watched:
+    """One rotation that is watched.
+
+    :param before: a token of before it; :param old: the values that it replaces, as far as they can be read.
+    :param by_key: whether a token that the old key signed after it was refused.
+    """
+
+    cluster: Cluster
+    plan: Plan
+    redactor: Redactor
+    before: str
+    old: Mapping[str, bytes]
+    steps: list[str]
+    by_key: bool = False
+
+
+def _rotated(watched: _Watched) -> str:
     """What is wrong; empty where all went as it must."""
+    cluster, plan, redactor = watched.cluster, watched.plan, watched.redactor
+    before, steps = watched.before, watched.steps
     keeper = Keeper(cluster, redactor, plan.spec, False)
     try:
         result, changed = keeper.brought(with_diff=False)
@@ -97,7 +122,7 @@ def _rotated(cluster: Cluster, plan: Plan, redactor: Redactor, before: str, step
     followed = Restarter(cluster, plan.patience, False, keeper.now).follow(replace(changed, remade=True))
     steps += [f"{one['workload']}: {one['action']}" for one in followed["followers"]]
     stay = [one["workload"] for one in followed["followers"] if one["action"] in (PAUSED, HELD)]
-    new, old = _settled(plan, lambda: _signed_in(cluster, plan, redactor), before)
+    new, old, after = _settled(plan, lambda: _signed_in(cluster, plan, redactor), before)
     steps.append(f"a new token is answered by {new}, one of before by {old}")
     if old not in _TAKEN and old not in _REFUSED:
         raise Unclear(f"a token that the old key signed is neither taken nor refused at {plan.path} ({old})")
@@ -106,8 +131,10 @@ def _rotated(cluster: Cluster, plan: Plan, redactor: Redactor, before: str, step
         return f"a token that the old key signed is still taken ({old}){kept}"
     if new not in _TAKEN:
         return f"a token that the new key signed is not taken ({new})"
+    if why := _anew(watched, after):
+        return why
     end = runs_out(before)
-    if end is not None and time.time() + CLOCKS_S >= end:
+    if not watched.by_key and end is not None and time.time() + CLOCKS_S >= end:
         raise Unclear(
             "the token of before ran out during the drill, so that its refusal says nothing of the old key; let tokens "
             "of the application hold longer than what reads the keys takes to restart"
@@ -115,7 +142,34 @@ def _rotated(cluster: Cluster, plan: Plan, redactor: Redactor, before: str, step
     return f"{', '.join(stay)} did not follow" if stay else ""
 
 
-def _settled(plan: Plan, sign_in: Callable[[], str], before: str) -> tuple[int, int]:
+def _anew(watched: _Watched, after: str) -> str:
+    """What is wrong with a token that the old key signs anew, for a session that lives; empty where it is refused.
+
+    One of before may be refused for its session alone, as where an application forgets them at its start. That the
+    same claims are taken with the new key's signature shows that nothing but the key makes the difference.
+    """
+    plan, new = watched.plan, keys_of(watched.cluster, watched.plan.spec, watched.redactor)
+    for right, wrong in pairs(watched.before, after, watched.old, new):
+        if _asked(plan, right) not in _TAKEN:
+            continue
+        until, row = time.monotonic() + WITHIN_S, 0
+        while True:
+            status = _asked(plan, wrong)
+            row = row + 1 if status in _REFUSED else 0
+            if row >= IN_A_ROW or time.monotonic() > until:
+                break
+            if not row:
+                time.sleep(POLL_S)
+        if status in _TAKEN:
+            return f"a token of a new session that the old key signed after the rotation is taken ({status})"
+        watched.by_key = status in _REFUSED
+        watched.steps.append(f"a token of a new session that the old key signed is answered by {status}")
+        return ""
+    watched.steps.append("no token could be signed anew, so that an old key and an old session are not told apart")
+    return ""
+
+
+def _settled(plan: Plan, sign_in: Callable[[], str], before: str) -> tuple[int, int, str]:
     """How a new token and one of before are answered once that no longer changes, or at the end of the time.
 
     A pod that is on its way out may have signed the new token with the old key, so that another one is asked for.
@@ -125,7 +179,7 @@ def _settled(plan: Plan, sign_in: Callable[[], str], before: str) -> tuple[int, 
         new, old = _asked(plan, after), _asked(plan, before)
         row = row + 1 if new in _TAKEN and old in _REFUSED else 0
         if row >= IN_A_ROW or time.monotonic() > until:
-            return new, old
+            return new, old, after
         if not row:
             time.sleep(POLL_S)
         if new in _REFUSED:
@@ -200,6 +254,8 @@ def _record(given: Any) -> Drill | None:
             str(given.get("why") or ""),
             tuple(map(str, given.get("steps") or ())),
             float(given.get("seconds") or 0),
+            given.get("unclear") is True,
+            given.get("by_key") is True,
         )
     except (KeyError, TypeError, ValueError, OverflowError, OSError):
         return None

@@ -180,10 +180,17 @@ def _sarif(whole: Object, where: str) -> Iterator[Report]:
             named | digests_in(properties.get("imageID")),
             str(properties.get("imageName") or ""),
             _time(ends[-1] if ends else None),
-            isinstance(run.get("results"), list),
+            isinstance(run.get("results"), list) and _executed(run, bool(found or (rules and driver.get("name")))),
             found,
             named,
         )
+
+
+def _executed(run: Object, shown: bool) -> bool:
+    """Whether a run says that it was executed; without a word on that, whether its rules or results show it."""
+    told = [one.get("executionSuccessful") for one in _each(run.get("invocations"))]
+    known = [one for one in told if isinstance(one, bool)]
+    return all(known) if known else shown
 
 
 def _sarif_result(one: Object, by_id: Mapping[str, Object], rules: list[Object]) -> Vulnerability:

@@ -35,8 +35,9 @@ description:
     itself; where it is served (C(servers), C(externalDocs)) is left out.
   - A document that was generated and not completed by people does not pass.
   - The report of C(go_live.testing.penetration) says how many findings are open, as a mapping C(open_findings) of its
-    front matter with C(critical) and other severities, or by a line such as C(Open critical findings - 0) with a colon
-    in place of the dash. None that is critical may be. It may be a year old.
+    front matter with C(critical) and other severities, each a number or a list, or by a line such as C(Open critical
+    findings - 0) with a colon in place of the dash. A word says no number. None that is critical may be. It may be a
+    year old.
   - Those of C(post_go_live) must have been reviewed after O(go_live), and are V(pending) until they are due.
   - C(team.access.review) is judged by a record, a YAML file with C(reviewed), C(by), C(interval_days) and C(subjects).
   - A control that does not hold is a result, not a failure of the module.

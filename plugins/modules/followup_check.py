@@ -17,6 +17,8 @@ description:
     C(post_go_live.day_support.status) and C(post_go_live.month_process.training).
   - Each record is read once, by a GET of its C(url) or from the file C(path), and nothing is changed. JMESPath queries
     find its entries and their fields.
+  - Further pages are asked for by the header C(Link), or by what the record says of its next page, at the same host and
+    port only. A page that is not told, or fewer entries than the record counts, are V(error), and no end of it.
   - Each of these controls is signed by a person as well, once this module has found nothing against it.
   - Before its time after the go-live a control is V(pending), with the time from which on it is judged.
   - An entry that does not say what is asked of it makes the control V(inconclusive).
@@ -73,14 +75,27 @@ options:
           - Of tickets these are C(id), C(severity), C(state), C(opened) and C(answered), of messages C(sent) and C(to),
             of training C(person) and C(day). Each is its own name where it is not given, and C(list) the kind of the
             record.
+          - C(next) finds in the record the address of its next page, or a token of it, usually in C(nextPageToken),
+            C(next_page) or C(next), and C(total) how many entries there are, usually in C(total). A literal null turns
+            one of them off.
           - Times are ISO 8601 or seconds or milliseconds since 1970, in UTC without a zone.
         type: dict
         default: {}
+      page_parameter:
+        description: Parameter of the query that takes the token of the next page.
+        type: str
+        default: nextPageToken
+      offset_parameter:
+        description: >-
+          Parameter of the query that takes how many entries were told so far (Jira's C(startAt)), where the record
+          tells its C(total) and no next page.
+        type: str
+        default: ""
       critical:
         description: Severities that are critical, in small or capital letters. Only tickets have some.
         type: list
         elements: str
-        default: [critical, blocker, highest, p1, sev1, sev-1, "1", 1 - critical]
+        default: [critical, blocker, highest, urgent, p0, p1, sev0, sev1, sev-0, sev-1, "1", 1 - critical]
       closed:
         description: States of what is no longer open. Only tickets have some.
         type: list
@@ -114,9 +129,10 @@ EXAMPLES = r"""
   bytebot.production.followup_check:
     go_live: "2026-10-01T08:00:00Z"
     tickets:
-      url: https://acme.atlassian.net/rest/api/2/search?jql=project=BYTE&maxResults=200
+      url: https://acme.atlassian.net/rest/api/2/search?jql=project=BYTE&maxResults=100
       username: checklist@acme.net
       password_file: /run/secrets/jira-token
+      offset_parameter: startAt
       fields:
         list: issues
         id: key
@@ -194,6 +210,8 @@ _RECORD: dict[str, Any] = {
     "options": {
         **RECORD_ARGS,
         "fields": {"type": "dict", "default": {}},
+        "page_parameter": {"type": "str", "default": "nextPageToken"},
+        "offset_parameter": {"type": "str", "default": ""},
         "critical": {"type": "list", "elements": "str", "default": list(CRITICAL)},
         "closed": {"type": "list", "elements": "str", "default": list(CLOSED)},
     },

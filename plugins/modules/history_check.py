@@ -37,6 +37,8 @@ description:
     V(inconclusive) without 30 sign-ins, of which some failed and some did not.
   - Of rules that watch over security none may fire now, and somebody must have acted on each firing in time. Where no
     such rule is loaded, that is V(pending).
+  - Where the store has alerts, targets or the release's memory for less than 80 percent of the hours of the month,
+    C(post_go_live.month_optimization.thresholds) is V(inconclusive).
   - A forecast is a straight line by least squares with its prediction interval of 95 percent. What may run out within
     O(horizon) by it is V(fail).
 extends_documentation_fragment:
@@ -592,12 +594,14 @@ def _alerts(given: Mapping[str, Any], history: History, told: Told, episodes: tu
 
 
 def _all_alerts(given: Mapping[str, Any], history: History, period: Period) -> EpisodesSeen:
-    """Those that fired, and where none did, whether the store could tell of one."""
+    """Those that fired, of how much of the time the store tells, and where none did, whether it could tell of one."""
     told, episodes = history.episodes(period)
-    kept = bool(episodes)
+    kept, covered = bool(episodes), 0.0
+    if told.ok:
+        told, covered = history.covered(period)
     if told.ok and not episodes:
         told, kept = history.keeps_alerts(period)
-    return replace(_alerts(given, history, replace(told, data=None), episodes), kept=kept)
+    return replace(_alerts(given, history, replace(told, data=None), episodes), kept=kept, covered=covered)
 
 
 def _rules(module: AnsibleModule, history: History, live: Prometheus, period: Period) -> RulesSeen:

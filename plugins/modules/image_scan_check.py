@@ -19,11 +19,13 @@ description:
   - Each digest must have a report that is not older than O(max_age), shows that packages were found in the image, and
     has no open finding of the severity O(threshold) or worse. Of several reports of one tool the newest counts, with
     all that stands in its file, and those of several tools together. A report that is named and cannot be read makes
-    the control V(pending).
+    the control V(pending). So does a VEX document, which is told beside what is red as well, since it may excuse that.
   - Reports are Trivy's JSON, Grype's JSON, SARIF 2.1.0 or CycloneDX (with its VEX), which are told apart by what stands
     in them; the objects C(VulnerabilityReport) of the Trivy Operator in the namespace, where there are any; and what
     is attached to the images in O(registries) as referrers (OCI 1.1). A report that names no digest is about nothing
     that can be known, unless its place says one.
+  - A run of SARIF without findings counts only where it says that it was executed (C(executionSuccessful)), or where
+    its tool names its rules; else the control is V(pending), since a run that looked at nothing reads the same.
   - Nothing is scanned here, and no database of vulnerabilities is asked.
   - A control that does not hold is a result, not a failure of the module.
 extends_documentation_fragment:

@@ -18,11 +18,15 @@ description:
     and how long the value before stays (C(overlap)), as V(P90D) or V(PT1H). It is judged as other documents are.
   - The age of each secret value is what M(bytebot.production.generated_secret) recorded, or else that of its Secret,
     the most it can be. No value is returned.
-  - No workload may run with an older value than its Secret has, where it reads it at its start only.
+  - No workload may run with an older value than its Secret has, where it reads it at its start only. Where nothing
+    records when a value was made, and a pod began before the Secret was written last, that is V(pending).
   - A drill shows that a rotation works. It signs in, rotates the keys that sign tokens without an overlap, restarts
     what reads them, and sees that a new token is taken and the one of before is refused. B(It signs everybody out.)
     It is made where O(permitted) is true and none passed within O(drill_age) days; what it came to is kept in the
-    ConfigMap C(bytebot-rotation-drills) beside the release.
+    ConfigMap C(bytebot-rotation-drills) beside the release, also where it proved nothing, which is V(pending).
+  - It proves that no token of before outlives a rotation. Its session alone may have ended it, as where the application
+    forgets them at its start. So the claims of a new token are signed by the old key, which must be refused, and by the
+    new one, which must be taken. Where that is not possible, the summary says that both are not told apart.
   - A control that does not hold is a result, not a failure of the module.
 extends_documentation_fragment:
   - bytebot.production.cluster
@@ -189,6 +193,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.rotation
     DRILL_AGE,
     LONGEST,
     ROTATION,
+    Drill,
     RotationFacts,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
@@ -264,15 +269,16 @@ def judge_rotation(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
     secrets, absent, denied, unreleased = observe_rotation.secrets_of(
         cluster, namespace, given["release"], given["secrets"]
     )
-    late, unseen = observe_rotation.behind(cluster, namespace, secrets)
+    readers = observe_rotation.behind(cluster, namespace, secrets)
     facts = replace(
         facts,
         ages=observe_rotation.ages_of(secrets),
         absent=tuple(absent),
         denied=denied,
         unreleased=unreleased,
-        behind=late,
-        unseen=unseen,
+        behind=readers.late,
+        unseen=readers.unseen,
+        undated=readers.undated,
     )
     return {"changed": changed, **results_of(CHECKS.judge(facts, given["only"]), redactor)}
 
@@ -325,10 +331,13 @@ def _made(
     try:
         made = rotation_drill.drill(cluster, plan, redactor)
     except (rotation_drill.NotPossible, rotation_drill.Unclear) as exc:
-        rotated = isinstance(exc, rotation_drill.Unclear)
         told = exc.sentence.rstrip(".")
-        remedy = "Mend that, and judge again."
-        return replace(facts, no_drill=told, no_drill_remedy=remedy, unclear=True), rotated
+        facts = replace(facts, no_drill=told, no_drill_remedy="Mend that, and judge again.", unclear=True)
+        if isinstance(exc, rotation_drill.NotPossible):
+            return facts, False
+        # It is kept as well, so that no run after this one goes by a good one of before.
+        why = redactor.text(told)
+        made = Drill(time.time(), plan.spec.name, False, why, unclear=True)
     drills = (*facts.drills, made)
     rotation_drill.keep(cluster, facts.namespace, drills)
     return replace(facts, drills=drills), True

@@ -27,7 +27,8 @@ description:
     counted exactly. A rise of the slow ones by O(slow_rise) counts.
   - A trend is the slope of Theil and Sen over the 95th percentiles of twelve parts of the window, with Sen's interval,
     which is that of Mann and Kendall's test. For errors it is the test of Cochran and Armitage.
-  - Too few requests for a certain answer, no window before, and a window without metrics are V(inconclusive).
+  - Too few requests for a certain answer, no window before, and a window without metrics are V(inconclusive), also
+    where it is one of several processes that has none for more than a tenth of it.
   - Restarts are those that kube-state-metrics counted, which knows pods that are gone, and those that the kubelet
     tells.
   - An alert counts where it fired at any time of the window by Prometheus, or where Alertmanager holds one that began
@@ -83,7 +84,11 @@ options:
     type: str
     default: status_code
   error_codes:
-    description: Regular expression of the status codes that are errors of the system.
+    description:
+      - Regular expression of the status codes that are errors of the system, which matches one from 400 to 599 at
+        least.
+      - Requests with a text in O(code_label) that is neither a status code, nor a class of them, nor matched make the
+        controls on errors V(pending).
     type: str
     default: 5..
   durations_metric:
@@ -151,7 +156,9 @@ options:
     type: str
     default: severity
   alert_labels:
-    description: Labels that an alert must have to count, where others' alerts are there, too.
+    description:
+      - Labels that an alert must have to count, where others' alerts are there, too.
+      - Where no rule sets them and no series in Prometheus has them, silence is V(inconclusive).
     type: dict
     default: {}
   expected_traffic:
@@ -312,6 +319,7 @@ EARLY = "go_live.t_plus_30m."
 FUNCTIONALITY = "go_live.t_plus_30m.functionality"
 UNITS = {"seconds": 1.0, "milliseconds": 0.001}
 SHARES = ("error_share", "error_rise", "slow_rise")
+STATUSES = range(400, 600)  # of answers that tell of an error
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 ARGUMENTS: dict[str, Any] = {
     **CLUSTER_ARGS,
@@ -449,6 +457,8 @@ def _pattern(text: str) -> str:
         raise InputError(f"error_codes: {text!r} is no regular expression ({exc}).") from exc
     if not text or re.fullmatch(text, "200"):
         raise InputError(f"error_codes: {text!r} does not tell errors from answers of success.")
+    if not any(re.fullmatch(text, str(code)) for code in STATUSES):
+        raise InputError(f"error_codes: {text!r} matches no status code of an error, which are 400 to 599.")
     return text
 
 

@@ -73,16 +73,19 @@ def penetration_tested(facts: DocumentFacts) -> Verdict:
 
 
 def _open_findings(text: Text) -> dict[str, Any]:
-    """How many findings are open by severity, as the front matter says it, or a line of a PDF."""
+    """How many findings are open by severity, as the front matter says or lists it, or a line of a PDF.
+
+    A word such as "no" is kept as it is: it may as well answer whether anybody has looked.
+    """
     for key in _OPEN:
         given = text.meta.get(key)
         if isinstance(given, Mapping):
-            return {str(name).lower(): value for name, value in given.items()}
+            return {str(name).lower(): len(one) if isinstance(one, list) else one for name, one in given.items()}
     line = _LINE.search(text.prose)
     if line is None:
         return {}
     told = line.group(1).strip(" *_|.")
-    return {"critical": int(told) if told.isdecimal() else 0 if told.lower() in {"none", "no"} else told}
+    return {"critical": int(told) if told.isdecimal() else told}
 
 
 def _worse(counts: Mapping[str, Any], further: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,20 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     MESSAGES: ("sent", "to"),
     TRAINING: ("person", "day"),
 }
-CRITICAL = ("critical", "blocker", "highest", "p1", "sev1", "sev-1", "1", "1 - critical")
+CRITICAL = (
+    "critical",
+    "blocker",
+    "highest",
+    "urgent",
+    "p0",
+    "p1",
+    "sev0",
+    "sev1",
+    "sev-0",
+    "sev-1",
+    "1",
+    "1 - critical",
+)
 CLOSED = ("closed", "resolved", "done", "fixed", "cancelled", "canceled")
 ANSWER_HOURS = 8
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ansible_collections.bytebot.production.plugins.module_utils.checks.history_common import (
+    COVERED,
     missing,
     untold,
     verdict,
@@ -120,12 +121,15 @@ def judge_thresholds(facts: HistoryFacts) -> Verdict:
     ]
     # A store without any, or other labels than its own, is as silent as a month in which nothing fired.
     unsure = [] if seen.kept else ["the store of history has no series of alerts at all (ALERTS)"]
+    if seen.covered < COVERED:
+        unsure.append(f"the store of history has samples for {seen.covered:.0%} of the time, {COVERED:.0%} are wanted")
     enough = f"{least:.0%} or more"
     weaker = (f"{least:.3g} of firings acted on, usual {USUAL_PRECISION:g}",) if least < USUAL_PRECISION else ()
     total, acted = sum(row["fired"] for row in rows), sum(row["acted_on"] for row in rows)
     return verdict(
         facts, f"alerts of {seen.url}, actions of {seen.source}",
-        {"alerts": rows, "fired": total, "acted_on": acted, "wanted": least}, red=red, unsure=unsure, weaker=weaker,
+        {"alerts": rows, "fired": total, "acted_on": acted, "wanted": least, "covered": round(seen.covered, 3)},
+        red=red, unsure=unsure, weaker=weaker,
         good=f"Of {total} firings of {len(rows)} alerts {acted} were acted on, and {enough} of each that fired "
         f"{OFTEN} times or more",
         remedy="Raise the threshold or the time of an alert that nobody acts on, or delete it; else say who acts.",

@@ -287,7 +287,7 @@ class EpisodesSeen:
     """Alerts that fired, and what was done about them.
 
     :param actions: as the record has them; None where no record is named. :param problem: why it cannot be read.
-    :param kept: whether the store keeps the series of alerts.
+    :param kept: whether the store keeps the series of alerts; :param covered: the share of the time that it has.
     """
 
     url: str
@@ -297,6 +297,7 @@ class EpisodesSeen:
     source: str = ""
     problem: str = ""
     kept: bool = True
+    covered: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,11 @@ _INTERVAL = (
 _ROTATE = "Rotate it (rotate.yml -e rotate_secret=NAME -e rotate_key=KEY), and let what reads it follow."
 _RETIRE = "Run rotate.yml, which takes away what has outlived its overlap, or say the overlap in the document."
 _FOLLOW = "Restart it, so that it runs with the new value."
+_UNDATED = "Restart it once, or let generated_secret keep the Secret, which records when each value was made."
 _DRILL = "Find out why the old value lived on, then let the drill run again."
+_REFUSED = "the key of before is refused, also for a session that lives"
+_ENDED = "a token of before is refused, be it by its key or its session"
+_AGAIN = "Mend that, and let the drill run again."
 
 CHECKS: Checks[RotationFacts] = Checks()
 
@@ -73,12 +77,14 @@ def rotation(facts: RotationFacts) -> Verdict:
         found.wrong(one, _FOLLOW)
     if facts.unseen:
         found.unknown(facts.unseen, "Permit list on deployments, statefulsets, daemonsets, replicasets and pods.")
+    for one in facts.undated:
+        found.unknown(one, _UNDATED)
     _drill(found, facts)
     last = facts.last
     return found.verdict(
         "Rotation of Secrets",
         f"each of the {len(facts.ages)} Secrets is younger than its interval, what reads them runs with them, and the "
-        f"drill of {_day(last.at) if last else 'no day'} showed that the value before is refused",
+        f"drill of {_day(last.at) if last else 'no day'} showed that {_REFUSED if last and last.by_key else _ENDED}",
         [evidence_of(document, entry), _evidence(facts, intervals, entry)],
         _weaker(facts),
     )
@@ -140,7 +146,10 @@ class Intervals:
 
 def _drill(found: Found, facts: RotationFacts) -> None:
     last = facts.last
-    if last and not last.passed:
+    if last and last.unclear:
+        what = f"the drill of {_day(last.at)} with Secret {last.secret} proved nothing: {last.why}"
+        found.unknown(f"whether a rotation works is not known: {what}", _AGAIN)
+    elif last and not last.passed:
         found.wrong(f"the drill of {_day(last.at)} with Secret {last.secret}: {last.why}", _DRILL)
     elif facts.unclear:
         found.unknown(
@@ -178,10 +187,13 @@ def _evidence(facts: RotationFacts, intervals: Intervals | None, entry: Entry) -
             for age in facts.ages
         },
         "behind": list(facts.behind),
+        "not_dated": list(facts.undated),
         "drill": {
             "ended": datetime.fromtimestamp(last.at, UTC).isoformat(timespec="seconds"),
             "rotated": last.secret,
             "passed": last.passed,
+            "unclear": last.unclear,
+            "key_refused": last.by_key,
             "why": last.why,
             "steps": list(last.steps),
             "seconds": last.seconds,

@@ -36,6 +36,8 @@ class Drill:
     """A rotation that was watched from one end to the other.
 
     :param at: when it ended (Unix time); :param why: what was wrong; :param steps: what was seen, in words.
+    :param unclear: whether it has rotated, and the answers prove neither that it worked nor that it did not.
+    :param by_key: whether a token of a living session that the old key signed after it was refused.
     """
 
     at: float
@@ -44,6 +46,8 @@ class Drill:
     why: str = ""
     steps: tuple[str, ...] = ()
     seconds: float = 0.0
+    unclear: bool = False
+    by_key: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,7 @@ class RotationFacts:
     :param absent: Secrets that are named and not there; :param denied: by Secret, why it may not be read.
     :param unreleased: why it is not known to which Secrets the release refers.
     :param behind: workloads that run with an older value than their Secret has, in words; :param unseen: why that is
-        not known of all.
+        not known of all; :param undated: workloads of which it is not known for want of a recorded time, in words.
     :param no_drill: why none was made in this run; empty where none was due. :param unclear: whether one was begun in
         this run and proved nothing, which a drill of before does not outweigh.
     """
@@ -67,6 +71,7 @@ class RotationFacts:
     unreleased: str = ""
     behind: tuple[str, ...] = ()
     unseen: str = ""
+    undated: tuple[str, ...] = ()
     drills: tuple[Drill, ...] = ()
     no_drill: str = ""
     no_drill_remedy: str = ""

@@ -30,6 +30,11 @@ _KEPT = 200  # findings in the evidence
 _SCAN = "Scan the image by its digest, and name the report (in the inventory: bytebot_scan_reports)."
 _AGAIN = "Scan again with today's database of vulnerabilities."
 _MEND = "Build the image anew with the fixed packages, or waive a finding with owner, reason and end."
+_LIST = "Let the scanner list all packages (Trivy: --list-all-pkgs)."
+_EXECUTED = (
+    "Use a form that shows what was looked at, as the scanner's own JSON, or one that says that it was executed."
+)
+_READ = "Make it readable for this account, or name it no more."
 _NAME = "Name the report that the scanner wrote, as it wrote it."
 
 CHECKS: Checks[ScanFacts] = Checks()
@@ -51,12 +56,16 @@ def scanned(facts: ScanFacts) -> Verdict:
     for problem in facts.bad:
         found.wrong(problem, _NAME)
     for place in facts.unread:
-        found.unknown(place, "Make it readable for this account, or name it no more.")
+        found.unknown(place, _READ)
     for container in facts.unknown:
         found.unknown(f"the digest that {container} runs is not known yet", "Wait until it has started.")
     for image in facts.images:
         used[image.digest] = newest(facts.reports, image.digest)
         _image(found, facts, image, used[image.digest])
+    # It may excuse what is red here, and may take back what another one excuses.
+    tell = found.wrong if found.problems else found.unknown
+    for document in facts.unread_vex:
+        tell(f"the VEX document {document}", _READ)
     waived = list(_waived(facts, used))
     reports = [one for listed in used.values() for one in listed]
     return found.verdict(
@@ -90,7 +99,7 @@ def _image(found: Found, facts: ScanFacts, image: Running, reports: list[Report]
     if not any(one.looked for one in reports):
         found.unknown(
             f"the report {reports[0].where} on {image.name} shows nothing that was looked at",
-            "Let the scanner list all packages (Trivy: --list-all-pkgs).",
+            _EXECUTED if reports[0].kind == "sarif" else _LIST,
         )
     for one in (one for one in reports if one.rates_nothing):
         found.unknown(
@@ -211,7 +220,7 @@ def _evidence(facts: ScanFacts, used: dict[str, list[Report]]) -> Evidence:
         "reports": [_told(one) for one in dict.fromkeys(kept)],
         "reports_on_other_images": len([one for one in facts.reports if one not in kept]),
         "report_objects": facts.objects,
-        "not_read": list(facts.unread),
+        "not_read": [*facts.unread, *facts.unread_vex],
         "waivers": [f"{one.id} until {one.until} by {one.owner}: {one.reason}" for one in facts.waivers],
         "dismissed_by_vex": sorted(name for name, digest in facts.excused if digest in used),
         "threshold": facts.threshold,

@@ -111,7 +111,8 @@ class ScanFacts:
 
     :param unknown: containers of which the digest is not known yet, in words; :param refused: why pods were not listed.
     :param said: whether anything says where reports are; :param bad: places that hold no report, in words;
-        :param unread: places that could not be read. :param objects: what asking for report objects came to, in words.
+        :param unread: places that could not be read;
+        :param unread_vex: the same of VEX documents. :param objects: what asking for report objects came to, in words.
     """
 
     namespace: str
@@ -122,6 +123,7 @@ class ScanFacts:
     reports: tuple[Report, ...] = ()
     bad: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
+    unread_vex: tuple[str, ...] = ()
     objects: str = ""
     waivers: tuple[Waiver, ...] = ()
     excused: Mapping[tuple[str, str], str] = field(default_factory=dict)

@@ -48,6 +48,7 @@ _FAILING = "Find the cause in the application's log at that time, or roll back (
 _MORE = "Judge a longer window, or one with more requests."
 _REACH = "Start it, and let this machine reach it; then judge again."
 _CODE = "Name the label that holds the status code (code_label), or let the application's counter bear one."
+_LABELS = "Correct alert_labels: no rule sets these labels, and no series in Prometheus has them."
 _BASELINE = "Name the start of a window to compare with (baseline), as of the last release or of the day before."
 
 
@@ -110,12 +111,21 @@ def _notes(facts: WindowFacts, seen: WindowSeen, early: bool, *parts: str) -> No
     return notes
 
 
-def _blind(notes: Notes, seen: WindowSeen) -> bool:
-    """Whether so much of the window is without samples that what is not there tells nothing."""
+def _blind(notes: Notes, seen: WindowSeen, each: bool = True) -> bool:
+    """Whether so much of the window is without samples that what is not there tells nothing.
+
+    :param each: whether that counts of each process, since only it tells of its own requests.
+    """
+    dark = {name: share for name, share in seen.after.dark.items() if share > BLIND} if each else {}
     if seen.after.blind > BLIND:
         what = f"{percent(seen.after.blind)} of the window is without metrics"
         notes.unsure(what, "Let Prometheus scrape all of it.")
-    return seen.after.blind > BLIND
+    elif dark:
+        more = f" and {len(dark) - _SHOWN} more" if len(dark) > _SHOWN else ""
+        named = f"{', '.join(sorted(dark)[:_SHOWN])}{more} {'is' if len(dark) == 1 else 'are'}"
+        what = f"{named} without metrics for up to {percent(max(dark.values()))} of the window"
+        notes.unsure(what, "Let Prometheus scrape each process of the release, or name its series (selector).")
+    return seen.after.blind > BLIND or bool(dark)
 
 
 # ---------------------------------------------------------------------------- half an hour
@@ -229,7 +239,7 @@ def performance(facts: WindowFacts, seen: WindowSeen) -> Verdict:
 def alerts(facts: WindowFacts, seen: WindowSeen) -> Verdict:
     """No alert that counts has fired."""
     notes = _notes(facts, seen, False)
-    _blind(notes, seen)
+    _blind(notes, seen, each=False)
     _alerts(notes, facts, seen)
     return notes.verdict()
 
@@ -268,9 +278,14 @@ def _errors(notes: Notes, facts: WindowFacts, seen: WindowSeen) -> bool:
     if not after.total:
         notes.unsure("no request was counted", "Judge a window with requests of users.")
         return False
-    if uncoded := max(codes.get("", 0), round(sum(seen.before.codes.get("", ())))):
+    uncoded = max(
+        seen.before.uncoded(wanted.errors), seen.after.uncoded(wanted.errors), key=lambda one: sum(one.values())
+    )
+    if uncoded:
         # Without its code a request never counts as an error, so what is there would look as if all went well.
-        notes.gap(f"{uncoded} requests are counted without a status code, so nothing tells which failed", _CODE)
+        shown = ", ".join(filter(None, sorted(uncoded)[:_SHOWN]))
+        what = f"{sum(uncoded.values())} requests are counted without a status code{f' ({shown})' if shown else ''}"
+        notes.gap(f"{what}, so nothing tells which failed", _CODE)
     low, _high = after.bounds()
     seen_now = f"{after.hits} of {after.total} requests failed ({percent(after.value)})"
     if low > wanted.error_share:
@@ -323,6 +338,8 @@ def _alerts(notes: Notes, facts: WindowFacts, seen: WindowSeen) -> None:
         notes.gap(
             f"no rule of an alert that is {wanted} is evaluated, so silence tells nothing", "Load the alert rules."
         )
+    elif seen.counted.get("labelled") == 0:
+        notes.unsure("no alert can have the labels of alert_labels, so silence tells nothing", _LABELS)
     else:
         told = f"; not counted: {', '.join(others[:4])}" if others else ""
         notes.good(f"no alert that is {wanted} fired{told}")

@@ -29,6 +29,7 @@ DOCUMENT_LATENCY_MS = 200.0
 USUAL_ERRORS, USUAL_ERROR_RISE = 0.01, 0.005
 USUAL_SLOW_RISE, USUAL_LATENCY_RISE, USUAL_LATENCY_FLOOR_MS = 0.05, 0.25, 50.0
 TREND_POINTS = 12
+_STATUS = re.compile(r"[1-5]\w\w")  # also where a label holds the class alone, as 5xx
 _LONG_FRACTION = re.compile(r"(\.\d{6})\d+")
 
 
@@ -82,6 +83,7 @@ class Stretch:
 
     :param codes: requests by status code, in each step; :param buckets: of the durations by upper edge, in each step.
     :param unit: seconds of one unit of the durations; :param blind: the share of the window without fresh samples.
+    :param dark: the share without samples of each process that did not answer, though others did.
     """
 
     start: float
@@ -90,6 +92,7 @@ class Stretch:
     buckets: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     unit: float = 1.0
     blind: float = 0.0
+    dark: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def steps(self) -> int:
@@ -100,6 +103,11 @@ class Stretch:
         counted = {code: sum(steps[part] if part else steps) for code, steps in self.codes.items()}
         bad = sum(number for code, number in counted.items() if re.fullmatch(pattern, code))
         return Share(round(bad), round(sum(counted.values())))
+
+    def uncoded(self, pattern: str) -> dict[str, int]:
+        """Requests by what is no status code, and no error by the pattern."""
+        odd = [code for code in self.codes if not _STATUS.fullmatch(code) and not re.fullmatch(pattern, code)]
+        return {code: number for code in odd if (number := round(sum(self.codes[code])))}
 
     def durations(self, part: slice | None = None) -> Durations:
         """How long requests took."""
@@ -135,7 +143,8 @@ class WindowSeen:
 
     :param refused: by what was asked (``requests``, ``durations``, ``restarts``, ``pods``, ``alerts``, ``rules``,
         ``alertmanager``), each question that was not answered.
-    :param counted: by ``restarts`` and ``rules``, how many series and rules there are to tell of them.
+    :param counted: by ``restarts`` and ``rules``, how many series and rules there are to tell of them; by ``labelled``,
+        whether an alert can have the labels that are wanted, where some are.
     :param mixed: whether the window to compare with is not over when the go-live begins.
     """
 

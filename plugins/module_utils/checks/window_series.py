@@ -13,6 +13,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.two_shar
 Labels = Mapping[str, str]
 Row = tuple[Labels, Sequence[tuple[float, float]]]  # labels, and values by time
 PROCESS = ("job", "instance", "pod")  # labels that tell processes apart
+GRACE_S = 60.0  # a process that starts or ends does not answer for a moment
 SLACK_S = 30.0  # a process may run so long before it is found and scraped
 P95 = 0.95
 
@@ -37,6 +38,17 @@ class Points:
         """Values by the number of their point, without those that are no number."""
         found = {self.at(time): value for time, value in values if math.isfinite(value)}
         return {point: value for point, value in found.items() if 0 <= point < self.number}
+
+
+def dark(points: Points, rows: Sequence[Row]) -> dict[str, float]:
+    """By the name of a process, the share of all points at which it was a target and did not answer (``up`` is 0)."""
+    found: dict[str, float] = {}
+    for labels, values in rows:
+        down = sum(1 for value in points.placed(values).values() if value == 0)
+        name = labels.get("pod") or labels.get("instance") or labels.get("job") or "a target without a name"
+        if down * points.step > GRACE_S:
+            found[name] = max(found.get(name, 0.0), down / points.number)
+    return found
 
 
 def process_of(labels: Labels) -> tuple[str, ...]:

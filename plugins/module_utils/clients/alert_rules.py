@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ansible_collections.bytebot.production.plugins.module_utils.clients.prometheus import unwarned
 from ansible_collections.bytebot.production.plugins.module_utils.clients.service import WRONG, Service, Told
 
 
@@ -23,7 +24,7 @@ class Alert:
 
 def alert_rules(service: Service, label: str = "severity") -> Told:
     """All rules that alert, as a list of :class:`Alert` (Prometheus documentation, "HTTP API", rules)."""
-    told = service.json("/api/v1/rules", {"type": "alert"})
+    told = unwarned(service.json("/api/v1/rules", {"type": "alert"}))
     whole: Any = told.data
     data = whole.get("data") if isinstance(whole, Mapping) else None
     groups = data.get("groups") if isinstance(data, Mapping) else None

@@ -13,6 +13,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.clients.service
 
 # Thanos leaves out what a store does not answer, and warns, if it is not told to fail; others do not know this word.
 _WHOLE = {"partial_response": "false"}
+_SHOWN = 200  # characters of a warning
 
 
 class Prometheus:
@@ -81,14 +82,15 @@ class Prometheus:
         return replace(told, data=bool(data)) if told.ok else told
 
     def _listed(self, path: str, key: str) -> Told:
-        told = self._object(path)
+        told = self._object(path, told_whole=True)
         found = told.data.get(key) if told.ok else None
         if told.ok and not isinstance(found, list):
             return Told(WRONG, None, f"its answer at {path.partition('?')[0]} is not that of Prometheus", told.status)
         return replace(told, data=found) if told.ok else told
 
-    def _object(self, path: str) -> Told:
+    def _object(self, path: str, told_whole: bool = False) -> Told:
         told = self.service.json(path)
+        told = unwarned(told) if told_whole else told
         if not told.ok:
             return told
         data = _data(told)
@@ -102,6 +104,16 @@ def _whole(told: Told) -> Told:
     if told.ok and isinstance(told.data, Mapping) and told.data.get("isPartial") is True:
         return Told(WRONG, None, "it tells only a part, since a store behind it does not answer", told.status)
     return told
+
+
+def unwarned(told: Told) -> Told:
+    """What is listed is not all where a warning stands beside it: Thanos so tells which of its sources is away."""
+    told = _whole(told)
+    found = told.data.get("warnings") if told.ok and isinstance(told.data, Mapping) else None
+    if not found:
+        return told
+    first = " ".join(str(found[0] if isinstance(found, list) else found).split())[:_SHOWN]
+    return Told(WRONG, None, f"it tells only a part, and warns: {first}", told.status)
 
 
 def _points(values: Any) -> list[tuple[float, float]]:

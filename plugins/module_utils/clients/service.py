@@ -4,18 +4,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from json import JSONDecodeError, loads
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urljoin
 
 from ansible_collections.bytebot.production.plugins.module_utils.clients.http import REDIRECTS, Answer, Http
 
 OK, SILENT, DENIED, ABSENT, WRONG = "ok", "silent", "denied", "absent", "wrong"
 _DENIED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.PROXY_AUTHENTICATION_REQUIRED})
 _ABSENT = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED})
+_LINK, _RELATION = re.compile(r"<([^<>]*)>([^<]*)"), re.compile(r';\s*rel\s*=\s*"?([^";,]*)', re.IGNORECASE)
 _SHOWN = 200  # characters of an answer that are repeated
 
 
@@ -26,13 +28,14 @@ class Told:
     :param kind: ``ok``; ``silent`` (nothing answers), ``denied`` (not signed in, or not allowed), ``absent`` (this
         service does not know the question) or ``wrong`` (it fails, or answers something else than is documented).
     :param data: what it said; also beside ``denied``, ``absent`` and ``wrong`` where that was JSON.
-    :param cause: why it is not ``ok``, as a clause.
+    :param cause: why it is not ``ok``, as a clause. :param more: address of the next page, by the header ``Link``.
     """
 
     kind: str = OK
     data: Any = None
     cause: str = ""
     status: int = 0
+    more: str = ""
 
     @property
     def ok(self) -> bool:
@@ -99,12 +102,21 @@ class Service:
         if answer.failure:
             return Told(SILENT, None, answer.failure.sentence.rstrip("."))
         if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
-            return Told(OK, data, "", status)
+            return Told(OK, data, "", status, _next(answer))
         if status in REDIRECTS:
             return Told(DENIED, None, f"it sends elsewhere ({status}), as to a page where persons sign in", status)
         kind = DENIED if status in _DENIED else ABSENT if status in _ABSENT else WRONG
         said = _words(data) or " ".join(answer.body.split())[:_SHOWN]
         return Told(kind, data, f"it answers {status}" + (f" ({said})" if said else ""), status)
+
+
+def _next(answer: Answer) -> str:
+    """Where the next page is (RFC 8288); empty where it is not said."""
+    for address, words in _LINK.findall(answer.headers.get("link", "")):
+        named = _RELATION.search(words)
+        if named and "next" in named.group(1).lower().split():
+            return str(urljoin(answer.url, address))
+    return ""
 
 
 def _words(data: Any) -> str:

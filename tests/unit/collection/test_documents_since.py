@@ -102,6 +102,19 @@ def test_the_count_may_be_a_line_of_the_text() -> None:
     bare = REPORT.replace("open_findings: {critical: 0, high: 1}\n", "")
     assert judged(f"{bare}\nOpen critical findings: 0\n")[0] == "pass"
     assert judged(f"{bare}\nOpen critical findings: 3\n")[0] == "fail"
+    for word in ("no", "none", "None.", "-"):
+        found = judged(f"{bare}\nOpen critical findings: {word}\n")
+        assert found[0] == "fail", found
+        assert "does not say how many critical findings are open" in found[1]
+
+
+@pytest.mark.parametrize(
+    ("listed", "state"), [("[]", "pass"), ("[F-1, F-2]", "fail"), ("no", "fail"), ('"none"', "fail"), ("{}", "fail")]
+)
+def test_the_open_findings_may_be_listed_and_a_word_is_no_list(listed: str, state: str) -> None:
+    found = judged(REPORT.replace("critical: 0", f"critical: {listed}"))
+    assert found[0] == state, found
+    assert ("2 critical findings are open" in found[1]) == (listed == "[F-1, F-2]")
 
 
 @pytest.mark.parametrize(

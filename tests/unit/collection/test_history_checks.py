@@ -353,6 +353,9 @@ def fired(count: int, acted: int, **other: Any) -> HistoryFacts:
     [
         (fired(0, 0), "pass"),
         (fired(0, 0, kept=False), "inconclusive"),
+        (fired(2, 0, covered=0.79), "inconclusive"),
+        (fired(2, 0, covered=0.8), "pass"),
+        (fired(6, 2, covered=0.1), "fail"),
         (fired(2, 0), "pass"),
         (fired(6, 3), "pass"),
         (fired(6, 2), "fail"),

@@ -136,6 +136,32 @@ def test_where_nothing_fired_the_store_is_asked_whether_it_keeps_alerts(values: 
     assert said.asked[-1][1]["query"] == 'count(count_over_time(ALERTS{cluster="one"}[2592000s]))'
 
 
+@pytest.mark.parametrize("hours", [0, 360, 720])
+def test_how_much_of_the_month_the_store_of_alerts_has(hours: int) -> None:
+    def answer(_path: str, query: Mapping[str, str]) -> Any:
+        values = [[END - 3600 * hour, "3"] for hour in reversed(range(hours))]
+        many = "container_memory" in query["query"] and values
+        return success("matrix", *([{"metric": {}, "values": values}] if many else []))
+
+    said = Said(answer)
+    seen = history_check._all_alerts({"actions_file": None}, history(said, cluster="one"), period("month"))
+    assert seen.covered == hours / 720
+    asked = next(query for _path, query in said.asked if "container_memory" in query["query"])
+    assert asked["query"] == (
+        'count(count_over_time(ALERTS{cluster="one"}[1h])) or count(count_over_time(up{cluster="one"}[1h])) or '
+        'count(count_over_time(container_memory_working_set_bytes{namespace="prod",cluster="one"}[1h]))'
+    )
+    assert asked["step"] == "3600.000"
+
+
+def test_that_the_coverage_of_alerts_was_not_told_is_told() -> None:
+    def answer(_path: str, query: Mapping[str, str]) -> Any:
+        return Told(SILENT, None, "nothing answers") if "container_memory" in query["query"] else success("matrix")
+
+    seen = history_check._all_alerts({"actions_file": None}, history(Said(answer)), period("month"))
+    assert seen.told.kind == SILENT
+
+
 @pytest.mark.parametrize("of", ["used", "there"])
 @pytest.mark.parametrize("by", ["", "disk"])
 def test_what_may_run_out_is_not_judged_by_the_capacity_of_another(of: str, by: str) -> None:

@@ -13,8 +13,14 @@ from typing import Any, cast
 import pytest
 
 from ansible_collections.bytebot.production.plugins.module_utils import observe_window
+from ansible_collections.bytebot.production.plugins.module_utils.checks.scrape_facts import (
+    ReleaseSeen,
+    ScrapesSeen,
+    Source,
+)
 from ansible_collections.bytebot.production.plugins.module_utils.checks.window import CHECKS
 from ansible_collections.bytebot.production.plugins.module_utils.checks.window_facts import Wanted
+from ansible_collections.bytebot.production.plugins.module_utils.clients.alert_rules import alert_rules
 from ansible_collections.bytebot.production.plugins.module_utils.clients.alertmanager import Alertmanager
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
 from ansible_collections.bytebot.production.plugins.module_utils.clients.http import Answer, Failure, Http
@@ -53,11 +59,14 @@ class Server:
         self.answers = answers
         self.asked: list[str] = []
         self.now = START + 1000
+        self.up: dict[str, Callable[[float], float]] = {"bytebot-api-7d9-abcde": lambda _at: 1.0}
 
     def query(self, expression: str, at: float | None = None) -> Told:
         self.asked.append(f"{expression} @ {at}")
         if expression == "time()":
             return self.answers.get("time", Told(data=[({}, str(self.now))]))
+        if expression.startswith("count("):
+            return self.answers.get("labelled", Told(data=[({}, "7")]))
         return self.answers.get("alerts", Told(data=[]))
 
     def targets(self) -> Told:
@@ -78,6 +87,7 @@ class Server:
         made: dict[str, Callable[[float], list[tuple[dict[str, str], float]]]] = {
             "process_start": lambda _at: [({}, START - 9999)],
             "timestamp(": lambda at: [({}, at - 1)],
+            "(up{": lambda at: [({"pod": name}, one(at - START)) for name, one in self.up.items()],
             "_bucket": lambda at: [({"le": edge}, 20 * (at - START) + 1e4) for edge in ("0.05", "0.1", "0.25", "+Inf")],
             "restarts_total": lambda _at: [({"pod": "bytebot-api-7d9-abcde", "container": "api"}, 0.0)],
             "requests": lambda at: [({"status_code": "200"}, 20 * (at - START) + 1e6)],
@@ -204,6 +214,40 @@ def test_a_target_that_is_down_is_no_fresh_sample() -> None:
     assert fresh == 'max(timestamp(up{namespace="prod"}) and up{namespace="prod"} == 1)'
 
 
+@pytest.mark.parametrize(
+    ("up", "state"),
+    [
+        (lambda _at: 0.0, "inconclusive"),
+        (lambda at: float(at > 70), "inconclusive"),
+        (lambda at: float(at > 40), "pass"),  # it starts
+        (lambda at: float(at < 100), "pass"),  # it ends
+        (lambda _at: 1.0, "pass"),
+    ],
+)
+def test_a_process_without_samples_is_not_hidden_by_another(up: Callable[[float], float], state: str) -> None:
+    server = Server()
+    server.up["bytebot-api-7d9-zzzzz"] = up
+    found = states(looked(server))
+    for control in ("stability", "errors", "traffic", "performance"):
+        assert found[control][0] == state, found[control]
+        assert (state == "pass") != ("bytebot-api-7d9-zzzzz is without metrics for" in found[control][1])
+    assert found["alerts"][0] == "pass"
+
+
+@pytest.mark.parametrize(("scraped", "named"), [((), []), (("a",), ["b"]), (("a", "b"), [])])
+def test_a_pod_that_is_no_target_is_not_hidden_by_another(
+    monkeypatch: pytest.MonkeyPatch, scraped: tuple[str, ...], named: list[str]
+) -> None:
+    sources = tuple(Source("api", pod, f"10.0.0.{at}", 9090) for at, pod in enumerate("ab"))
+    release = ReleaseSeen("prod", "bytebot", sources)
+    targets = [{"labels": {"namespace": "prod", "pod": pod, "job": "api"}} for pod in scraped]
+    found = (release, ScrapesSeen("https://p", Told(data=targets)))
+    monkeypatch.setattr(observe_window, "look_at_scrapes", lambda *_given: found)
+    facts = look(looked())
+    assert facts.early is not None
+    assert dict(facts.early.after.dark) == dict.fromkeys(named, 1.0)
+
+
 def test_what_is_not_over_is_not_asked_for() -> None:
     server = Server()
     server.now = START + 60
@@ -320,6 +364,29 @@ def test_alerts_of_others_do_not_count() -> None:
     assert any('team="o\\"urs"' in one for one in server.asked)
 
 
+@pytest.mark.parametrize(
+    ("own", "labelled", "state", "asked"),
+    [
+        ({}, Told(data=[]), "inconclusive", 'count({team="ours", tier="a"})'),
+        ({}, Told(data=[({}, "3")]), "pass", 'count({team="ours", tier="a"})'),
+        ({}, Told(SILENT, None, "nothing listens"), "error", 'count({team="ours", tier="a"})'),
+        ({"team": "ours"}, Told(data=[]), "inconclusive", 'count({tier="a"})'),
+        ({"team": "{{ $labels.team }}", "tier": "a"}, Told(data=[({}, "3")]), "pass", 'count({team="ours"})'),
+        ({"team": "ours", "tier": "a"}, Told(data=[]), "pass", ""),
+        ({"team": "theirs"}, Told(data=[({}, "3")]), "inconclusive", ""),
+    ],
+)
+def test_labels_that_no_alert_can_have_are_no_silence(
+    own: dict[str, str], labelled: Told, state: str, asked: str
+) -> None:
+    rule = {"type": "alerting", "health": "ok", "labels": {"severity": "critical", **own}}
+    server = Server(rules=Told(data=[{"rules": [rule]}]), labelled=labelled)
+    found = states(looked(server, alert_labels={"team": "ours", "tier": "a"}))["alerts"]
+    assert found[0] == state, found
+    assert (state == "inconclusive") == ("can have the labels of alert_labels" in found[1])
+    assert [one.partition(" @")[0] for one in server.asked if one.startswith("count(")] == [asked][: bool(asked)]
+
+
 def test_many_processes_make_the_steps_longer_and_not_the_answers_larger() -> None:
     server = Server()
     windows = observe_window._Windows(looked(server), cast(Prometheus, server), look(looked(server)), None)
@@ -380,6 +447,23 @@ def test_an_instant_query_is_answered_in_whole() -> None:
     assert "partial_response=false" in web.asked[0]
 
 
+@pytest.mark.parametrize(
+    ("more", "kind"),
+    [
+        ({}, OK),
+        ({"warnings": []}, OK),
+        ({"warnings": ["receive rules from thanos-rule-1: connection refused"]}, WRONG),
+        ({"isPartial": True}, WRONG),
+    ],
+)
+def test_rules_and_targets_are_told_in_whole(more: dict[str, Any], kind: str) -> None:
+    body = {"status": "success", "data": {"groups": [], "activeTargets": []}, **more}
+    service = Service(cast(Http, Web(200, body)), Login())
+    told = [Prometheus(service).rules(), Prometheus(service).targets(), alert_rules(service)]
+    assert [one.kind for one in told] == [kind] * 3
+    assert all(kind == OK or "only a part" in one.cause for one in told)
+
+
 def test_firing_alerts() -> None:
     assert Alertmanager(Service(cast(Http, Web(200, [{"labels": {}}])), Login())).firing().data == [{"labels": {}}]
     assert Alertmanager(Service(cast(Http, Web(200, {})), Login())).firing().kind == WRONG
@@ -414,6 +498,8 @@ GIVEN: dict[str, Any] = {name: told.get("default") for name, told in window_chec
         ({"error_codes": "5("}, "no regular expression"),
         ({"error_codes": ".*"}, "does not tell errors"),
         ({"error_codes": ""}, "does not tell errors"),
+        ({"error_codes": "5xx"}, "matches no status code of an error, which are 400 to 599"),
+        ({"error_codes": "50"}, "matches no status code of an error"),
         ({"expected_traffic": {"least": 0.0, "most": 5.0}}, "no band"),
         ({"expected_traffic": {"least": 9.0, "most": 5.0}}, "no band"),
         ({"expected_traffic": {"least": 9.0, "most": float("inf")}}, "no band"),

@@ -87,6 +87,8 @@ def _facts(tmp_path: Path) -> RotationFacts:
     ("changes", "state", "told"),
     [
         ({}, "pass", "each of the 2 Secrets is younger than its interval"),
+        ({}, "pass", "a token of before is refused, be it by its key or its session"),
+        ({"drills": (replace(GOOD, by_key=True),)}, "pass", "the key of before is refused"),
         ({"document": None}, "pending", "Needs input document"),
         ({"ages": ()}, "pending", "no Secret of the release is known"),
         ({"denied": {"db": "Not permitted."}}, "pending", "Secret db may not be read (Not permitted)"),
@@ -99,11 +101,15 @@ def _facts(tmp_path: Path) -> RotationFacts:
         ({"ages": (Age("db", {"password": days(1)}, True, ("password",)),)}, "fail", "still has password.previous"),
         ({"behind": ("Deployment shop/api runs with an older value than Secret db has",)}, "fail", "an older value"),
         ({"unseen": "who reads them is not known"}, "pending", "who reads them is not known"),
+        ({"undated": ("when db changed last is not recorded",)}, "pending", "when db changed last is not recorded"),
         ({"drills": ()}, "pending", "none has been watched, and none was made"),
         ({"drills": (), "no_drill": "drills are not permitted here"}, "pending", "drills are not permitted here"),
         ({"drills": (replace(GOOD, at=days(31).timestamp()),)}, "pending", "that was watched is of 2026-10-30"),
         ({"drills": (replace(GOOD, at=NOW.timestamp() + 86400),)}, "pending", "none has been watched"),
         ({"drills": (GOOD, replace(GOOD, at=NOW.timestamp(), passed=False, why="old taken"))}, "fail", "old taken"),
+        ({"drills": (GOOD, replace(GOOD, at=NOW.timestamp(), passed=False, unclear=True, why="its token ran out"))},
+         "pending", "the drill of 2026-11-30 with Secret keys proved nothing: its token ran out"),
+        ({"drills": (replace(GOOD, at=GOOD.at - 9, passed=False, unclear=True), GOOD)}, "pass", "showed"),
         ({"unclear": True, "no_drill": "neither taken nor refused"}, "pending", "in this run, and neither taken nor"),
         ({"drills": (replace(GOOD, passed=False, at=GOOD.at - 60), GOOD)}, "pass", "the drill of 2026-11-30 showed"),
         ({"longest": timedelta(days=30)}, "fail", "it says 90 days for interval, and at most 30 days are wanted"),
@@ -175,8 +181,48 @@ def test_who_cannot_be_listed_is_not_taken_for_nobody() -> None:
         def list(self, *_given: Any) -> list[Any]:
             raise NotPermitted("Deployments may not be listed.")
 
-    found, why = observe_rotation.behind(Denied(), "shop", [])  # type: ignore[arg-type]
-    assert (found, why) == ((), "who reads them is not known (Deployments may not be listed)")
+    found = observe_rotation.behind(Denied(), "shop", [])  # type: ignore[arg-type]
+    assert (found.late, found.unseen) == ((), "who reads them is not known (Deployments may not be listed)")
+
+
+WORKLOAD: dict[str, Any] = {
+    "kind": "StatefulSet", "metadata": {"name": "api", "namespace": "shop", "uid": "u"},
+    "spec": {"template": {"spec": {"containers": [{"env": [
+        {"valueFrom": {"secretKeyRef": {"name": "db", "key": key}}} for key in ("host", "password")]}]}}},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("recorded", "written", "began", "late", "undated"),
+    [
+        ({"password": "2026-11-02T00:00:00Z"}, "2026-11-05T00:00:00Z", "2026-11-03T00:00:00Z", 0, 0),
+        ({"password": "2026-11-02T00:00:00Z"}, "2026-11-05T00:00:00Z", "2026-11-01T00:00:00Z", 1, 0),
+        ({}, "2026-11-02T00:00:00Z", "2026-11-03T00:00:00Z", 0, 0),  # whatever has changed, it began after it
+        ({}, "2026-11-02T00:00:00Z", "2026-11-01T00:00:00Z", 0, 1),
+        ({}, "", "2026-11-01T00:00:00Z", 0, 1),
+        ({}, "", "", 0, 0),  # nothing runs
+    ],
+)
+def test_who_may_run_with_an_older_value_is_said_where_no_time_is_recorded(
+    recorded: Mapping[str, str], written: str, began: str, late: int, undated: int
+) -> None:
+    one = secret("db", ("host", "password"), recorded)
+    one["metadata"]["managedFields"] = [
+        {"manager": "ours", "fieldsV1": {"f:data": {}}, "time": written},
+        {"manager": "theirs", "fieldsV1": {"f:metadata": {}}, "time": "2026-11-29T00:00:00Z"},
+    ] if written else []  # fmt: skip
+    pods = [{"metadata": {"ownerReferences": [{"uid": "u", "controller": True}], "creationTimestamp": began}}]
+
+    class Objects:
+        def list(self, _version: str, kind: str, _namespace: str) -> list[Any]:
+            return {"StatefulSet": [WORKLOAD], "Pod": pods if began else []}.get(kind, [])
+
+    found = observe_rotation.behind(Objects(), "shop", [one])  # type: ignore[arg-type]
+    assert (len(found.late), len(found.undated), found.unseen) == (late, undated, "")
+    assert not undated or found.undated == (
+        "whether StatefulSet shop/api runs with the value of password in Secret db is not known, since nothing records "
+        "when that was made",
+    )
 
 
 # ---------------------------------------------------------------------------- the drill
@@ -222,20 +268,24 @@ def _world(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
     monkeypatch.setattr(rotation_drill, "token_of", lambda *_: SimpleNamespace(token=world.tokens.pop(0), problem="no"))
     monkeypatch.setattr(rotation_drill, "WITHIN_S", 0.0)
     monkeypatch.setattr(rotation_drill, "POLL_S", 0.0)
-    spec, login = SimpleNamespace(name="keys", namespace="shop"), SimpleNamespace(http=SimpleNamespace(get=get))
+    spec = SimpleNamespace(name="keys", namespace="shop", replace=frozenset({"access"}))
+    login = SimpleNamespace(http=SimpleNamespace(get=get))
     world.plan = rotation_drill.Plan(spec, login, "/tasks", None)  # type: ignore[arg-type]
     yield world
 
 
 def drilled(world: SimpleNamespace) -> Drill:
-    return rotation_drill.drill(None, world.plan, Redactor())  # type: ignore[arg-type]
+    cluster: Any = SimpleNamespace(get=lambda *_given: None)
+    return rotation_drill.drill(cluster, world.plan, Redactor())
 
 
 def test_a_drill_passes_where_the_old_token_is_refused(world: SimpleNamespace) -> None:
     world.followers = [{"workload": "Deployment shop/api", "action": "restarted"}]
     done = drilled(world)
     assert (done.passed, done.why) == (True, "")
-    assert done.steps[-1] == "a new token is answered by 200, one of before by 401"
+    assert done.steps[-2] == "a new token is answered by 200, one of before by 401"
+    assert "not told apart" in done.steps[-1]
+    assert not done.by_key
 
 
 def test_an_application_that_keeps_the_old_key_is_red(world: SimpleNamespace) -> None:
@@ -305,6 +355,10 @@ def test_the_record_is_read_as_far_as_it_can_be() -> None:
     assert rotation_drill.read(store, "shop") == ()
     rotation_drill.keep(store, "shop", (GOOD,) * 30)
     assert len(rotation_drill.read(store, "shop")) == rotation_drill.MOST
+    unclear = replace(GOOD, passed=False, why="it ran out", unclear=True)
+    drills = (GOOD, replace(GOOD, by_key=True), unclear)
+    rotation_drill.keep(store, "shop", drills)
+    assert rotation_drill.read(store, "shop") == drills
     for data, count in (
         ("{", 0),
         ('{"a": 1}', 0),
@@ -350,14 +404,22 @@ def test_a_drill_that_proved_nothing_leaves_no_green_of_before(
     def fails(*_given: Any) -> Drill:
         raise kind("the way in is shut.")
 
+    kept: list[tuple[Drill, ...]] = []
     monkeypatch.setattr(rotation_drill, "drill", fails)
-    monkeypatch.setattr(rotation_drill, "keep", lambda *_: None)
-    monkeypatch.setattr(rotation_check, "_plan", lambda _given: None)
+    monkeypatch.setattr(rotation_drill, "keep", lambda _cluster, _namespace, drills: kept.append(drills))
+    monkeypatch.setattr(rotation_check, "_plan", lambda _given: SimpleNamespace(spec=SimpleNamespace(name="keys")))
     module: Any = SimpleNamespace(params={**PARAMS, "drill_age": 0, "login": {"base_url": "x"}}, check_mode=False)
     nothing: Any = None
     seen, changed = rotation_check._drilled(module, nothing, Redactor(), facts)
     assert changed == (kind is rotation_drill.Unclear)
     assert rotation(seen).state == "pending"
+    # What has rotated is kept, so that the next run does not go by the good one of before.
+    last = kept[-1][-1]
+    assert (last.unclear, last.passed) == (changed, not changed)
+    assert not changed or (last.secret, last.why) == ("keys", "the way in is shut")
+    drills = (*kept[-1][:-1], replace(last, at=NOW.timestamp()))
+    later = replace(seen, drills=drills, unclear=False, no_drill="", no_drill_remedy="")
+    assert rotation(later).state == ("pending" if changed else "pass")
 
 
 def test_nobody_is_signed_out_for_a_drill_that_could_not_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,6 +58,9 @@ FACTS = ScanFacts("shop", (IMAGE,), said=True, reports=(CLEAN,), now=NOW)
         ({"reports": (replace(CLEAN, digests=frozenset({OTHER})),)}, "fail", "scans/api.json is about another build"),
         ({"reports": (), "unread": ("scans/api.json cannot be read",)}, "pending", "scans/api.json cannot be read"),
         ({"unread": ("scans/grype.json cannot be read",)}, "pending", "scans/grype.json cannot be read"),
+        ({"unread_vex": ("vex.json cannot be read",)}, "pending", "the VEX document vex.json cannot be read"),
+        ({"unread_vex": ("vex.json cannot be read",), "reports": ()}, "fail", "no report is about"),
+        ({"unread_vex": ("vex.json cannot be read",), "reports": (FOUND,)}, "fail", "the VEX document vex.json cannot"),
         ({"reports": (replace(UNRATED, kind="sarif"),)}, "pending", "tells of none how severe it is"),
         ({"reports": (UNRATED,)}, "pass", "nothing critical"),
         ({"reports": (replace(HIGH, kind="sarif", found=HIGH.found + UNRATED.found),)}, "pass", "nothing critical"),
@@ -197,6 +200,32 @@ def test_a_result_may_say_its_severity_itself() -> None:
     assert report.found[0].severity == "critical"
 
 
+@pytest.mark.parametrize(
+    ("rules", "invocations", "results", "looked"),
+    [
+        ([], [], [], False),
+        ([], [{"endTimeUtc": "2026-11-29T10:00:00Z"}], [], False),
+        ([], [{"executionSuccessful": True}], [], True),
+        ([], [{"executionSuccessful": True}, {"executionSuccessful": False}], [], False),
+        ([{"id": "CVE-2026-1"}], [], [], True),
+        ([{"id": "CVE-2026-1"}], [{"executionSuccessful": False}], [], False),
+        ([], [], [{"ruleId": "CVE-2026-1"}], True),
+        ([], [{"executionSuccessful": False}], [{"ruleId": "CVE-2026-1"}], False),
+        ([{"id": "CVE-2026-1"}], [{"executionSuccessful": True}], None, False),
+    ],
+)
+def test_a_run_that_does_not_say_that_it_was_executed_is_no_look(
+    rules: list[Any], invocations: list[Any], results: list[Any] | None, looked: bool
+) -> None:
+    driver = {"name": "Trivy", "rules": rules}
+    run = {**SARIF["runs"][0], "tool": {"driver": driver}, "invocations": invocations, "results": results}
+    (report,) = reports_of(json.dumps({**SARIF, "runs": [run]}).encode(), "x.sarif")
+    assert report.looked == looked
+    verdict = scanned(replace(FACTS, reports=(replace(report, when=CLEAN.when, found=()),)))
+    assert verdict.state == ("pass" if looked else "pending")
+    assert looked or "as the scanner's own JSON" in verdict.remedy
+
+
 @pytest.mark.parametrize("results", [[], [{"Class": "secret"}], None])
 def test_a_report_that_looked_at_no_packages_proves_nothing(results: Any) -> None:
     (report,) = reports_of(json.dumps({**TRIVY, "Results": results}).encode(), "x.json")
@@ -244,6 +273,13 @@ def test_a_later_vex_document_takes_back_what_one_before_excused(tmp_path: Path)
     documents = Documents(str(tmp_path), pytest.fail, formats=FORMATS)
     assert observe(fake, documents, Scope("shop", vex=("a.json",))).excused
     assert not observe(fake, documents, Scope("shop", vex=("a.json", "b.json"))).excused
+
+
+def test_a_vex_document_that_cannot_be_read_is_told_as_one(tmp_path: Path) -> None:
+    (tmp_path / "vex.json").mkdir()
+    fake: Any = Fake([], NotThere("no"))
+    facts = observe(fake, Documents(str(tmp_path), pytest.fail, formats=FORMATS), Scope("shop", vex=("vex.json",)))
+    assert (facts.unread, facts.unread_vex) == ((), ("vex.json cannot be read (is a directory)",))
 
 
 # ---------------------------------------------------------------------------- observing

@@ -93,6 +93,17 @@ def test_requests_without_a_status_code_are_no_requests_without_errors(control: 
     assert "1800 requests are counted without a status code" in summary
 
 
+@pytest.mark.parametrize(
+    ("code", "pattern", "state"),
+    [("OK", "5..", "pending"), ("2xx", "5..", "pass"), ("OK", "OK|5..", "fail"), ("200", "5..", "pass")],
+)
+def test_a_label_that_is_no_status_code_tells_no_error(code: str, pattern: str, state: str) -> None:
+    odd = replace(stretch(), codes={code: (30.0,) * STEPS})
+    found = told(ERRORS, facts(seen(after=odd), wanted=replace(WANTED, errors=pattern)))
+    assert found[0] == state, found
+    assert (state == "pending") == ("1800 requests are counted without a status code (OK)" in found[1])
+
+
 @pytest.mark.parametrize("control", CHECKS.controls)
 def test_a_healthy_window_passes(control: str) -> None:
     state, summary = told(control, facts())
@@ -125,6 +136,10 @@ SOME: dict[str, Any] = {"restarts": (Restart("worker-1", "worker", 1, "OOMKilled
         (STABILITY, seen(before=stretch(took=9.0)), "inconclusive", "has no edge above"),
         (STABILITY, seen(stretch(number=0), before=stretch(number=0), **SOME), "fail", "restarts"),
         (STABILITY, seen(replace(stretch(), blind=0.4)), "inconclusive", "40 % of the window is without metrics"),
+        (STABILITY, seen(replace(stretch(), dark={"a": 0.4, "b": 0.3, "c": 0.1})), "inconclusive",
+         "a, b are without metrics for up to 40 % of the window"),
+        (TRAFFIC, seen(replace(stretch(10), dark={"a": 0.4})), "inconclusive", "a is without metrics for up to 40 %"),
+        (ALERTS, seen(replace(stretch(), dark={"a": 0.4})), "pass", "no alert"),
         (STABILITY, seen(refused={"durations": Told(SILENT, None, "nothing listens")}), "error", "nothing listens"),
         (STABILITY, seen(refused={"pods": Told(DENIED, None, "it answers 403")}), "pending", "it answers 403"),
         (STABILITY, seen(refused={"durations": Told("none", None, "no series of x")}), "pending", "no series of x"),
