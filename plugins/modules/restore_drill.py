@@ -51,10 +51,11 @@ options:
       kind:
         description:
           - V(cron_job) is a CronJob whose Jobs make them, V(volume_snapshot) are VolumeSnapshots, V(velero) are Backups
-            of Velero. Only artifacts of a CronJob are restored.
+            of Velero. V(pgbackrest) and V(barman) are asked, in the pod where they run, what they say of their backups.
+            Only artifacts of a CronJob are restored; the others stay pending where nothing is wrong.
         type: str
         required: true
-        choices: [cron_job, volume_snapshot, velero]
+        choices: [cron_job, volume_snapshot, velero, pgbackrest, barman]
       namespace:
         description: Where they are.
         type: str
@@ -74,6 +75,29 @@ options:
         description: Pattern of their names.
         type: str
         default: '*.dump.cms'
+      pod:
+        description:
+          - Name of the pod where pgBackRest or barman runs, or a label selector, of whose pods a ready one is asked.
+            The account must be allowed to exec into it. Check mode asks none.
+        type: str
+      container:
+        description: Container that has the program. Where it is not set, it is the pod's default one.
+        type: str
+      stanza:
+        description: Stanza of pgBackRest.
+        type: str
+      server:
+        description: Server of barman.
+        type: str
+      interval:
+        description:
+          - How old the newest backup of pgBackRest or barman may be, where the log that is archived between them keeps
+            the RPO. Where it is not set, a backup may be as old as the RPO.
+        type: str
+      keep:
+        description: Full backups that pgBackRest, in one of its repositories, or barman must have at least.
+        type: int
+        default: 1
   recovery_targets:
     description: What is wanted of a recovery.
     type: dict
@@ -104,7 +128,8 @@ options:
     default: ''
 attributes:
   check_mode:
-    description: Nothing is restored and no pod started; the record of earlier drills is judged.
+    description:
+      - Nothing is restored, no pod started and no program run in one; the record of earlier drills is judged.
     support: full
   diff_mode:
     description: Nothing that stays is changed but the record.
@@ -140,6 +165,21 @@ EXAMPLES = r"""
       claim: postgres-backup
     recovery_targets:
       rpo: 24h
+      rto: 4h
+
+- name: Judge what pgBackRest says of its backups, and the record of earlier drills
+  bytebot.production.restore_drill:
+    namespace: bytebot-production
+    release: bytebot
+    backup:
+      kind: pgbackrest
+      namespace: database
+      pod: postgres-operator.crunchydata.com/cluster=app,postgres-operator.crunchydata.com/role=master
+      container: database
+      stanza: db
+      interval: 24h
+    recovery_targets:
+      rpo: 15m
       rto: 4h
 """
 
@@ -191,16 +231,15 @@ from ansible_collections.bytebot.production.plugins.module_utils.argspec_backup 
     tools_of,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.backup import records, scripts
-from ansible_collections.bytebot.production.plugins.module_utils.backup.claim import checked_pattern
-from ansible_collections.bytebot.production.plugins.module_utils.backup.drill import Drill, Regular, drilled
+from ansible_collections.bytebot.production.plugins.module_utils.backup.drill import Drill, drilled
 from ansible_collections.bytebot.production.plugins.module_utils.backup.first import made_first
-from ansible_collections.bytebot.production.plugins.module_utils.backup.store import Folder
-from ansible_collections.bytebot.production.plugins.module_utils.checks.backup import (
-    CRON_JOB,
-    SNAPSHOT,
-    VELERO,
-    BackupFacts,
+from ansible_collections.bytebot.production.plugins.module_utils.backup.source import (
+    SOURCE_ARGS,
+    checked_source,
+    regular_of,
+    source_facts,
 )
+from ansible_collections.bytebot.production.plugins.module_utils.backup.store import Folder
 from ansible_collections.bytebot.production.plugins.module_utils.checks.drill import CHECKS, records_of
 from ansible_collections.bytebot.production.plugins.module_utils.checks.drill_facts import Copy, DrillFacts, Targets
 from ansible_collections.bytebot.production.plugins.module_utils.checks.recovery_plan import Plan
@@ -210,7 +249,6 @@ from ansible_collections.bytebot.production.plugins.module_utils.clients.object_
 from ansible_collections.bytebot.production.plugins.module_utils.errors import CollectionError, InputError
 from ansible_collections.bytebot.production.plugins.module_utils.judge import known_only, results_of
 from ansible_collections.bytebot.production.plugins.module_utils.module import run_module
-from ansible_collections.bytebot.production.plugins.module_utils.observe_backup import look_at_backup
 from ansible_collections.bytebot.production.plugins.module_utils.paths import own
 from ansible_collections.bytebot.production.plugins.module_utils.progress import Progress
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
@@ -221,17 +259,7 @@ ARGUMENTS: dict[str, Any] = {
     **BACKUP_ARGS,
     "permitted": {"type": "bool", "default": False},
     "scratch_namespace": {"type": "str", "default": "bytebot-restore-drill"},
-    "backup": {
-        "type": "dict",
-        "options": {
-            "kind": {"type": "str", "required": True, "choices": [CRON_JOB, SNAPSHOT, VELERO]},
-            "namespace": {"type": "str", "required": True},
-            "name": {"type": "str"},
-            "selector": {"type": "str"},
-            "claim": {"type": "str"},
-            "files": {"type": "str", "default": "*.dump.cms"},
-        },
-    },
+    "backup": {"type": "dict", "options": SOURCE_ARGS},
     "recovery_targets": {
         "type": "dict",
         "options": {
@@ -253,7 +281,8 @@ def examine(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
     given = module.params
     known_only(given["only"], CHECKS.controls, "restore_drill")
     targets, plan = _targets(given["recovery_targets"]), _plan(given["recovery_plan"])
-    place, regular = place_of(given, redactor), _source(given["backup"])
+    place, regular = place_of(given, redactor), checked_source(given["backup"])
+    rpo_s = targets.rpo_s if targets else 86_400.0
     left_out = scripts.schemas(given["exclude_schemas"])
     if given["first_backup_timeout"] < 0:
         raise InputError("first_backup_timeout: give seconds, or 0 for no first backup.")
@@ -265,15 +294,15 @@ def examine(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
         waits_for=_what_to_do(given, module.check_mode),
         failure=given["failure"],
         records=records.read(cluster, given["namespace"]),
-        backup=_backup(regular, cluster, targets),
+        backup=source_facts(regular, cluster, rpo_s, check_mode=module.check_mode),
         targets=targets,
         plan=plan,
     )
     changed = False
     if not facts.waits:
-        drill, source = _drill(given, cluster, left_out, Progress.given(redactor)), _regular(regular, facts.backup)
+        drill, source = _drill(given, cluster, left_out, Progress.given(redactor)), regular_of(regular, facts.backup)
         if source and (first := made_first(drill, source, facts.backup, float(given["first_backup_timeout"]))):
-            facts = replace(facts, first=first, backup=_backup(regular, cluster, targets))
+            facts = replace(facts, first=first, backup=source_facts(regular, cluster, rpo_s))
         outcome = drilled(drill, source)
         facts = replace(
             facts,
@@ -327,32 +356,6 @@ def _drill(given: dict[str, Any], cluster: Cluster, left_out: str, tell: Progres
         left_out,
         tell,
     )
-
-
-def _source(source: dict[str, Any] | None) -> dict[str, Any] | None:
-    """What makes the regular backups, checked."""
-    if not source:
-        return None
-    word = "name" if source["kind"] == CRON_JOB else "selector"
-    if not source[word]:
-        raise InputError(f"backup: {word} is needed for kind {source['kind']}.")
-    checked_pattern(source["files"])
-    return source
-
-
-def _backup(source: dict[str, Any] | None, cluster: Cluster, targets: Targets | None) -> BackupFacts:
-    rpo_s = targets.rpo_s if targets else 86_400.0
-    if source is None:
-        return BackupFacts(rpo_s=rpo_s)
-    word = "name" if source["kind"] == CRON_JOB else "selector"
-    seen = look_at_backup(cluster, source["kind"], source["namespace"], source[word])
-    return BackupFacts(seen, rpo_s=rpo_s, now=cluster.now().timestamp())
-
-
-def _regular(source: dict[str, Any] | None, backup: BackupFacts) -> Regular | None:
-    if not source or not source["claim"] or backup.seen is None or backup.seen.maker is None:
-        return None
-    return Regular(backup.seen.maker, source["claim"], source["files"], backup.seen.where)
 
 
 def _targets(given: dict[str, Any] | None) -> Targets | None:

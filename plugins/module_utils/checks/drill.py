@@ -14,6 +14,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.backup.store im
 from ansible_collections.bytebot.production.plugins.module_utils.checks.backup import (
     Drilled,
     backup,
+    failure_remedy,
     last_failure,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.checks.drill_facts import (
@@ -54,7 +55,7 @@ def database(facts: DrillFacts) -> Verdict:
     """A backup that was made now, and the newest of what makes them regularly, are restored and hold what they must."""
     found, evidence = Found(), [_database_evidence(facts)]
     if broken := last_failure(facts.backup):
-        found.wrong(broken, "Look at the events and the log of that Job's pods, and run the backup again.")
+        found.wrong(broken, failure_remedy(facts.backup))
     if facts.failure:
         found.wrong(f"a backup could not be made: {facts.failure}", _AGAIN)
     for one in facts.databases:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
+from ansible_collections.bytebot.production.plugins.module_utils.errors import Unreachable
 
 PATIENCE_S = 15.0  # for a program that ends by itself at once
 _STDOUT, _STDERR, _STATUS = 1, 2, 3  # channels of the exec protocol v4.channel.k8s.io
@@ -24,16 +25,27 @@ class Done:
     problem: str = ""
 
 
-def run_inside(cluster: Cluster, namespace: str, pod: str, container: str, command: Sequence[str]) -> Done:
+def run_inside(
+    cluster: Cluster,
+    namespace: str,
+    pod: str,
+    container: str,
+    command: Sequence[str],
+    *,
+    patience_s: float = PATIENCE_S,
+) -> Done:
     """Run a program that ends by itself.
 
     :raises NotPermitted: this account may not exec; :raises CollectionError: the API server refuses or fails.
     """
     stream = cluster.exec(namespace, pod, container, command)
     with contextlib.closing(stream):
-        stream.run_forever(timeout=PATIENCE_S)
+        try:
+            stream.run_forever(timeout=patience_s)
+        except Exception as exc:  # the websocket library's own errors; whatever it is, nothing more can be read
+            raise Unreachable(f"The connection to the program in pod {namespace}/{pod} broke.") from exc
         if stream.is_open():
-            return Done("", f"it has not ended within {PATIENCE_S:g} s")
+            return Done("", f"it has not ended within {patience_s:g} s")
         out, said, status = (bytes(stream.read_channel(one) or b"") for one in (_STDOUT, _STDERR, _STATUS))
     return Done(out.decode("utf-8", "replace"), _problem(status, said.decode("utf-8", "replace")))
 

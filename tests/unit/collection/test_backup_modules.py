@@ -24,6 +24,7 @@ COPY = {
     "secret_key_file": "/nowhere/secret",
 }
 SOURCE = {"kind": "cron_job", "namespace": "database", "name": "dump"}
+TOOL = {"kind": "pgbackrest", "namespace": "database", "pod": "pg-0", "stanza": "main"}
 
 
 def run(name: str, tmp_path: Path, **options: Any) -> dict[str, Any]:
@@ -61,6 +62,10 @@ def run(name: str, tmp_path: Path, **options: Any) -> dict[str, Any]:
         ("restore_drill", {"recovery_plan": "/nowhere/plan.yml"}, "/nowhere/plan.yml cannot be read"),
         ("restore_drill", {"backup": {**SOURCE, "name": ""}}, "backup: name is needed for kind cron_job"),
         ("restore_drill", {"backup": {**SOURCE, "files": "$(id)"}}, "is no pattern of file names"),
+        ("restore_drill", {"backup": {**TOOL, "stanza": ""}}, "backup: stanza is needed for kind pgbackrest"),
+        ("restore_drill", {"backup": {**TOOL, "kind": "barman"}}, "backup: server is needed for kind barman"),
+        ("restore_drill", {"backup": {**TOOL, "interval": "daily"}}, "backup.interval: 'daily'"),
+        ("restore_drill", {"backup": TOOL}, "cannot be reached"),
         ("restore_drill", {"exclude_schemas": ["a; drop"]}, "is no plain name of a schema"),
         ("restore_drill", {"copy": COPY}, "store.example.net is not in allowed_hosts"),
         ("restore_drill", {}, "cannot be reached"),
