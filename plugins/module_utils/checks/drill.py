@@ -168,7 +168,13 @@ def rto_rpo(facts: DrillFacts) -> Verdict:
             f"restoring takes {takes:.3g} s, {words(targets.rto_s)} are wanted; the longest part is {longest}",
             "Restore faster (more jobs, a nearer copy, physical backups), or agree on another target.",
         )
-    if not newest.made or age > targets.rpo_s:
+    if newest.source != _where(facts):
+        found.unknown(
+            f"no backup of {_where(facts)} was restored" if _where(facts) else "no regular backups are named",
+            "Restore one of the regular backups in a drill (in the inventory: bytebot_backup): what a drill makes for "
+            "itself is always young.",
+        )
+    elif not newest.made or age > targets.rpo_s:
         found.wrong(
             f"the newest data that was restored is {words(age)} old, {words(targets.rpo_s)} are wanted",
             "Back up more often, or archive the write-ahead log.",
@@ -254,7 +260,7 @@ def records_of(facts: DrillFacts) -> list[Record]:
 
 
 def _regular(facts: DrillFacts) -> Record | None:
-    """The newest drill of what makes backups regularly; of one that was made for the drill where there is no other."""
+    """The newest drill of what makes backups regularly; where there is none, of one that was made for the drill."""
     where = _where(facts)
     return _newest([one for one in facts.records if one.source == where], DATABASE) or _newest(facts.records, DATABASE)
 

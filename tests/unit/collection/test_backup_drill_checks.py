@@ -276,6 +276,8 @@ def test_a_second_copy_is_seen_or_not(found: Copy | None, state: str, text: str)
         ({"records": (record(passed=False),)}, "pending", "restore drill"),
         ({"live": replace(LIVE, size=20_000)}, "fail", "restoring takes 1.24e+03 s"),  # it has grown twentyfold since
         ({"records": (record(made=0.0),)}, "fail", "old, 24h are wanted"),
+        ({"records": (record(source="the backup just taken"),)}, "pending", f"no backup of {WHERE} was restored"),
+        ({"records": (record(source="the backup just taken"),), "targets": Targets(DAY, 59)}, "fail", "takes 60 s"),
     ],
 )
 def test_targets_are_held_against_what_was_measured(changes: dict[str, Any], state: str, text: str) -> None:
