@@ -217,9 +217,10 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.bytebot.production.plugins.module_utils.argspec import ONLY_ARGS
 from ansible_collections.bytebot.production.plugins.module_utils.argspec_services import (
+    ALERTMANAGER_ARGS,
     LOGIN_ARGS,
+    PROMETHEUS_ARGS,
     SERVICES_ARGS,
-    service_args,
     service_of,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.checks import alerts
@@ -277,8 +278,8 @@ ALERT: dict[str, Any] = {
 ARGUMENTS: dict[str, Any] = {
     **ONLY_ARGS,
     **SERVICES_ARGS,
-    "alertmanager": service_args(),
-    "prometheus": service_args(volume={"type": "str"}),
+    **ALERTMANAGER_ARGS,
+    **PROMETHEUS_ARGS,
     "minimum_version": {"type": "str", "default": USUAL_VERSION},
     "severities": {"type": "list", "elements": "str", "default": list(SEVERITIES)},
     "severity_label": {"type": "str", "default": "severity"},

@@ -296,7 +296,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.argspec_data im
     sides_of,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.argspec_http import HTTP_ARGS, http_of
-from ansible_collections.bytebot.production.plugins.module_utils.argspec_services import service_args, service_of
+from ansible_collections.bytebot.production.plugins.module_utils.argspec_services import PROMETHEUS_ARGS, service_of
 from ansible_collections.bytebot.production.plugins.module_utils.checks.configuration import CHECKS
 from ansible_collections.bytebot.production.plugins.module_utils.checks.configuration_facts import (
     Flag,
@@ -336,7 +336,7 @@ ARGUMENTS: dict[str, Any] = {
     **DATABASE_ARGS,
     **PROBE_ARGS,
     **HTTP_ARGS,
-    "prometheus": service_args(volume={"type": "str"}),
+    **PROMETHEUS_ARGS,
     "namespace": {"type": "str", "required": True},
     "release": {"type": "str", "required": True},
     "variables": {
