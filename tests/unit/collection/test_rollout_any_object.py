@@ -9,7 +9,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.bytebot.production.plugins.module_utils.checks.rollout import WATCHED, RolloutFacts, assess
+from ansible_collections.bytebot.production.plugins.module_utils.checks.rollout import RolloutFacts, assess
+from ansible_collections.bytebot.production.plugins.module_utils.checks.rollout_waits import WATCHED
 from ansible_collections.bytebot.production.plugins.module_utils.manifest import Identity
 from tests.unit.collection.helm_fakes import SHOP, Object
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.bytebot.production.plugins.module_utils.checks.rollout import WATCHED, RolloutFacts, assess
+from ansible_collections.bytebot.production.plugins.module_utils.checks.rollout import RolloutFacts, assess
+from ansible_collections.bytebot.production.plugins.module_utils.checks.rollout_waits import WATCHED
 from ansible_collections.bytebot.production.plugins.module_utils.manifest import Identity, identity
 from tests.unit.collection.helm_fakes import SHOP, Object, deployment, obj, pod
 from tests.unit.collection.rollout_objects import BALANCED, conditions, custom, facts, stateful
