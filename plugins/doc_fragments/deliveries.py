@@ -1,4 +1,4 @@
-# Documents an option: where it can be read that notifications arrive (argspec_services.py).
+# Documents an option: where it can be read that notifications arrive (DELIVERY in modules/alerting_check.py).
 # SPDX-FileCopyrightText: The bytebot.production authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
