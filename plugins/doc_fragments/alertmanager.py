@@ -10,7 +10,7 @@ from ansible_collections.bytebot.production.plugins.doc_fragments.services impor
 class ModuleDocFragment:
     """``bytebot.production.alertmanager``."""
 
-    DOCUMENTATION = (
+    DOCUMENTATION: str = (
         r"""
 options:
   alertmanager:

@@ -10,7 +10,7 @@ from ansible_collections.bytebot.production.plugins.doc_fragments.services impor
 class ModuleDocFragment:
     """Where documents are, and how one signs in there; the hosts are those of ``bytebot.production.services``."""
 
-    DOCUMENTATION = (
+    DOCUMENTATION: str = (
         r"""
 options:
   folder:

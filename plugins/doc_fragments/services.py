@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 # What several options take below `suboptions`, of which they differ in nothing (LOGIN_ARGS).
+# Fragments that are put together bear an annotation, `DOCUMENTATION: str`: of others ansible-test reads literals only.
 URL = r"""
       url:
         description: Address, with the path below which the API is, where there is one. No credentials stand in it.

@@ -33,7 +33,7 @@ SIGN_IN = r"""
 class ModuleDocFragment:
     """Who signs in, and how the sign-in is spoken to."""
 
-    DOCUMENTATION = (
+    DOCUMENTATION: str = (
         r"""
 options:
   accounts:

@@ -10,7 +10,7 @@ from ansible_collections.bytebot.production.plugins.doc_fragments.users import S
 class ModuleDocFragment:
     """``bytebot.production.watched``."""
 
-    DOCUMENTATION = (
+    DOCUMENTATION: str = (
         r"""
 options:
   namespace:
