@@ -44,8 +44,9 @@ heal: $(VENV)/.ready $(LINK) ## take the fault out again
 faults-seen: sandbox-full ## put in every fault that can be seen by itself, one by one, and write docs/faults.md: GO_ON=1 leaves out what was right
 	@$(PY) -m tests.seen $(if $(GO_ON),--go-on)
 
-sabotage: sandbox-up ## put in every fault, one by one, and see that it turns its controls red: SECTION=… for one section
-	@$(PY) -m tests.sabotage $(if $(SECTION),--section $(SECTION))
+sabotage: sandbox-up ## put in every fault, one by one, and see that it turns its controls red: SECTION=… SINCE=REVISION TOGETHER=N SEED=N
+	@$(PY) -m tests.sabotage $(if $(SECTION),--section $(SECTION)) $(if $(SINCE),--since $(SINCE)) \
+	  $(if $(TOGETHER),--together $(TOGETHER)) $(if $(SEED),--seed $(SEED))
 
 gate: $(VENV)/.ready $(LINK) ## decide the gate of the sandbox's last run again; prints 0 open, 2 shut, 3 not assessed (make itself: 0 or 2)
 	@$(PY) scripts/gate sandbox $(if $(STAGE),--stage $(STAGE)); status=$$?; echo "scripts/gate: $$status (0 open, 2 shut, 3 not assessed, 1 unusable)"; exit $$status

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from ansible_collections.bytebot.production.plugins.module_utils.checks.channels import ChannelSeen
 from ansible_collections.bytebot.production.plugins.module_utils.checks.own import compiled
+from ansible_collections.bytebot.production.plugins.module_utils.checks.webhook_answers import error_in
 from ansible_collections.bytebot.production.plugins.module_utils.clients.messages import Sent
 from ansible_collections.bytebot.production.plugins.module_utils.clients.service import Service
 
@@ -58,7 +59,9 @@ def observe(
         began = time.monotonic()
         done = one.send(_SUBJECT, f"{about} Nothing is to be done. {nonce}")
         took = time.monotonic() - began
-        seen = ChannelSeen(one.name, one.kind, one.where, done.refused, done.answer, seconds=round(took, 2))
+        error = error_in(done.body)
+        refused = f"it {done.answer} with an error ({error})" if error else done.refused
+        seen = ChannelSeen(one.name, one.kind, one.where, refused, done.answer, seconds=round(took, 2))
         sent.append((one, nonce, seen))
     until = time.monotonic() + within_s
     return tuple(_looked_for(one, nonce, seen, until, pause) for one, nonce, seen in sent)

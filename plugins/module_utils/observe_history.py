@@ -41,6 +41,7 @@ VALUES = 168  # of the reviewed time; a week has one for each hour
 FINE = 10_000  # Prometheus gives at most 11,000 points of a series
 SHORTEST_S = 60.0
 MOST_RULES = 300
+LASTING = 3  # steps that a pod was there; a rate needs two samples, which a shorter one need not have
 FIRED_WITHIN_S = 30 * DAY_S
 _SECOND = 1.0
 # Pods of Deployments, StatefulSets and DaemonSets by their names, so that those of former revisions are one workload.
@@ -169,7 +170,12 @@ class History:
         now = {name.removeprefix("/") for _what, _of, name in given}
         # What is no longer there asks for nothing, and is nobody's to change.
         there = tuple(one for one in used if not now or one.where in now)
-        halves = sorted("/".join(kind) for kind in series["cpu"].keys() ^ series["memory"].keys())
+        told_of = {**series["cpu"], **series["memory"]}
+        halves = sorted(
+            "/".join(kind)
+            for kind in series["cpu"].keys() ^ series["memory"].keys()
+            if any(len(points) >= LASTING for points in told_of[kind])
+        )
         halves = [name for name in halves if not now or name in now]
         return UseSeen(url, Told(), there, int((period.end - period.begin) / step_s), tuple(halves))
 

@@ -12,9 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ansible_collections.bytebot.production.plugins.module_utils.checks.documents_facts import Page
-from ansible_collections.bytebot.production.plugins.module_utils.checks.placeholders import mark_in
 from ansible_collections.bytebot.production.plugins.module_utils.checks.placeholders_left import LeftFacts, SecretFlaw
-from ansible_collections.bytebot.production.plugins.module_utils.checks.secrets_values import template_flaw
+from ansible_collections.bytebot.production.plugins.module_utils.checks.secret_leftovers import leftover_flaw
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
 from ansible_collections.bytebot.production.plugins.module_utils.clients.documents import Documents, Fetched
 from ansible_collections.bytebot.production.plugins.module_utils.document_text import FORMATS, Text
@@ -119,7 +118,7 @@ def _flaws(secret: Mapping[str, Any], redactor: Redactor) -> Iterator[SecretFlaw
             continue  # bytes are no text that somebody forgot
         redactor.learn_marked({str(key): text})
         beside = _PEM.sub("", text)  # the base64 of certificates and keys says nothing, what stands beside it does
-        if flaw := template_flaw(beside) or ("holds a placeholder or an example" if mark_in(beside) else ""):
+        if flaw := leftover_flaw(str(key), beside):
             redactor.learn(text)
             yield SecretFlaw(name, str(key), flaw)
 

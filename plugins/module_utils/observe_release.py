@@ -86,6 +86,8 @@ def observe(
         expected_digests=scope.expected_digests,
         expected_objects=scope.expected_objects,
         deployed_objects=members.objects,
+        named_images=members.images,
+        live_images=_images(watch.facts.live.items()),
         revision=members.revision,
         probed=probe,
     )
@@ -138,12 +140,14 @@ class _Members:
     """What belongs to the release: its workloads, its Services as they are, and the names of those that are not there.
 
     :param objects: digests of what helm deployed, by identity; :param revision: helm's number of it.
+    :param images: of its workloads, by workload and container.
     """
 
     workloads: list[Identity] = field(default_factory=list)
     services: tuple[Object, ...] = ()
     missing_services: tuple[str, ...] = ()
     objects: Mapping[str, str] = field(default_factory=dict)
+    images: Mapping[str, str] = field(default_factory=dict)
     revision: int = 0
 
 
@@ -166,8 +170,19 @@ def _members(cluster: Cluster, scope: Scope, redactor: Redactor) -> _Members:
         services=tuple(live[item] for item in sorted(wanted & live.keys())),
         missing_services=tuple(sorted(item.name for item in wanted - live.keys())),
         objects=digests(objects, scope.namespace),
+        images=_images((identity(obj, scope.namespace), obj) for obj in objects if obj["kind"] in WATCHED),
         revision=known[0].revision,
     )
+
+
+def _images(workloads: Iterable[tuple[Identity, Object]]) -> dict[str, str]:
+    """The image of each container of pod templates, by workload and container."""
+    return {
+        f"{named} container {container['name']}": str(container.get("image") or "")
+        for named, workload in workloads
+        for kind in ("initContainers", "containers")
+        for container in (((workload.get("spec") or {}).get("template") or {}).get("spec") or {}).get(kind) or []
+    }
 
 
 def _selected(cluster: Cluster, scope: Scope) -> tuple[list[Identity], list[Object]]:

@@ -15,8 +15,9 @@ author:
 description:
   - Settles C(go_live.t_minus_2h.channels). A short message with a word of its own, which says that nothing is to be
     done, is sent through each of O(channels).
-  - A webhook must answer 2xx, and an SMTP server must take the mail for all recipients. Where O(channels[].proof) says
-    where received messages are listed, the message must be found there, too.
+  - A webhook must answer 2xx, without a body that tells of an error (C(ok) is false, C(errors) has some,
+    C(invalid_payload)). An SMTP server must take the mail for all recipients; how it answers C(QUIT) is no matter.
+  - Where O(channels[].proof) says where received messages are listed, the message must be found there, too.
   - Nothing is sent without O(writes), nor in check mode. Only hosts in O(allowed_hosts) are asked, and certificates are
     always verified.
   - Addresses of webhooks are secrets in most systems. They are read from a file or a variable, and never shown.

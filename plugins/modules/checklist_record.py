@@ -65,6 +65,8 @@ options:
     description:
       - Let a run that is opened go on from the newest results of the runs before it, each with what it holds for and
         when it was judged. What has moved on since is V(stale), as in the run that judged it.
+      - What is V(pending) takes the place of an older result where somebody looked at what is only read, or where its
+        own run had judged the control before. What nobody looked at hides nothing.
       - This is for stages that are launched one by one, none of which judges all anew.
     type: bool
     default: false

@@ -20,6 +20,9 @@ description:
     C(TODO), C(<name>), C([contact info])), and what RFC 2606 reserves for examples (C(example.com)). Comment lines of
     files do not count.
   - Values of Secrets are judged, too, and never shown; the evidence names the Secret and the key.
+  - A value of one line holds no template. In a file of several lines, templates may be what its reader fills (a title
+    in a configuration of Alertmanager); red are a file that is nothing else, what Helm should have filled, and a
+    password, token or key that is a template.
   - What could not be read is V(pending), and so is a missing input. A control that does not hold is a result, not a
     failure of the module.
 extends_documentation_fragment:

@@ -98,7 +98,9 @@ options:
         type: str
         required: true
       text:
-        description: A text, or a list of texts, in which the day of the go-live stands.
+        description:
+          - A text, or a list of texts, in which the day of the go-live stands. Where it stands there only as one that
+            may be another (C(03/04/2026)), it is V(inconclusive); V(2026-04-03) is understood by all.
         type: str
         required: true
   stakeholders:

@@ -23,8 +23,8 @@ description:
   - The backup is judged by the record that bytebot.production.restore_drill keeps beside the release. The newest backup
     of the database that was restored must be young enough, and its drill passed.
   - The deployment is judged by helm's own record. The newest revision must be deployed, with the values that were
-    judged, and the images that it names must be those that live workloads name. It is V(pending) outside of the stage
-    that deploys, which O(since) tells.
+    judged, and the images that it names must be those that live workloads name and their pods run. It is V(pending)
+    outside of the stage that deploys, which O(since) tells.
   - A control that does not hold is a result, not a failure of the module.
 extends_documentation_fragment:
   - bytebot.production.cluster
@@ -75,8 +75,8 @@ attributes:
 requirements:
   - PyYAML
 notes:
-  - Needs get on the ConfigMaps of the namespace, and list on its Secrets (or ConfigMaps, as HELM_DRIVER says) and
-    on its workloads.
+  - Needs get on the ConfigMaps of the namespace, and list on its Secrets (or ConfigMaps, as HELM_DRIVER says), its
+    workloads and its pods.
 seealso:
   - module: bytebot.production.helm_release
   - module: bytebot.production.helm_rollback

@@ -1,4 +1,4 @@
-# The faults of the sandbox, by name: one at a time is put in, and healing takes it out.
+# The faults of the sandbox, by name: one is put in, or several of the application's own; healing takes out what is in.
 # SPDX-FileCopyrightText: The bytebot.production authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from sandbox.faults import (
     app_rights,
     app_sign_in,
     app_users,
+    app_visit,
     autoscaling,
     backup,
     cache,
@@ -134,17 +135,31 @@ class Faults:
 
         :raises SandboxError: there is none of that name, another one is in, or what it needs is not there.
         """
-        if name not in FAULTS:
-            raise SandboxError("fault", f"there is no fault {name!r}", remedy="python -m sandbox faults lists them")
-        if others := [other for other in self.active() if other != name]:
+        self.put_together([name])
+        return FAULTS[name]
+
+    def put_together(self, names: Sequence[str]) -> None:
+        """Put faults in, of which several are possible where the application does each of itself.
+
+        :raises SandboxError: there is none of such a name, others are in, they cannot be in at once, or what one of
+            them needs is not there.
+        """
+        for name in names:
+            if name not in FAULTS:
+                raise SandboxError("fault", f"there is no fault {name!r}", remedy="python -m sandbox faults lists them")
+        if others := [other for other in self.active() if other not in names]:
             raise SandboxError("fault", f"{', '.join(others)} is in already", remedy="make heal")
-        fault = FAULTS[name]
-        self._require(fault)
-        put(self._folder / ACTIVE, json.dumps([name]))
-        put(self._folder / VARIABLES, json.dumps(dict(fault.variables(self.hands))))
-        fault.put(self.hands)
-        self._until(fault, there=True)
-        return fault
+        faults = [FAULTS[name] for name in names]
+        if len(faults) > 1 and (alone := [fault.name for fault in faults if not fault.mark]):
+            raise SandboxError("fault", f"{', '.join(alone)} can be in only alone", remedy="make heal")
+        for fault in faults:
+            self._require(fault)
+        put(self._folder / ACTIVE, json.dumps(names))
+        variables = {key: value for fault in faults for key, value in fault.variables(self.hands).items()}
+        put(self._folder / VARIABLES, json.dumps(variables))
+        (faults[0].put if len(faults) == 1 else app_visit.together([fault.mark for fault in faults]))(self.hands)
+        for fault in faults:
+            self._until(fault, there=True)
 
     def seen(self, name: str) -> bool | None:
         """Whether a fault is there, found out in another way than by controls; None where there is no other."""

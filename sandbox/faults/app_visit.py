@@ -13,7 +13,7 @@ import secrets
 import socket
 import ssl
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from email.message import Message
 from http import HTTPStatus
@@ -257,7 +257,12 @@ def planted(name: str, says: str, look: Look, *turns_red: str) -> Fault:
     """A fault that the application has by itself, switched on by the mark."""
     made = _set(name, says, look, "application", {MARK: name})
     # What they turn red is of a later stage, at which the gate of stage deploy does not look.
-    return dataclasses.replace(made, turns_red=turns_red, shuts=False)
+    return dataclasses.replace(made, turns_red=turns_red, shuts=False, mark=name)
+
+
+def together(marks: Sequence[str]) -> Act:
+    """Several faults that the application has by itself, by one roll-out."""
+    return _rolled([{"name": MARK, "value": ",".join(marks)}])
 
 
 def _set(name: str, says: str, look: Look, layer: str, env: Mapping[str, str]) -> Fault:

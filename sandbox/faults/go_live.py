@@ -25,7 +25,6 @@ CORE = f"/api/v1/namespaces/{NAMESPACE}"
 SPARE_MAP, SPARE_SECRET = f"{CORE}/configmaps/bytebot-spare", f"{CORE}/secrets/bytebot-spare"
 SPARE_INGRESS = f"/apis/networking.k8s.io/v1/namespaces/{NAMESPACE}/ingresses/bytebot-spare"
 DRILLS = f"{CORE}/configmaps/bytebot-restore-drills"
-WORKER = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/bytebot-worker"
 DAY_S = 86_400
 STAGE = "go_live"  # the play that judges these stages alone
 EXAMPLE = "https://support.example.com"
@@ -100,9 +99,11 @@ def _a_day_ago(hands: Hands) -> None:
     changed(DRILLS, older)(hands)
 
 
-def _other_image(deployment: Object) -> None:
-    container = deployment["spec"]["template"]["spec"]["containers"][0]
-    container["image"] = container["image"].rpartition(":")[0] + ":1.1.0"
+def drilled_within(hands: Hands, seconds: float) -> bool:
+    """Whether a restore drill passed in so many seconds before now, as its register says."""
+    found = hands.cluster.get(DRILLS)
+    records = json.loads(found["data"]["records"]) if found else []
+    return any(one.get("passed") and time.time() - one["at"] < seconds for one in records)
 
 
 def _at_go_live(faults: Iterable[Fault], known: str, name: str, *turns_red: str, **changes: Any) -> Fault:
@@ -139,11 +140,7 @@ FAULTS = (
         name="backup_before_window", says="the newest backup that was restored is of yesterday", layer="cluster",
         turns_red=(BACKUP,), playbook=STAGE, put=_a_day_ago, heal=restored(DRILLS),
     ),
-    Fault(
-        name="another_image_at_go_live", says="a workload runs another image than helm deployed", layer="cluster",
-        turns_red=("deployment.execution.pods", DEPLOY), playbook=STAGE,
-        put=changed(WORKER, _other_image, then=ready(WORKER)), heal=restored(WORKER, then=ready(WORKER)),
-    ),
+    _at_go_live(live.FAULTS, "image_changed_past_helm", "another_image_at_go_live", "deployment.health.pods", DEPLOY),
     _at_go_live(
         live.FAULTS, "live_200_with_error_body", "unhealthy_at_go_live", "deployment.health.live", HEALTH,
     ),

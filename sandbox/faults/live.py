@@ -9,6 +9,7 @@ from typing import Any
 from sandbox import probe
 from sandbox.faults.certificates import issued
 from sandbox.faults.fault import API, NAMESPACE, STRATEGIC, Act, Fault, Hands, no_drills
+from sandbox.faults.keeping import Object, changed, ready, restored
 from sandbox.files import b64
 
 CORE, NETWORKING = f"/api/v1/namespaces/{NAMESPACE}", f"/apis/networking.k8s.io/v1/namespaces/{NAMESPACE}"
@@ -18,6 +19,7 @@ SERVICE, INGRESS, TLS = (
     f"{CORE}/secrets/bytebot-tls-secret",
 )
 OTHER = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/other"
+WORKER = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/bytebot-worker"
 HOST = "api.bytebot.test"
 SELECTOR = {"app": "bytebot", "app.kubernetes.io/instance": "bytebot", "component": "api"}
 SERVICES, ENDPOINTS = "deployment.execution.services", "deployment.execution.endpoints"
@@ -168,6 +170,11 @@ def _other_digest(_: Hands) -> dict[str, Any]:
     return {"deployment_expected_digests": {"registry.sandbox/bytebot/api:1.0.0": f"sha256:{64 * '0'}"}}
 
 
+def _other_image(deployment: Object) -> None:
+    container = deployment["spec"]["template"]["spec"]["containers"][0]
+    container["image"] = container["image"].rpartition(":")[0] + ":1.1.0"
+
+
 def _a_tenth(hands: Hands) -> dict[str, Any]:
     """The register of the sandbox with another share of one flag."""
     register = [("ENABLE_RATE_LIMITING", 100), ("ENABLE_CIRCUIT_BREAKER", 10), ("ENABLE_DISTRIBUTED_TRACING", 0)]
@@ -216,6 +223,11 @@ FAULTS = (
     Fault(
         name="other_digest_runs", says="another image runs than the one that is wanted", layer="inputs",
         turns_red=("deployment.health.pods",), variables=_other_digest,
+    ),
+    Fault(
+        name="image_changed_past_helm", says="a workload runs another image than helm deployed", layer="cluster",
+        turns_red=("deployment.health.pods",), put=changed(WORKER, _other_image, then=ready(WORKER)),
+        heal=restored(WORKER, then=ready(WORKER)),
     ),
     Fault(
         name="flag_fully_on", says="a feature flag is fully on that the register says a tenth has", layer="inputs",

@@ -7,17 +7,20 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
 from sandbox import replay
 from sandbox.errors import SandboxError
 from sandbox.faults import FAULTS, Faults, after_go_live, reviews
+from sandbox.faults import go_live as last_stages
 from sandbox.faults.fault import Fault
 from sandbox.settings import load
 from tests.sabotage import signing
 from tests.sabotage.judging import CORE, Judge, Judged
 from tests.sabotage.keeping import Kept
+from tests.sabotage.rounds import rounds
 from tests.sabotage.telling import SUMS, Bite, last_line, row
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,6 +29,7 @@ ONLY_WHEN_BROKEN = frozenset({"application_configuration.tuning.vpa"})
 # What is judged in the windows after a go-live, before and in which users must ask.
 WINDOWS = frozenset(one for fault in FAULTS.values() if fault.playbook == "window" for one in fault.turns_red)
 ALL = frozenset(control for fault in FAULTS.values() for control in fault.turns_red) - ONLY_WHEN_BROKEN - SUMS - WINDOWS
+DRILLED_WITHIN_S = 3600.0  # half of what a go-live allows, so that it is over after no fault
 # Judged in the stages of going live alone.
 LATE = frozenset(
     control
@@ -33,8 +37,9 @@ LATE = frozenset(
     for control in fault.turns_red
     if fault.playbook == "go_live" and control.startswith("go_live.")
 )
-# These say what a drill came to, which the sandbox need not have had.
-WHEN_DRILLED = frozenset({"go_live.t_minus_2h.backup", "go_live.change.rollback_plan"})
+# This says what a drill came to, which the sandbox need not have had.
+DRILL_REGISTER = frozenset({"go_live.change.rollback_plan"})
+WHEN_DRILLED = frozenset({"go_live.t_minus_2h.backup"}) | DRILL_REGISTER
 # These are green in a healthy sandbox only once people have signed.
 SIGNED = frozenset(control for fault in FAULTS.values() if fault.signed for control in fault.turns_red)
 # A drill that signs everybody out: only the fault of its own has it made.
@@ -75,14 +80,14 @@ def main(arguments: list[str] | None = None) -> int:
     settings, signed = load(), any(fault.signed for fault in chosen)
     judge = Judge(ROOT, signing.inputs(settings) if signed else {})
     faults = Faults(settings, judge.reports)
-    kept = Kept(ROOT, fresh=given.fresh)
     try:
+        kept = Kept(ROOT, fresh=given.fresh, since=given.since, together=given.together > 1)
         faults.heal()
         sections = sorted({name for fault in chosen for name in (*_sections(fault), *fault.before)})
         at_once = ALL - LATE - REVIEWED - WHEN_DRILLED - DRILLED - WEEK
         wanted = frozenset(control for control in at_once if _section(control) in {*CORE, *sections})
         wanted = wanted - SIGNED | {one for fault in chosen if fault.signed for one in fault.turns_red}
-        late = LATE - WHEN_DRILLED if any(fault.playbook == "go_live" for fault in chosen) else frozenset()
+        late = LATE - DRILL_REGISTER if any(fault.playbook == "go_live" for fault in chosen) else frozenset()
         reviewed = REVIEWED if any(fault.playbook == "review" for fault in chosen) else frozenset()
         first = judge("deploy", {}, "first", sections)
         if signed:
@@ -90,7 +95,7 @@ def main(arguments: list[str] | None = None) -> int:
             first = judge("verify", {}, "first_signed", sections)
         if (
             wrong := first.unproven(wanted)
-            + _late(judge, "first-late", late)
+            + _late(faults, judge, "first-late", late)
             + _reviewed(judge, "first-review", reviewed, faults, made=False)
         ):
             print(f"The healthy sandbox is not green: {', '.join(wrong)}. Mend it first.", file=sys.stderr)
@@ -98,8 +103,8 @@ def main(arguments: list[str] | None = None) -> int:
         if any(fault.playbook == "window" for fault in chosen) and (wrong := _windows(faults, judge)):
             print(f"The windows of a healthy go-live are not green: {', '.join(wrong)}.", file=sys.stderr)
             return 2
-        bites = [_bite(name.name, faults, judge, kept) for name in chosen]
-        wrong = judge("deploy", {}, "last", sections).unproven(wanted) + _late(judge, "last-late", late)
+        bites = _bites(chosen, faults, judge, kept, given)
+        wrong = judge("deploy", {}, "last", sections).unproven(wanted) + _late(faults, judge, "last-late", late)
         wrong += _reviewed(judge, "last-review", reviewed, faults)
     except SandboxError as error:
         print(f"failed: {error}", file=sys.stderr)
@@ -111,7 +116,7 @@ def main(arguments: list[str] | None = None) -> int:
         faults.heal()
     if wrong:
         print(f"Not green again after healing: {', '.join(wrong)}.", file=sys.stderr)
-    print(last_line(bites))
+    print(last_line(bites, sum(bool(kept.earlier(bite.name)) for bite in bites)))
     return 0 if not wrong and all(bite.bitten and not bite.collateral for bite in bites) else 1
 
 
@@ -132,12 +137,54 @@ def _reviewed(judge: Judge, name: str, wanted: frozenset[str], faults: Faults, *
     return judge("review", {}, name, ["post_go_live"]).unproven(wanted)
 
 
-def _bite(name: str, faults: Faults, judge: Judge, kept: Kept) -> Bite:
-    if (known := kept.bite(name)) is not None:
-        print(f"{row(known)}  (kept)", flush=True)
-        return known
+def _bites(chosen: Sequence[Fault], faults: Faults, judge: Judge, kept: Kept, given: argparse.Namespace) -> list[Bite]:
+    """What each did: known from an earlier call, together with others where that is wanted, or alone."""
+    found = {fault.name: known for fault in chosen if (known := _known(fault, kept)) is not None}
+    left = [fault for fault in chosen if fault.name not in found]
+    variables = {fault.name: fault.variables(faults.hands) for fault in left if fault.mark}
+    for several in rounds(left, given.together, variables, given.seed):
+        bites = _bite_together(several, faults, judge) if len(several) > 1 else []
+        if not bites or not all(bite.bitten and not bite.collateral for bite in bites):
+            bites = [_bite(fault.name, faults, judge) for fault in several]
+        for bite in bites:
+            kept.keep(bite)
+            print(row(bite), flush=True)
+            found[bite.name] = bite
+    return [found[fault.name] for fault in chosen]
+
+
+def _known(fault: Fault, kept: Kept) -> Bite | None:
+    known = kept.bite(fault.name, fault.turns_red)
+    if known is not None:
+        earlier = kept.earlier(fault.name)
+        print(f"{row(known)}  ({f'seen at {earlier}' if earlier else 'kept'})", flush=True)
+    return known
+
+
+def _bite_together(several: Sequence[Fault], faults: Faults, judge: Judge) -> list[Bite]:
+    """What several did that are in at once; none, or one that is not right, where each has to be judged alone."""
+    names = [fault.name for fault in several]
+    try:
+        faults.put_together(names)
+        sections = sorted({section for fault in several for section in _sections(fault)})
+        judged = judge(several[0].playbook, faults.variables(), f"together-{names[0]}", sections)
+    except SandboxError as error:
+        print(f"{', '.join(names)} together: {error}; each is judged alone", file=sys.stderr, flush=True)
+        return []
+    finally:
+        faults.heal()
+    bites = [Bite.of(fault, judged, [other for other in several if other is not fault]) for fault in several]
+    if wrong := [bite for bite in bites if not bite.bitten or bite.collateral]:
+        said = "; ".join(row(bite) for bite in wrong)
+        print(f"not as declared together, so each is judged alone: {said}", file=sys.stderr, flush=True)
+    return bites
+
+
+def _bite(name: str, faults: Faults, judge: Judge) -> Bite:
     fault = FAULTS[name]
     try:
+        if fault.playbook == "go_live":
+            _drilled(faults, judge)
         if fault.before:  # others may have been put in since the first run, which judged these, too
             judge("verify", {}, f"{name}-before", fault.before)
         faults.put(name)
@@ -149,10 +196,13 @@ def _bite(name: str, faults: Faults, judge: Judge, kept: Kept) -> Bite:
         faults.heal()
     if fault.playbook == "deploy":
         judge("deploy", {}, "healed")  # what it deployed is put right before the next one
-    bite = Bite.of(fault, judged)
-    kept.keep(bite)
-    print(row(bite), flush=True)
-    return bite
+    return Bite.of(fault, judged)
+
+
+def _drilled(faults: Faults, judge: Judge) -> None:
+    """A restore drill, unless there was one within the last hour: at a go-live none may be two hours old."""
+    if not last_stages.drilled_within(faults.hands, DRILLED_WITHIN_S):
+        judge("verify", {}, "drill", ["backup"])
 
 
 def _section(control: str) -> str:
@@ -160,9 +210,12 @@ def _section(control: str) -> str:
     return ELSEWHERE.get(control, control.partition(".")[0])
 
 
-def _late(judge: Judge, name: str, wanted: frozenset[str]) -> list[str]:
+def _late(faults: Faults, judge: Judge, name: str, wanted: frozenset[str]) -> list[str]:
     """Those of the last stages that do not pass."""
-    return judge("go_live", {}, name).unproven(wanted) if wanted else []
+    if not wanted:
+        return []
+    _drilled(faults, judge)
+    return judge("go_live", {}, name).unproven(wanted)
 
 
 def _sections(fault: Fault) -> list[str]:
@@ -180,7 +233,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--smoke", action="store_true", help="only one fault for each section")
     biting = [name for name, fault in FAULTS.items() if fault.turns_red]
     parser.add_argument("--only", nargs="+", choices=biting, metavar="NAME", help="only these faults")
-    parser.add_argument("--fresh", action="store_true", help="judge again also what an earlier call has judged")
+    known = parser.add_mutually_exclusive_group()
+    known.add_argument("--fresh", action="store_true", help="judge again also what an earlier call has judged")
+    said = "count also what an earlier call has judged at this revision or at one after it, and tell which"
+    known.add_argument("--since", default="", metavar="REVISION", help=said)
+    many = "put in up to so many of the application's own at once, of which no two declare the same control"
+    parser.add_argument("--together", type=int, default=1, metavar="NUMBER", help=many)
+    parser.add_argument("--seed", type=int, metavar="NUMBER", help="of which meet; else those next to each other do")
     return parser
 
 

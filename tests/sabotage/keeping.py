@@ -6,50 +6,89 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
+import subprocess
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from sandbox.errors import SandboxError
 from tests.sabotage.telling import Bite
 
 SOURCES = ("catalogue", "inventories", "playbooks", "plugins", "roles", "sandbox", "tests/sabotage")
+SHORT = 10  # of a commit's name, as people read it
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A bite, and of which sources it is.
+
+    :param sources: their SHA-256; :param commit: they are exactly what it holds, else empty.
+    """
+
+    bite: Bite
+    sources: str
+    commit: str
 
 
 class Kept:
-    """Bites by name, in a file below ``build/``. Only those without a fault of their own are kept."""
+    """Bites by name, in a file below ``build/``. Only those without a fault of their own are kept.
 
-    def __init__(self, root: Path, *, fresh: bool) -> None:
+    :param since: a revision: what was seen at it, or at a commit after it, counts as well.
+    :param together: whether what was seen only together with other faults counts as well.
+
+    :raises SandboxError: there is no such revision before this one.
+    """
+
+    def __init__(self, root: Path, *, fresh: bool, since: str = "", together: bool = False) -> None:
         self._path = root / "build" / "sabotage" / "kept.json"
         self._sources = _digest(root)
-        self._bites: dict[str, Bite] = {} if fresh else self._read()
+        self._commit = _commit(root)
+        self._counts = frozenset(_commits(root, since)) if since else frozenset()
+        self._fresh, self._together = fresh, together
+        self._seen = self._read()
 
-    def bite(self, name: str) -> Bite | None:
-        """What is known of a fault."""
-        return self._bites.get(name)
+    def bite(self, name: str, turns_red: Sequence[str]) -> Bite | None:
+        """What is known of a fault, as long as it still declares the same controls."""
+        seen = self._seen.get(name)
+        if self._fresh or seen is None or seen.bite.turns_red != tuple(turns_red):
+            return None
+        if seen.bite.together and not self._together:
+            return None
+        return seen.bite if seen.sources == self._sources or seen.commit in self._counts else None
+
+    def earlier(self, name: str) -> str:
+        """The commit at which a fault was seen where that is not what is here now, else empty."""
+        seen = self._seen.get(name)
+        return seen.commit[:SHORT] if seen is not None and seen.sources != self._sources else ""
 
     def keep(self, bite: Bite) -> None:
-        """Remember a bite at once."""
+        """Remember a bite at once, and forget one that was right before and is so no more."""
         if not bite.bitten or bite.collateral:
+            if self._seen.pop(bite.name, None) is not None:
+                self._write()
             return
-        self._bites[bite.name] = bite
+        self._seen[bite.name] = Seen(bite, self._sources, self._commit)
+        self._write()
+
+    def _write(self) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        content = {"sources": self._sources, "bites": [asdict(one) for one in self._bites.values()]}
+        content = {"bites": [asdict(one) for one in self._seen.values()]}
         new = self._path.with_suffix(".new")
         new.write_text(json.dumps(content), encoding="utf-8")
         new.replace(self._path)
 
-    def _read(self) -> dict[str, Bite]:
+    def _read(self) -> dict[str, Seen]:
         try:
             content = json.loads(self._path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            found = [Seen(_bite(one["bite"]), one["sources"], one["commit"]) for one in content["bites"]]
+        except (OSError, ValueError, KeyError, TypeError):
             return {}
-        if content.get("sources") != self._sources:
-            return {}
-        return {one["name"]: _bite(one) for one in content["bites"]}
+        return {one.bite.name: one for one in found}
 
 
 def _bite(one: dict[str, Any]) -> Bite:
-    lists = {key: tuple(one[key]) for key in ("turns_red", "missed", "collateral")}
+    lists = {key: tuple(one[key]) for key in ("turns_red", "missed", "collateral", "together")}
     return Bite(name=one["name"], gate=one["gate"], wanted_gate=one["wanted_gate"], seconds=one["seconds"], **lists)
 
 
@@ -60,3 +99,26 @@ def _digest(root: Path) -> str:
             if path.is_file() and "__pycache__" not in path.parts:
                 total.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes())
     return total.hexdigest()
+
+
+def _commit(root: Path) -> str:
+    """The commit that holds the sources as they are; empty where some are not committed, or no history is here."""
+    changed = _git(root, "status", "--porcelain", "--", *SOURCES)
+    return "" if changed is None or changed else (_git(root, "rev-parse", "HEAD") or "")
+
+
+def _commits(root: Path, since: str) -> list[str]:
+    """A revision, and those from it to this one, by their names."""
+    first = _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{since}^{{commit}}")
+    if not first or _git(root, "merge-base", "--is-ancestor", first, "HEAD") is None:
+        raise SandboxError("sabotage", f"there is no revision {since} before this one", remedy="git log names them")
+    return [first, *(_git(root, "rev-list", f"{first}..HEAD") or "").split()]
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    """What git says, without its last line break; None where it refuses, or is not there."""
+    try:
+        done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False)
+    except OSError:
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

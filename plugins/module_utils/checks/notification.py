@@ -19,6 +19,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.model import (
     Verdict,
     errored,
     failed,
+    inconclusive,
     passed,
     pending,
     utc_now,
@@ -77,14 +78,24 @@ def stakeholders(facts: NotificationFacts) -> Verdict:
     wrong = list(_wrong(facts, at, sent, to, text))
     if wrong:
         return failed(f"Message {facts.source}: {'; '.join(wrong)}.", _SEND, seen)
+    if form := "" if names_day(text, at) else unclear_day(text, at):
+        day, other = at.date(), at.date().replace(month=at.day, day=at.month)
+        told = f"names the day as {form}, which is {day.isoformat()} or {other.isoformat()}"
+        return inconclusive(f"Message {facts.source} {told}.", f"Send it with the day as {day.isoformat()}.", seen)
+    when = sent.isoformat() if sent else "no time"
+    if gap := _gap(facts, sent, when):
+        return pending(*gap, seen)
+    return passed(f"Message {facts.source} with the schedule was sent to {len(to)} at {when}.", seen)
+
+
+def _gap(facts: NotificationFacts, sent: datetime | None, when: str) -> tuple[str, str] | None:
+    """What is not known or not done yet, and what to do."""
     if not facts.wanted:
         remedy = "Name its recipients (in the inventory: bytebot_records, notification, stakeholders)."
-        return pending("Needs input stakeholders: nothing says who must know when it goes live.", remedy, seen)
+        return "Needs input stakeholders: nothing says who must know when it goes live.", remedy
     if sent is None or sent > facts.now:
-        return pending(
-            f"Message {facts.source} is to be sent at {sent.isoformat() if sent else 'no time'}.", _SEND, seen
-        )
-    return passed(f"Message {facts.source} with the schedule was sent to {len(to)} at {sent.isoformat()}.", seen)
+        return f"Message {facts.source} is to be sent at {when}.", _SEND
+    return None
 
 
 def _unread(facts: NotificationFacts) -> Verdict | None:
@@ -120,7 +131,7 @@ def _wrong(facts: NotificationFacts, at: datetime, sent: datetime | None, to: li
     if lost := [one for one in facts.wanted if one.strip().lower() not in there]:
         more = f" and {len(lost) - _SHOWN} more" if len(lost) > _SHOWN else ""
         yield f"it did not go to {', '.join(lost[:_SHOWN])}{more}"
-    if not names_day(text, at):
+    if not names_day(text, at) and not unclear_day(text, at):
         yield f"it does not name the day of the go-live ({at.date().isoformat()})"
     if mark := mark_in(text):
         yield f"it still has {mark[:80]}"
@@ -131,11 +142,24 @@ def names_day(text: str, at: datetime) -> bool:
     return any(re.search(rf"(?<!\d){re.escape(form)}(?!\d)", text) for form in day_forms(at))
 
 
+def unclear_day(text: str, at: datetime) -> str:
+    """How a text names a day that is this one or another, as 03/04/2026; empty where none stands there."""
+    if at.day == at.month or at.day > len(_MONTHS):
+        return ""
+    return next((form for form in _by_slashes(at) if re.search(rf"(?<!\d){re.escape(form)}(?!\d)", text)), "")
+
+
+def _by_slashes(at: datetime) -> list[str]:
+    year, month, day = at.year, at.month, at.day
+    parts = ((f"{day:02}", f"{month:02}"), (f"{day}", f"{month}"))
+    return [f"{one}/{two}/{year}" for first, second in parts for one, two in ((first, second), (second, first))]
+
+
 def day_forms(at: datetime) -> list[str]:
-    """A day as people write it."""
+    """A day as people write it, in forms that are no other day for anybody."""
     year, month, day, name = at.year, at.month, at.day, _MONTHS[at.month - 1]
     numbers = [f"{year}-{month:02}-{day:02}", f"{day:02}.{month:02}.{year}", f"{day}.{month}.{year}"]
-    numbers += [f"{day:02}/{month:02}/{year}", f"{month:02}/{day:02}/{year}", f"{month}/{day}/{year}"]
+    numbers += _by_slashes(at) if day == month or day > len(_MONTHS) else []
     words = [f"{number} {one} {year}" for number in (f"{day}", f"{day:02}") for one in (name, name[:3])]
     return [*numbers, *words, *[f"{one} {day}, {year}" for one in (name, name[:3])]]
 

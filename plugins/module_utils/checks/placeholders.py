@@ -27,13 +27,18 @@ _ANGLES = re.compile(r"^[^<>\n]*(<[A-Za-z][\w .:/-]*>)[^<>\n]*$")  # in a single
 _COMMENT = re.compile(r"^\s*(?:#|//|;|-{2,}(?:\s|$))")  # --option on a line of its own is none
 
 
+def is_comment(line: str) -> bool:
+    """Whether a line of a file is a comment."""
+    return bool(_COMMENT.match(line))
+
+
 def mark_in(text: str) -> str:
     """The first part of a text that stands for something else, or nothing. Comment lines of a file do not count."""
     single = "\n" not in text.strip()
     if single and (found := _ANGLES.match(text.strip())):
         return found.group(1)
     for line in text.splitlines():
-        if not single and _COMMENT.match(line):
+        if not single and is_comment(line):
             continue
         for mark in _MARKS:
             if found := mark.search(line):

@@ -53,6 +53,8 @@ class ReleaseFacts:
     :param expected_digests: image reference to digest; a digest in the reference itself needs no entry.
     :param expected_objects: digest of each object as it is rendered now, by its identity; empty where nobody asks.
     :param deployed_objects: the same of the revision that is deployed; :param revision: its number.
+    :param named_images: image by workload and container, as that revision has them; :param live_images: the same of the
+        live workloads. A sidecar that admission puts in is in neither, or only in the second.
     """
 
     namespace: str
@@ -71,6 +73,8 @@ class ReleaseFacts:
     expected_digests: Mapping[str, str] = field(default_factory=dict)
     expected_objects: Mapping[str, str] = field(default_factory=dict)
     deployed_objects: Mapping[str, str] = field(default_factory=dict)
+    named_images: Mapping[str, str] = field(default_factory=dict)
+    live_images: Mapping[str, str] = field(default_factory=dict)
     revision: int = 0
     observed_at: str = field(default_factory=utc_now)
 
@@ -156,6 +160,9 @@ def healthy(facts: ReleaseFacts) -> Verdict:
     standing = [pod for pod in facts.pods if not _finished_run(pod)]
     if not standing:
         return failed("The release has no pod that runs.", "Deploy the release, or correct its name.", seen)
+    if changed := sorted(_changed_images(facts)):
+        more = f" (and {len(changed) - 1} more)" if len(changed) > 1 else ""
+        return failed(f"{changed[0]}{more}.", "Deploy by Helm what is to run, and change no workload beside it.", seen)
     problems = [problem for pod in standing for problem in _pod_problems(pod, facts)]
     problems += _digest_problems(facts)
     if problems:
@@ -286,6 +293,14 @@ def _pod_problems(pod: Object, facts: ReleaseFacts) -> Iterator[str]:
 def _overdue(pod: Object, now: str) -> bool:
     """Whether a pod that must end has not, a while after the end of its grace (Kubernetes API, ObjectMeta)."""
     return (_time(now) - _time(pod["metadata"]["deletionTimestamp"])).total_seconds() > ENDS_WITHIN_S
+
+
+def _changed_images(facts: ReleaseFacts) -> Iterator[str]:
+    """Images that somebody changed past Helm; one that admission only pinned by its digest is the same."""
+    for where, named in facts.named_images.items():
+        live = facts.live_images.get(where, named)
+        if live != named and not live.startswith(f"{named}@"):
+            yield f"{where} runs image {live}, and revision {facts.revision} has {named}"
 
 
 def _digest_problems(facts: ReleaseFacts) -> Iterator[str]:

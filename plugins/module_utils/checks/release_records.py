@@ -60,6 +60,21 @@ class DrillSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class Ran:
+    """One container of a pod of the release.
+
+    :param image: that the pod names; :param wanted: that its workload names for it.
+    :param digest: of what the container runtime runs; empty where it does not tell.
+    """
+
+    pod: str
+    container: str
+    image: str
+    wanted: str
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class RecordFacts:
     """What is kept, and what runs.
 
@@ -67,7 +82,9 @@ class RecordFacts:
     :param drills: of the database, the oldest first; :param no_drills: why they could not be read.
     :param since: when the stage began in which the release is deployed; empty outside of it.
     :param outcome: what the deployment of that stage came to: ``unchanged``, ``deployed``, ``failed`` or empty.
-    :param running: the images that live workloads name. :param digests: of chart, values and images as judged now.
+    :param running: the images that live workloads name.
+    :param pods: the containers of its pods; :param no_pods: why they could not be read.
+    :param digests: of chart, values and images as judged now.
     :param rollbacks: those of this release, the oldest first; :param no_rollbacks: why they could not be read.
     """
 
@@ -86,6 +103,8 @@ class RecordFacts:
     rollbacks: tuple[Rollback, ...] = ()
     no_rollbacks: str = ""
     rollback_within_s: float = rollback_pair.USUAL_WITHIN_S
+    pods: tuple[Ran, ...] = ()
+    no_pods: str = ""
     at: str = field(default_factory=utc_now)
 
 
@@ -152,7 +171,7 @@ def taken_back(facts: RecordFacts) -> Verdict:
 
 @CHECKS.settles(DEPLOY)
 def deployed(facts: RecordFacts) -> Verdict:
-    """The newest revision is deployed, by what was judged, and the images that it names are those that run."""
+    """The newest revision is deployed, by what was judged, and workloads and pods run the images that it names."""
     if not facts.since:
         return pending("The stage T-0 has not begun.", "Launch it: playbooks/go_live.yml.")
     if facts.gap:
@@ -164,6 +183,8 @@ def deployed(facts: RecordFacts) -> Verdict:
     wrong = _wrong(facts, latest)
     if wrong:
         return failed(f"Revision {latest.number}: {'; '.join(wrong)}.", _DEPLOY, seen)
+    if facts.no_pods:
+        return pending(f"The pods could not be read: {facts.no_pods}.", "Let this account list pods.", seen)
     runs = f"the {len(facts.running)} images that it names run"
     return passed(f"Revision {latest.number} is {facts.outcome} by this playbook at T-0, and {runs}.", seen)
 
@@ -187,7 +208,23 @@ def _wrong(facts: RecordFacts, latest: RevisionSeen) -> list[str]:
         found.append(f"{', '.join(other[:3])} runs, which it does not name")
     if lost := sorted(set(latest.images) - set(facts.running)):
         found.append(f"{', '.join(lost[:3])} does not run, which it names")
+    return [*found, *_others(facts.pods)[:3]]
+
+
+def _others(pods: tuple[Ran, ...]) -> list[str]:
+    """The pods that run another image than their workload names: nobody deployed it, and a new pod has it no more."""
+    found = []
+    for one in pods:
+        if not _same(one.image, one.wanted):
+            found.append(f"pod {one.pod} runs {one.image} in place of {one.wanted}")
+        elif "@" in one.wanted and one.digest and one.digest != one.wanted.rpartition("@")[2]:
+            found.append(f"pod {one.pod} runs {one.wanted} as {one.digest}")
     return found
+
+
+def _same(image: str, wanted: str) -> bool:
+    """Whether two references are of one image; a mirror, which admission writes into pods, has it at another place."""
+    return image.rpartition("/")[2] == wanted.rpartition("/")[2]
 
 
 def _told(facts: RecordFacts, latest: RevisionSeen | None) -> dict[str, Any]:
@@ -202,6 +239,7 @@ def _told(facts: RecordFacts, latest: RevisionSeen | None) -> dict[str, Any]:
         "values_digest": latest.values_digest if latest else "",
         "images": list(latest.images) if latest else [],
         "running": list(facts.running),
+        "pods": {f"{one.pod}/{one.container}": [one.image, one.digest] for one in facts.pods},
         "judged": dict(facts.digests),
     }
 

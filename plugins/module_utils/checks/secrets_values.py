@@ -22,7 +22,8 @@ _PRINTABLE = frozenset(range(0x20, 0x7F)) | {0x09, 0x0A, 0x0D}
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 _COMMAND = re.compile(r"\$\([ \t]*[A-Za-z/][^)]*\)?|`[A-Za-z/][^`]*`")
-_TEMPLATE = re.compile(r"\{\{.*?\}\}|\$\{[^}]+\}|<%.*?%>|\$\{\{.*?\}\}", re.DOTALL)
+LEFT_OVER = "holds what is left over from a template"
+TEMPLATE = re.compile(r"\{\{.*?\}\}|\$\{[^}]+\}|<%.*?%>|\$\{\{.*?\}\}", re.DOTALL)
 _WHOLE_TEMPLATE = re.compile(r"<[A-Za-z][\w .-]*>|%[A-Z][A-Z0-9_]+%|\$[A-Z][A-Z0-9_]{2,}|__[A-Z][A-Z0-9_]+__")
 # The contract's own placeholder texts (your-, change-this, REPLACE_WITH), and the ones that stand for them elsewhere.
 # Base64 of chance may begin with three letters and a sign, or with four times the same: a word must go on as a word.
@@ -46,12 +47,14 @@ def is_command(text: str) -> bool:
 
 def template_flaw(text: str) -> str:
     """Whether a text is left over from a template or a placeholder that nobody filled; empty where not."""
-    stripped = text.strip()
-    if _TEMPLATE.search(text) or _WHOLE_TEMPLATE.fullmatch(stripped):
-        return "holds what is left over from a template"
-    if _PLACEHOLDER.search(stripped):
-        return "is a placeholder that nobody filled in"
-    return ""
+    if TEMPLATE.search(text) or _WHOLE_TEMPLATE.fullmatch(text.strip()):
+        return LEFT_OVER
+    return placeholder_flaw(text)
+
+
+def placeholder_flaw(text: str) -> str:
+    """Whether a text is a placeholder that nobody filled; empty where not."""
+    return "is a placeholder that nobody filled in" if _PLACEHOLDER.search(text.strip()) else ""
 
 
 def newline_flaw(value: bytes) -> str:

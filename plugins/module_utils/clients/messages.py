@@ -19,10 +19,14 @@ _SHOWN = 200
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What sending came to: the receiver's answer, or why it did not take the message."""
+    """What sending came to: the receiver's answer, or why it did not take the message.
+
+    :param body: of an answer of success, which may tell of an error all the same.
+    """
 
     answer: str = ""
     refused: str = ""
+    body: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +46,12 @@ class Mail:
 
 
 def post(http: Http, url: str, body: Mapping[str, str]) -> Sent:
-    """Send JSON to a webhook; only 2xx means that it was taken."""
+    """Send JSON to a webhook; without 2xx it was not taken."""
     answer = http.request("POST", url, json=dict(body))
     if answer.failure:
         return Sent(refused=answer.failure.label)
     if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
-        return Sent(f"answers {answer.status}")
+        return Sent(f"answers {answer.status}", body=answer.body)
     return Sent(refused=f"it answers {answer.status}")
 
 
@@ -85,6 +89,15 @@ class _Server(smtplib.SMTP):
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         raw = socket.create_connection((self._way.address or host, port), timeout)
         return _context(self._way).wrap_socket(raw, server_hostname=host) if self._way.tls == "tls" else raw
+
+    def __exit__(self, *args: object) -> None:
+        """Part from the server; what it says to that changes nothing of what it has taken or refused."""
+        try:
+            self.docmd("QUIT")
+        except (smtplib.SMTPException, OSError):
+            pass
+        finally:
+            self.close()
 
 
 def _server(way: Mail) -> smtplib.SMTP:

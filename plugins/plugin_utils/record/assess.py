@@ -76,6 +76,7 @@ def of_run(
         signed(store, header, catalogue, rules),
         opening.go_live(variables),
         lambda: history.earlier(store.keeper, header.id),
+        opening.counts_from(variables),
     )
     return document.build(header, results, catalogue, store.clock(), known=known, previous=before)
 

@@ -20,6 +20,7 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "environment": ("environment", "catalogue"),
     "organization": ("organization", "catalogue"),
 }
+_ONE_GO_LIVE = "go_live.t_minus_2h."  # how the controls begin that are judged for one go-live, and for no later one
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")  # it becomes the name of a folder
 _RESERVED = frozenset({"lock", "latest"})
 
@@ -160,8 +161,13 @@ def binding_of(environment: Environment, facts: Facts, catalogue: Catalogue) -> 
     )
 
 
-def why_stale(control: Control, result: Mapping[str, Any], current: Binding, now: datetime) -> str:
-    """Why a recorded result no longer holds; empty where it does."""
+def why_stale(
+    control: Control, result: Mapping[str, Any], current: Binding, now: datetime, counts_from: datetime | None = None
+) -> str:
+    """Why a recorded result no longer holds; empty where it does.
+
+    :param counts_from: since when what is judged at T-2h counts for the go-live; None where nothing says when that is.
+    """
     was = Binding.of(result["binding"])
     for part in PARTS[control.binds_to]:
         before, after = getattr(was, part), getattr(current, part)
@@ -174,6 +180,9 @@ def why_stale(control: Control, result: Mapping[str, Any], current: Binding, now
     since = min(moment(result["started"]), moment(result["recorded_at"]))  # a clock that is ahead must not prolong it
     if now - since > control.age_limit:
         return f"it was judged at {rfc3339(since)} and is valid for {control.valid_for}"
+    if counts_from and control.id.startswith(_ONE_GO_LIVE) and since < counts_from:
+        told = f"for this go-live counts what is judged since {rfc3339(counts_from)}"
+        return f"it was judged at {rfc3339(since)}, and {told}"
     return ""
 
 

@@ -46,6 +46,7 @@ class Known:
     :param statements: what was signed.
     :param go_live: when it went live, or will; None where nothing says so.
     :param earlier: gives what earlier runs came to, where somebody asks.
+    :param counts_from: since when what is judged at T-2h counts for that go-live.
     """
 
     settled: Collection[str] | None = None
@@ -54,6 +55,7 @@ class Known:
     statements: Statements = field(default_factory=Statements)
     go_live: datetime | None = None
     earlier: Callable[[], Sequence[Earlier]] = tuple
+    counts_from: datetime | None = None
 
 
 def build(
@@ -136,7 +138,7 @@ class _Entries:
         self.now = now
         self.order = {id_: number for number, id_ in enumerate(catalogue.controls)}
         self.stale = {
-            id_: why_stale(catalogue.controls[id_], result, header.binding, now)
+            id_: why_stale(catalogue.controls[id_], result, header.binding, now, known.counts_from)
             for id_, result in self.results.items()
             if id_ in catalogue.controls and result["state"] != "pending"
         }

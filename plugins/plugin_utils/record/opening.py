@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ FILES, CLUSTER = "files", "cluster"
 OPTIONS = ("record", "statements", *CLUSTER_ARGS)
 _NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")  # RFC 1123 label
 LONGEST_LEASE_S = 7 * 24 * 3600
+EARLY_S = 2 * 3600 + 900  # before the go-live T-2h is due, and a stage is waited for
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,18 @@ def go_live(variables: Mapping[str, Any]) -> datetime | None:
         return go_live_of(known) if isinstance(known, Mapping) else None
     except InputError:
         return None
+
+
+def counts_from(variables: Mapping[str, Any]) -> datetime | None:
+    """Since when what is judged at T-2h counts for the go-live; None where nothing says when that is."""
+    at = go_live(variables)
+    if at is None:
+        return None
+    try:
+        early = int(str(variables.get("go_live_early_s", EARLY_S)))  # as the role go_live reckons it
+    except ValueError:
+        early = EARLY_S
+    return at - timedelta(seconds=max(EARLY_S, early))
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError
+from ansible_collections.bytebot.production.plugins.plugin_utils import catalogue
 from ansible_collections.bytebot.production.plugins.plugin_utils.record import files
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.binding import (
     Binding,
@@ -20,6 +21,7 @@ from ansible_collections.bytebot.production.plugins.plugin_utils.record.binding 
     rfc3339,
 )
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.keeper import HEADER, Keeper
+from ansible_collections.bytebot.production.plugins.plugin_utils.record.pending import says_nothing, with_former
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.results import Result, recorded
 from ansible_collections.bytebot.production.plugins.plugin_utils.record.run import Header, Run
 
@@ -82,17 +84,18 @@ class Store:
     def earlier(self, than: str) -> dict[str, Result]:
         """The newest result of each control in the runs before one, each with the run that it was judged in.
 
-        What is pending tells nothing and hides nothing. Where a section of a run cannot be used, no older result of it
-        takes its place, which could hide a red.
+        What nobody looked at tells nothing and hides nothing. Where a section of a run cannot be used, no older result
+        of it takes its place, which could hide a red.
         """
         found: dict[str, Result] = {}
         unusable: set[str] = set()
+        known = catalogue.load()
         runs = [run for run in self.runs()[0] if run.header.id < than]
         for run in reversed(runs[-LOOKED_BACK:]):
             content = run.content()
             unusable |= content.defects.keys()
             for id_, result in content.results.items():
-                if id_ in found or id_.partition(".")[0] in unusable or result["state"] == "pending":
+                if id_ in found or id_.partition(".")[0] in unusable or says_nothing(result, known):
                     continue
                 found[id_] = {"carried_from": run.header.id, **result}
         return found
@@ -195,7 +198,7 @@ class Store:
             "run": run.header.id,
             "environment": self.environment.name,
             "section": section,
-            "results": {**before, **added},
+            "results": {**before, **{id_: with_former(result, before) for id_, result in added.items()}},
         }
         self.keeper.write(run.header.id, section, content)
 

@@ -5,13 +5,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import pytest
+from fastapi.testclient import TestClient
 
 from bytebot_app import auth_faults, faults, faults_work
 from bytebot_app.__main__ import main
 from bytebot_app.fault_list import ALL, check_mark, listed
 from bytebot_app.layers import WRONG
+from bytebot_app.settings import ConfigurationError
 from sandbox.faults import FAULTS as SWITCHES
 
 
@@ -51,10 +54,28 @@ def test_an_unknown_name_in_the_environment_is_refused_in_one_sentence(
     )
 
 
-@pytest.mark.parametrize("name", ["", "rate_limiter_off", "login_fails", "alg_none_accepted", "metrics_stale"])
+@pytest.mark.parametrize(
+    "name", ["", "rate_limiter_off", "login_fails", "alg_none_accepted", "metrics_stale", "login_fails,metrics_stale"]
+)
 def test_a_name_of_the_list_or_none_is_taken(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(faults.MARK, name)
     check_mark()
+
+
+def test_each_of_several_names_has_to_be_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(faults.MARK, "login_fails,rate_limiter_of,metrics_stale")
+    with pytest.raises(ConfigurationError, match="'rate_limiter_of'"):
+        check_mark()
+
+
+def test_several_are_in_at_once(made: Callable[..., TestClient]) -> None:
+    names = ("server_banner", "cors_any_origin", "rate_limiter_off", "metrics_wrong_content_type")
+    with made(",".join(names), limited=True) as client:
+        answers = [client.get("/health/live", headers={"Origin": "https://else.test"}) for _request in range(5)]
+        assert {answer.status_code for answer in answers} == {200}
+        assert answers[0].headers["Access-Control-Allow-Origin"] in ("*", "https://else.test")
+        assert answers[0].headers["Server"]
+        assert client.get("/metrics").headers["Content-Type"].startswith("text/html")
 
 
 def test_the_list_is_shown_whatever_the_environment_names(monkeypatch: pytest.MonkeyPatch) -> None:

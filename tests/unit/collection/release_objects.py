@@ -16,6 +16,7 @@ from tests.unit.collection.helm_fakes import SHOP, Object, obj, pod, running
 NOW = "2026-01-01T01:00:00.000Z"
 LONG_AGO, JUST_NOW = "2026-01-01T00:00:00Z", "2026-01-01T00:59:56Z"
 API = Identity("Deployment", SHOP, "api", "apps")
+NAMED = {"Deployment shop/api container api": "registry.example/api:1"}
 
 
 def with_status(*containers: Object, name: str = "api-1-x", **more: Any) -> Object:

@@ -122,6 +122,25 @@ def test_a_clock_that_is_ahead_prolongs_nothing() -> None:
     assert why_stale(control, kept(ahead)[control.id], BINDING, NOW + control.age_limit + timedelta(seconds=1))
 
 
+@pytest.mark.parametrize("item", ["dashboards", "channels", "backup"])
+def test_what_was_judged_for_an_earlier_time_does_not_count_for_a_go_live_that_was_postponed(item: str) -> None:
+    control = KNOWN.controls[f"go_live.t_minus_2h.{item}"]
+    recorded = kept(result(control.id))[control.id]
+    reason = why_stale(control, recorded, BINDING, NOW, NOW + timedelta(seconds=1))
+    assert reason == (
+        f"it was judged at {rfc3339(NOW)}, and for this go-live counts what is judged since "
+        f"{rfc3339(NOW + timedelta(seconds=1))}"
+    )
+    assert why_stale(control, recorded, BINDING, NOW, NOW) == "", "within the time of its stage"
+    assert why_stale(control, recorded, BINDING, NOW, None) == "", "nothing says when it goes live"
+
+
+def test_what_is_judged_at_any_time_counts_for_a_later_go_live() -> None:
+    for id_ in ("go_live.change.rollback_plan", "go_live.change.request", "deployment.execution.pods"):
+        recorded = kept(result(id_))[id_]
+        assert why_stale(KNOWN.controls[id_], recorded, BINDING, NOW, NOW + timedelta(days=1)) == ""
+
+
 def test_a_run_goes_on_where_the_release_was_not_known_yet() -> None:
     unknown = replace(BINDING, release="")
     assert BINDING.continues(unknown)

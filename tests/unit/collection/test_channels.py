@@ -12,6 +12,7 @@ from email import message_from_bytes
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from json import dumps, loads
 from pathlib import Path
+from socketserver import StreamRequestHandler, ThreadingTCPServer
 from types import SimpleNamespace
 from typing import Any
 
@@ -63,6 +64,7 @@ def test_one_dead_channel_is_red_beside_good_ones() -> None:
 
 class Hook(BaseHTTPRequestHandler):
     kept: list[str]
+    said: str
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"])).decode()
@@ -70,7 +72,7 @@ class Hook(BaseHTTPRequestHandler):
             return self._say(404, "gone")
         if "lost" not in self.path:
             self.kept.append(body)
-        return self._say(200, "ok")
+        return self._say(200, self.said)
 
     def do_GET(self) -> None:
         self._say(200, dumps({"messages": [{"text": text} for text in self.kept]}))
@@ -87,7 +89,7 @@ class Hook(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def hook() -> Iterator[str]:
-    Hook.kept = []
+    Hook.kept, Hook.said = [], "ok"
     server = ThreadingHTTPServer(("127.0.0.1", 0), Hook)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
@@ -123,6 +125,50 @@ def test_a_message_that_is_lost_on_its_way_is_red(hook: str) -> None:
     found = judge([{"name": "room", "kind": "webhook", "url": f"{hook}/hook/lost", "proof": proof(hook)}])
     assert found["state"] == "fail"
     assert "did not come" in found["summary"]
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ('{"ok": false, "error": "channel_not_found"}', "answers 200 with an error (channel_not_found)"),
+        ('{"ok": false}', "with an error (ok is false)"),
+        ('{"errors": [{"message": "No such room"}]}', "(No such room)"),
+        ('{"success": false, "message": "no such room"}', "(no such room)"),
+        ('{"status": "error", "message": "rate limited"}', "(rate limited)"),
+        ('{"result": "error", "msg": "Invalid API key"}', "(Invalid API key)"),
+        ('{"errcode": 310000, "errmsg": "keywords not in content"}', "(keywords not in content)"),
+        ('{"code": 19001, "msg": "param invalid: incoming webhook access token invalid"}', "(param invalid"),
+        ('{"error": {"code": 17, "message": "gone"}}', "(gone)"),
+        ('{"errors": {"room": ["is archived"]}}', "(is archived)"),
+        ("invalid_payload", "(invalid_payload)"),
+        ("no_team\n", "(no_team)"),
+        ("channel_is_archived", "(channel_is_archived)"),
+        ('"no_service"', "(no_service)"),
+        ("Webhook message delivery failed with error: endpoint returned HTTP error 429.", "(Webhook message delivery"),
+        ("Error: the room is gone", "(Error: the room is gone)"),
+    ],
+)
+def test_an_error_in_an_answer_of_success_is_no_delivery(hook: str, said: str, told: str) -> None:
+    Hook.said = said
+    found = judge([{"name": "room", "kind": "slack", "url": f"{hook}/hook/room"}])
+    assert found["state"] == "fail", found["summary"]
+    assert told in found["summary"]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "", "ok", "1", "true", "[]", "null", '{"ok": true, "error": null}', '{"errors": []}', "message_received",
+        '{"error": false, "errors": {}}', '{"errcode": 0, "errmsg": "ok"}', '{"code": 0, "msg": "success"}',
+        '{"StatusCode": 0}', '{"error": "", "id": "1"}', '{"code": 200, "msg": "ok"}', "<html>ok</html>",
+        '{"status": "success", "message": "no_error"}', '{"success": true, "errors": 0}',
+        '{"id": "1", "content": "Error: this is the text of the message"}', "{broken",
+    ],
+)  # fmt: skip
+def test_an_answer_that_tells_of_no_error_is_one_of_success(hook: str, said: str) -> None:
+    Hook.said = said
+    found = judge([{"name": "room", "kind": "webhook", "url": f"{hook}/hook/room"}])
+    assert found["state"] == "pass", found["summary"]
 
 
 def test_an_address_that_is_gone_is_red_and_its_secret_is_not_told(hook: str, tmp_path: Path) -> None:
@@ -213,6 +259,44 @@ def test_why_a_mail_is_not_taken(monkeypatch: pytest.MonkeyPatch, raised: Except
 
     monkeypatch.setattr(messages, "_server", fails)
     assert said in mail(WAY, "Test", "a word").refused
+
+
+class Post(StreamRequestHandler):
+    """A mail server that takes what comes, and parts as it likes."""
+
+    parting: bytes
+
+    def handle(self) -> None:
+        self.wfile.write(b"220 here\r\n")
+        for line in self.rfile:
+            word = line.strip().upper()
+            if word == b"DATA":
+                self.wfile.write(b"354 go on\r\n")
+                while self.rfile.readline() != b".\r\n":
+                    pass
+            if word == b"QUIT":
+                self.wfile.write(self.parting)
+                return
+            said = b"550 no such user" if b"NOBODY" in word else b"250 fine"
+            self.wfile.write(said + b"\r\n")
+
+
+@pytest.fixture
+def post() -> Iterator[int]:
+    server = ThreadingTCPServer(("127.0.0.1", 0), Post)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server.server_address[1]
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize("parting", [b"221 bye\r\n", b"421 closing\r\n", b"500 what?\r\n", b"nonsense\r\n", b""])
+def test_what_was_taken_stays_taken_however_the_server_parts(post: int, parting: bytes) -> None:
+    Post.parting = parting
+    sent = mail(replace(WAY, port=post, address="127.0.0.1"), "Test", "a word")
+    assert (sent.answer, sent.refused) == ("taken for 2 recipients", "")
+    lost = mail(replace(WAY, port=post, address="127.0.0.1", recipients=("nobody@shop.test",)), "Test", "a word")
+    assert lost.refused == "it refuses all recipients (550 no such user)"
 
 
 def test_a_mail_that_some_refuse_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:

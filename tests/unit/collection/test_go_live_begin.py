@@ -27,6 +27,18 @@ def test_how_long_is_waited_may_come_from_the_command_line(wait: Any) -> None:
     assert refused(go_live_early="900", go_live_wait=wait) == ""
 
 
+@pytest.mark.parametrize(
+    ("minutes", "wait", "early_s"), [(-120, 900, 8100), ("-240", "600", 15000), (0, 900, 8100), (-120, 3600, 10800)]
+)
+def test_what_counts_for_this_go_live_is_judged_since_its_stage_may_begin(
+    minutes: Any, wait: Any, early_s: int
+) -> None:
+    name = "Remember how long before the go-live its stage T-2h may begin"
+    (task,) = [one for one in yaml.safe_load(BEGIN.read_text()) if one["name"] == name]
+    said = Environment(autoescape=True).from_string(task["ansible.builtin.set_fact"]["go_live_early_s"])
+    assert int(said.render(go_live_minutes={"t_minus_2h": minutes}, go_live_wait=wait)) == early_s
+
+
 @pytest.mark.parametrize("decision", ["shut", "not_assessed", ""])
 def test_no_gate_but_an_open_one_lets_a_stage_begin(decision: str) -> None:
     assert refused(go_live_early=0, go_live_wait=900, go_live_gate_before={"decision": decision}) == "not open"

@@ -120,6 +120,7 @@ def test_series_of_pods_and_nodes(containers: Told, states: Told, nodes: list[di
     [
         (Asked("Rate", "rate(a[1m])", Told(data=(NOW - 5, 2))), "pass", "1 queries of 1 dashboards"),
         (Asked("Rate", "rate(a[1m])", Told(data=(NOW - 500, 2))), "fail", "its newest value is"),
+        (Asked("Rate", "rate(a[1m])", Told(data=(NOW - 500, 2)), quiet=("a",)), "pass", "of a no event has come yet"),
         (Asked("Rate", "rate(a[1m])", Told(data=(0.0, 0))), "fail", "shows nothing"),
         (Asked("Rate", "rate(a[1m])", Told(data=(0.0, 0)), (), ("a",)), "pass", "of a no event has come yet"),
         (Asked("Rate", "rate(a[1m])", Told(data=(NOW, 1)), ("a",)), "fail", "nothing is stored under a"),

@@ -95,7 +95,26 @@ def test_a_day_that_only_ends_or_begins_alike_is_another(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["01 December 2026", "Tue, 01 Dec 2026", "1.12.2026", "2026-12-01T09:00", "1/12/2026, 01/12/2026"]
+    "text", ["01 December 2026", "Tue, 01 Dec 2026", "1.12.2026", "2026-12-01T09:00", "01/12/2026 (1 December 2026)"]
 )
 def test_a_day_with_or_without_its_zero_is_the_same(text: str) -> None:
     assert judged(replace(GOOD, found={**FOUND, "text": f"On {text}."})).state == "pass"
+
+
+@pytest.mark.parametrize("text", ["03/04/2026", "04/03/2026", "3/4/2026", "4/3/2026", "03/04/2026 at 9"])
+def test_a_day_that_may_be_another_is_not_known(text: str) -> None:
+    facts = replace(GOOD, at="2026-04-03T09:00:00+00:00", now=datetime(2026, 4, 1, tzinfo=UTC))
+    told = {**FOUND, "sent": "2026-03-28T10:00:00Z", "text": f"We go live on {text}."}
+    found = judged(replace(facts, found=told))
+    assert found.state == "inconclusive"
+    assert f"the day as {text.split(maxsplit=1)[0]}, which is 2026-04-03 or 2026-03-04" in found.summary
+    assert "2026-04-03" in found.remedy
+    assert judged(replace(facts, found={**told, "text": f"On {text}, that is 2026-04-03."})).state == "pass"
+    assert judged(replace(facts, found={**told, "to": []})).state == "fail", "what is wrong all the same"
+
+
+@pytest.mark.parametrize(
+    ("at", "text"), [("2026-12-13", "13/12/2026"), ("2026-12-13", "12/13/2026"), ("2026-12-12", "12/12/2026")]
+)
+def test_a_day_that_can_only_be_this_one_is_named(at: str, text: str) -> None:
+    assert judged(replace(GOOD, at=f"{at}T09:00:00+00:00", found={**FOUND, "text": f"On {text}."})).state == "pass"

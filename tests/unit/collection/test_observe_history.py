@@ -151,17 +151,18 @@ def test_what_may_run_out_is_not_judged_by_the_capacity_of_another(of: str, by: 
     assert good.told.ok
 
 
-@pytest.mark.parametrize("there", [True, False])
-def test_a_container_without_processor_or_memory_is_named(there: bool) -> None:
+@pytest.mark.parametrize(("there", "steps", "named"), [(True, 3, True), (True, 2, False), (False, 3, False)])
+def test_a_container_without_processor_or_memory_is_named(there: bool, steps: int, named: bool) -> None:
     def answer(_path: str, query: Mapping[str, str]) -> Any:
         asked = query["query"]
         names = ["api", "worker"] if "memory_working" in asked or ("_resource_" in asked and there) else ["api"]
         return success("matrix", *({"metric": {"pod": f"{one}-7d9f8c6b5d-abcde", "container": one, "resource": "cpu"},
-                                    "values": [[END, "1"]]} for one in names))  # fmt: skip
+                                    "values": [[END - 60 * at, "1"] for at in range(steps)[::-1]]}
+                                   for one in names))  # fmt: skip
 
     seen = history(Said(answer)).use(period("week"))
     assert [one.where for one in seen.used] == ["api/api"]
-    assert seen.halves == (("worker/worker",) if there else ())
+    assert seen.halves == (("worker/worker",) if named else ()), "a rate needs two samples; a short Job has one"
 
 
 def test_no_answer_is_told() -> None:

@@ -37,7 +37,7 @@ from tests.unit.collection.helm_fakes import (
     running,
     stored,
 )
-from tests.unit.collection.release_objects import LONG_AGO, PODS, SERVICES, endpoint_slice, service, with_status
+from tests.unit.collection.release_objects import LONG_AGO, NAMED, PODS, SERVICES, endpoint_slice, service, with_status
 
 LIVE = deployment(1)
 SET = replica_set(LIVE, 1)
@@ -195,6 +195,17 @@ def test_the_digests_that_run_are_each_told_once_and_only_of_what_is_rolled_out(
     assert running_digests(done) == ("sha256:1", "sha256:2")
     assert running_digests(replace(done, status=Status(("Deployment api",), ()))) == ()
     assert running_digests(replace(done, pods=())) == ()
+
+
+def test_images_are_observed_in_what_helm_deployed_and_in_what_runs() -> None:
+    def with_image(workload: Object, image: str) -> Object:
+        template = {"spec": {"containers": [{"name": "api", "image": image}]}}
+        return {**workload, "spec": {**workload["spec"], "template": template}}
+
+    named, live = (with_image(LIVE, f"registry.example/api:{number}") for number in (1, 2))
+    facts = looked(HeldCluster(stored(rendered(named)), live, SET, pod(SET, containerStatuses=[running(LONG_AGO)])))
+    assert facts.named_images == NAMED
+    assert facts.live_images == {next(iter(NAMED)): "registry.example/api:2"}
 
 
 def test_what_helm_deployed_is_known_by_object_and_a_secret_by_its_keys_alone() -> None:

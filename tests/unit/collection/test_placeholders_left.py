@@ -128,6 +128,73 @@ def test_values_of_secrets_are_judged_and_stay_where_they_are(tmp_path: Path) ->
     assert "certificate" not in judged(facts).summary.lower()
 
 
+ALERTMANAGER = """
+receivers:
+  - name: room
+    slack_configs:
+      - title: '{{ template "slack.title" . }}'
+        text: '{{ range .Alerts }}{{ .Annotations.summary }}{{ end }}{{ .CommonLabels.Values | join ", " }}'
+"""
+WORKFLOW = """
+on: push
+jobs:
+  build:
+    steps:
+      - run: make
+        env:
+          GITHUB_TOKEN: ${{ secrets.GITHUB_TOKEN }}
+"""
+GO = '{{ define "slack.title" }}\n{{ .CommonLabels.alertname }}\n{{ end }}\n'
+
+
+def in_secret(folder: Path, key: str, text: str) -> list[str]:
+    """What is wrong with the value of a Secret."""
+    meta = {"name": "app", "namespace": NAMESPACE}
+    data = {key: b64encode(text.encode()).decode()}
+    secret = {"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": meta, "data": data}
+    cluster = FakeCluster(secret, namespaces=(NAMESPACE,))
+    facts = observe(cluster, Redactor(), Documents(str(folder), None), (NAMESPACE, "b"), (("a.test",), None))  # type: ignore[arg-type]
+    return [one.flaw for one in facts.flaws]
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("alertmanager.yaml", ALERTMANAGER),
+        ("slack.tmpl", GO),
+        ("mail.html", "Dear {{ name }},\nyour desktop is ready.\n"),
+        ("build.yml", WORKFLOW),
+        ("grafana.ini", "[smtp]\nuser = bytebot\npassword = ${SMTP_PASSWORD}\n"),
+    ],
+)
+def test_a_file_of_templates_in_a_secret_is_no_leftover(key: str, text: str, tmp_path: Path) -> None:
+    assert in_secret(tmp_path, key, text) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("password", "{{ db_password }}"),
+        ("password", "{{ db_password }}\n\n"),
+        ("password", "# set by the pipeline\n{{ db_password }}\n"),
+        ("password", "---\n{{ db_password }}\n"),
+        ("host", "db.{{ domain }}"),
+        ("url", "postgres://u:${PASSWORD}@db/x"),
+        ("slack.tmpl", "{{ title }}"),
+        ("password", "{{ if production }}\n{{ db_password }}\n{{ end }}"),
+        ("app.yml", "host: db\npassword: {{ .Values.database.password }}\n"),
+        ("app.yml", "host: {{ .Release.Name }}-db\nport: 5432\n"),
+        ("app.yml", 'host: db\nurl: {{- include "app.url" . }}\n'),
+        (".env", "DB_HOST=db\nDB_PASSWORD={{ db_password }}\n"),
+        ("app.json", '{\n  "host": "db",\n  "apiKey": "{{ api_key | default(\'\') }}",\n}'),
+        ("alertmanager.yaml", ALERTMANAGER.replace("room", "changeme")),
+        ("app.yml", "your-db-password-here\nport: 5432\n"),
+    ],
+)
+def test_a_template_that_nobody_filled_is_a_leftover(key: str, text: str, tmp_path: Path) -> None:
+    assert len(in_secret(tmp_path, key, text)) == 1
+
+
 def test_registers_are_read_without_their_comments(tmp_path: Path) -> None:
     (tmp_path / "people.yml").write_text("# TODO: ask them\nlead: {name: '[contact info]'}\n")
     (tmp_path / "good.yml").write_text("# TODO: ask them\nlead: {name: Ines Okafor}\n")

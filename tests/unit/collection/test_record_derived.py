@@ -22,6 +22,7 @@ END, LOAD, HEALTH, ENDPOINTS = derived.END_TO_END, derived.LOAD, derived.HEALTH,
 AGAIN, POSTURE = derived.AGAIN, derived.POSTURE
 OTHER = replace(BINDING, release="f" * 64)
 SINCE = rfc3339(NOW - timedelta(minutes=10))
+EARLY = "go_live_early_s"
 
 
 def summed(control: str) -> list[str]:
@@ -214,6 +215,16 @@ def test_security_of_another_release_or_of_one_section_alone_is_no_pass() -> Non
 )
 def test_when_it_went_live_is_what_the_run_was_told(variables: dict[str, Any], known: bool) -> None:
     assert opening.go_live(variables) == (NOW if known else None)
+
+
+@pytest.mark.parametrize(
+    ("more", "early_s"),
+    [({}, 8100), ({EARLY: "15300"}, 15300), ({EARLY: 15300}, 15300), ({EARLY: 60}, 8100), ({EARLY: "soon"}, 8100)],
+)
+def test_what_counts_for_a_go_live_is_judged_since_its_stage_may_begin(more: dict[str, Any], early_s: int) -> None:
+    told = {"run_record": {"statements": {"go_live": "2026-11-24T16:01:02+00:00"}}, **more}
+    assert opening.counts_from(told) == NOW - timedelta(seconds=early_s)
+    assert opening.counts_from({"run_record": {"statements": {}}, **more}) is None
 
 
 WEB, HEADERS = "security_testing.web.https", "security_testing.web.headers"

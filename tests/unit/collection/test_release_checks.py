@@ -25,6 +25,7 @@ from tests.unit.collection.release_objects import (
     HEALTH,
     JUST_NOW,
     LONG_AGO,
+    NAMED,
     NOW,
     PODS,
     SERVICES,
@@ -436,3 +437,21 @@ def test_another_release_than_what_is_wanted_is_red(wanted: Object, there: Objec
     assert (found.state, words in found.summary) == (State.FAIL, True), found.summary
     assert verdict(PODS, expected_objects=there, deployed_objects=there).state == State.PASS
     assert verdict(PODS, deployed_objects=there).state == State.PASS, "nobody asked"
+
+
+@pytest.mark.parametrize(
+    ("live", "state"),
+    [
+        ("registry.example/api:1", State.PASS),
+        (f"registry.example/api:1@sha256:{'0' * 64}", State.PASS),
+        ("registry.example/api:10", State.FAIL),
+        ("registry.example/other:1", State.FAIL),
+    ],
+)
+def test_an_image_that_was_changed_past_helm_is_red(live: str, state: State) -> None:
+    there = {next(iter(NAMED)): live, "Deployment shop/api container istio-proxy": "registry.example/proxy:2"}
+    found = verdict(HEALTH, named_images=NAMED, live_images=there, revision=3)
+    assert found.state == state, found.summary
+    if state == State.FAIL:
+        assert f"container api runs image {live}, and revision 3 has registry.example/api:1" in found.summary
+    assert verdict(HEALTH, named_images=NAMED).state == State.PASS, "a workload that is not there has none"

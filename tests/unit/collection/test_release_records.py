@@ -15,11 +15,14 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.release_
     DEPLOY,
     ROLLBACK,
     DrillSeen,
+    Ran,
     RecordFacts,
     RevisionSeen,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.helm.rollback_record import Rollback, Side
 from ansible_collections.bytebot.production.plugins.module_utils.model import Verdict
+from ansible_collections.bytebot.production.plugins.module_utils.observe_records import observe
+from tests.unit.collection.fakes import FakeCluster
 
 NOW = 1_800_000_000.0
 HOUR = 3600.0
@@ -100,6 +103,87 @@ def test_what_is_not_what_was_deployed(changes: dict[str, Any], state: str, said
     found = judged(DEPLOY, **changes)
     assert found.state == state
     assert said in found.summary
+
+
+API = Ran("bytebot-api-7d9-x", "api", "registry/api:1.0.0", "registry/api:1.0.0", "sha256:1")
+
+
+@pytest.mark.parametrize(
+    ("ran", "said"),
+    [
+        ({"image": "registry/api:1.1.0"}, "pod bytebot-api-7d9-x runs registry/api:1.1.0 in place of registry"),
+        ({"image": "registry/other:1.0.0"}, "in place of registry/api:1.0.0"),
+        ({"image": "registry/api@sha256:2"}, "in place of registry/api:1.0.0"),
+        ({"image": "registry/api"}, "in place of registry/api:1.0.0"),
+        ({"image": "api@sha256:1", "wanted": "api@sha256:1", "digest": "sha256:2"}, "runs api@sha256:1 as sha256:2"),
+    ],
+)  # fmt: skip
+def test_a_pod_that_runs_another_image_than_its_workload_names_is_seen(ran: dict[str, Any], said: str) -> None:
+    found = judged(DEPLOY, pods=(API, replace(API, **ran)))
+    assert found.state == "fail"
+    assert said in found.summary
+
+
+@pytest.mark.parametrize(
+    "ran",
+    [
+        {},
+        {"digest": ""},
+        {"image": "mirror:5000/registry/api:1.0.0"},
+        {"image": "r/api:1@sha256:1", "wanted": "r/api:1@sha256:1"},
+    ],
+)
+def test_pods_that_run_what_their_workloads_name_pass(ran: dict[str, Any]) -> None:
+    assert judged(DEPLOY, pods=(replace(API, **ran),)).state == "pass"
+
+
+def test_pods_that_could_not_be_read_prove_nothing() -> None:
+    assert judged(DEPLOY, no_pods="not permitted").state == "pending"
+    assert judged(DEPLOY, no_pods="not permitted", running=IMAGES[:1]).state == "fail"
+
+
+def workload(kind: str, name: str, **images: str) -> dict[str, Any]:
+    containers = [{"name": key, "image": image} for key, image in images.items()]
+    meta = {"name": name, "namespace": "shop", "annotations": {"meta.helm.sh/release-name": "bytebot"}}
+    spec = {"template": {"spec": {"containers": containers}}}
+    return {"apiVersion": "apps/v1", "kind": kind, "metadata": meta, "spec": spec}
+
+
+def pod(name: str, owner: tuple[str, str], *, phase: str = "Running", **images: str) -> dict[str, Any]:
+    """A pod whose containers run the images that it names."""
+    labels = {"pod-template-hash": "7d9"} if owner[0] == "ReplicaSet" else {}
+    references = [{"kind": owner[0], "name": owner[1], "controller": True}]
+    meta = {"name": name, "namespace": "shop", "labels": labels, "ownerReferences": references}
+    statuses = [{"name": key, "imageID": f"registry/x@sha256:{key}"} for key in images]
+    spec = {"containers": [{"name": key, "image": image} for key, image in images.items()]}
+    status = {"phase": phase, "containerStatuses": statuses}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec, "status": status}
+
+
+def test_the_images_of_pods_are_read_beside_those_of_their_workloads() -> None:
+    api, there = ("ReplicaSet", "bytebot-api-7d9"), IMAGES[0]
+    pods = (
+        pod("bytebot-api-7d9-a", api, api="registry/api:1.1.0", injected="mesh:1"),
+        pod("bytebot-api-7d9-b", api, api=there),
+        pod("bytebot-api-7d9-c", api, phase="Failed", api="registry/api:0.8.0"),
+        pod("bytebot-api-7d9-gone", api, api="registry/api:0.9.0"),
+        pod("bytebot-store-0", ("StatefulSet", "bytebot-store"), store="registry/store:2"),
+        pod("other-1", ("StatefulSet", "other"), store="registry/other:1"),
+    )
+    store = workload("StatefulSet", "bytebot-store", store="registry/store:2")
+    cluster = FakeCluster(workload("Deployment", "bytebot-api", api=there), store, *pods, namespaces=("shop",))
+    for one in pods:  # what no client writes of a pod
+        live = cluster.live("Pod", one["metadata"]["name"], "shop") or {}
+        live["status"] = one["status"]
+        if live["metadata"]["name"].endswith("-gone"):
+            live["metadata"]["deletionTimestamp"] = SINCE
+    found = observe(cluster, "shop", "bytebot", stage={}, within_s=7200, rollback_within_s=7200)
+    assert not found.gap
+    assert sorted((one.pod, one.container, one.image, one.wanted, one.digest) for one in found.pods) == [
+        ("bytebot-api-7d9-a", "api", "registry/api:1.1.0", there, "sha256:api"),
+        ("bytebot-api-7d9-b", "api", there, there, "sha256:api"),
+        ("bytebot-store-0", "store", "registry/store:2", "registry/store:2", "sha256:store"),
+    ]
 
 
 DAY = 24 * HOUR

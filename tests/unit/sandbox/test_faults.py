@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +98,22 @@ def test_only_one_is_in_at_a_time(faults: registry.Faults) -> None:
     faults.put("one")
     with pytest.raises(SandboxError, match="one is in already"):
         faults.put("two")
+
+
+def test_several_are_in_at_once_where_the_application_does_each_of_itself(
+    faults: registry.Faults, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rolled: list[Sequence[str]] = []
+    given = {name: replace(registry.FAULTS["one"], name=name, mark=name) for name in ("a", "b")}
+    monkeypatch.setattr(registry, "FAULTS", {**registry.FAULTS, **given})
+    monkeypatch.setattr(registry.app_visit, "together", lambda marks: lambda _hands: rolled.append(marks))
+    faults.put_together(["a", "b"])
+    assert (rolled, faults.active(), faults.variables()) == ([["a", "b"]], ["a", "b"], {"x": "faults"})
+    assert faults.heal() == ["a", "b"]
+    assert faults.told == ["healed", "healed"]  # type: ignore[attr-defined]
+    with pytest.raises(SandboxError, match="one can be in only alone"):
+        faults.put_together(["a", "one"])
+    assert faults.active() == []
 
 
 def test_an_unknown_one_is_refused(faults: registry.Faults) -> None:

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -74,7 +73,7 @@ class Parts:
 def create_app(settings: Settings, parts: Parts) -> FastAPI:
     """The application with all its routes."""
     wrong = layers.planted()
-    settings = settings.model_copy(update=dict(wrong.settings))
+    settings = settings.model_copy(update=dict(layers.changed(wrong)))
     # The document stands at its path; a page that shows it would have to load scripts from elsewhere.
     document = settings.swagger_path if settings.enable_swagger else None
     app = FastAPI(
@@ -90,7 +89,8 @@ def create_app(settings: Settings, parts: Parts) -> FastAPI:
     tokens = Tokens(settings, parts.keys)
     auth = Auth(settings, parts.store, tokens, revocations, parts.metrics)
     users = Users(settings, parts.store, auth)
-    auth_faults.put(os.environ.get(faults.MARK, ""), auth, users)
+    for name in faults.marked():
+        auth_faults.put(name, auth, users)
     app.state.realtime = realtime = Realtime(
         auth, reader(parts.store), parts.metrics, settings.cors_origins, parts.events
     )

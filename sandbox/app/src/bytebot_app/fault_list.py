@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -47,5 +46,7 @@ ALL = listed(
 
 def check_mark() -> None:
     """:class:`ConfigurationError` where the environment names a fault that there is none of."""
-    if (name := os.environ.get(faults.MARK, "")) and name not in ALL:
-        raise ConfigurationError(f"{faults.MARK}: no fault has the name {name!r}; the command faults lists them all")
+    for name in faults.marked():
+        if name not in ALL:
+            said = f"{faults.MARK}: no fault has the name {name!r}; the command faults lists them all"
+            raise ConfigurationError(said)

@@ -1,10 +1,11 @@
-# Behaves wrongly in one named way, for tests of those who judge; only a mark in the environment switches it on.
+# Behaves wrongly in named ways, for tests of those who judge; only a mark in the environment switches them on.
 # SPDX-FileCopyrightText: The bytebot.production authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,11 @@ PAGE = b"<!DOCTYPE html><html><body><h1>Bytebot</h1></body></html>"
 HTML = "text/html; charset=utf-8"
 
 Change = Callable[[MutableHeaders, bytes], bytes]
+
+
+def marked() -> tuple[str, ...]:
+    """The names that the mark gives: none, one, or several with a comma between them."""
+    return tuple(name for name in os.environ.get(MARK, "").split(",") if name)
 
 
 class Faulty:

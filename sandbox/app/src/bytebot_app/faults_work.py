@@ -5,10 +5,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable
 
-from bytebot_app.faults import MARK
+from bytebot_app.faults import marked
 from bytebot_app.runner import MODEL, End
 
 FOR_EVER_S = 86_400.0
@@ -31,6 +30,6 @@ FAULTS: dict[str, tuple[str, Callable[[Work], Awaitable[End]]]] = {
 
 
 async def worked(work: Work) -> End:
-    """The end of a task, as the fault that the environment names has it, or else the work's own."""
-    name = os.environ.get(MARK, "")
-    return await (FAULTS[name][1](work) if name in FAULTS else work())
+    """The end of a task, as the first fault of these that the environment names has it, or else the work's own."""
+    named = next((name for name in marked() if name in FAULTS), "")
+    return await (FAULTS[named][1](work) if named else work())

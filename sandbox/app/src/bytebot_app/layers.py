@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from fastapi import FastAPI
 from starlette.types import Scope
@@ -26,28 +27,36 @@ WRONG = {
 }
 
 
-def planted() -> Fault:
-    """The fault of the HTTP side that the environment names, or one that does nothing."""
-    made = WRONG.get(os.environ.get(faults.MARK, ""), Fault)()
-    if made.begin:
-        made.begin()
+def planted() -> tuple[Fault, ...]:
+    """The faults of the HTTP side that the environment names; they have begun."""
+    made = tuple(WRONG[name]() for name in faults.marked() if name in WRONG)
+    for one in made:
+        if one.begin:
+            one.begin()
     return made
 
 
+def changed(wrong: Sequence[Fault]) -> Mapping[str, Any]:
+    """The settings that faults change, all together."""
+    return {name: value for one in wrong for name, value in one.settings.items()}
+
+
 def install(
-    app: FastAPI, settings: Settings, metrics: Metrics, windows: Windows, identify: Identify, wrong: Fault
+    app: FastAPI, settings: Settings, metrics: Metrics, windows: Windows, identify: Identify, wrong: Sequence[Fault]
 ) -> None:
     """Put the layers around the application; the last one added stands outermost."""
 
     def name(scope: Scope) -> str:
         return openapi.form_of(app, scope["path"])
 
+    for one in wrong:
+        windows = one.windows(windows) if one.windows else windows
     app.add_middleware(Guarded, body_limit=settings.body_parser_limit, patience_ms=settings.request_timeout)
     if settings.enable_rate_limiting:
         app.add_middleware(
             Limited,
             settings=settings,
-            windows=wrong.windows(windows) if wrong.windows else windows,
+            windows=windows,
             breaker=Breaker(settings),
             identify=identify,
             metrics=metrics,
@@ -62,14 +71,17 @@ def install(
         development=settings.node_env == "development",
     )
     app.add_middleware(Refused)
-    if wrong.inside:
-        app.add_middleware(Wrong, fault=wrong)
+    for one in wrong:
+        if one.inside:
+            app.add_middleware(Wrong, fault=one)
     app.add_middleware(Observed, metrics=metrics, headers=security_headers(settings), name=name)
     app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.trusted_proxies))
-    if (fault := os.environ.get(faults.MARK, "")) in faults.FAULTS:
-        app.add_middleware(faults.Faulty, fault=fault)
-    if (wrong.before or wrong.after) and not wrong.inside:
-        app.add_middleware(Wrong, fault=wrong)
+    for fault in faults.marked():
+        if fault in faults.FAULTS:
+            app.add_middleware(faults.Faulty, fault=fault)
+    for one in wrong:
+        if (one.before or one.after) and not one.inside:
+            app.add_middleware(Wrong, fault=one)
 
 
 def install_few(app: FastAPI, settings: Settings) -> None:
@@ -79,5 +91,6 @@ def install_few(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(Refused)
     app.add_middleware(Observed, metrics=Metrics(), headers=security_headers(settings))
     # Who scrapes asks here; begun is a fault once, by the application itself.
-    if (fault := os.environ.get(faults.MARK, "")) in faults_flow.METRICS:
-        app.add_middleware(Wrong, fault=WRONG[fault]())
+    for fault in faults.marked():
+        if fault in faults_flow.METRICS:
+            app.add_middleware(Wrong, fault=WRONG[fault]())

@@ -22,7 +22,7 @@ from bytebot_app.tokens import Tokens
 def sockets_app(settings: Settings, parts: Parts) -> FastAPI:
     """The application of that component; events reach its connections by way of Redis, whoever causes them."""
     wrong = layers.planted()
-    settings = settings.model_copy(update=dict(wrong.settings))
+    settings = settings.model_copy(update=dict(layers.changed(wrong)))
     app = FastAPI(openapi_url=None, redirect_slashes=False, lifespan=lifespan_of(parts))
     revocations = Revocations(parts.marks, parts.store, settings.jwt_expires_in, Breaker(settings))
     tokens = Tokens(settings, parts.keys)
