@@ -61,7 +61,7 @@ class CallbackModule(CallbackBase):
         """Show what a task judged."""
         self._show(result)
 
-    def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:  # noqa: ARG002
+    def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:  # noqa: ARG002 - Ansible passes it
         """Show what a failed task judged."""
         self._show(result)
 

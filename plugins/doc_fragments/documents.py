@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
+from ansible_collections.bytebot.production.plugins.doc_fragments.services import CREDENTIALS
+
 
 class ModuleDocFragment:
     """Where documents are, and how one signs in there; the hosts are those of ``bytebot.production.services``."""
 
-    DOCUMENTATION = r"""
+    DOCUMENTATION: str = (
+        r"""
 options:
   folder:
     description: Folder that places are in.
@@ -23,19 +26,6 @@ options:
         description: Start of the URLs that it is for. No credentials stand in it.
         type: str
         required: true
-      token_file:
-        description: File with a bearer token. It is read on the controller and never shown.
-        type: path
-      token_variable:
-        description: Environment variable with a bearer token, in place of a file.
-        type: str
-      username:
-        description: User name for basic authentication.
-        type: str
-      password_file:
-        description: File with the password of that user.
-        type: path
-      password_variable:
-        description: Environment variable with that password, in place of a file.
-        type: str
 """
+        + CREDENTIALS
+    )

@@ -4,11 +4,37 @@
 
 from __future__ import annotations
 
+# How a sign-in is spoken to; watched.py documents the same.
+SIGN_IN = r"""
+  login_path:
+    description: The path of the login, which takes JSON.
+    type: str
+    default: /api/v1/auth/login
+  login_fields:
+    description: The names by which the login is spoken to.
+    type: dict
+    default: {}
+    suboptions:
+      username:
+        description: Field of the name.
+        type: str
+        default: username
+      password:
+        description: Field of the password.
+        type: str
+        default: password
+      token:
+        description: Field of the answer that holds the access token.
+        type: str
+        default: access_token
+"""
+
 
 class ModuleDocFragment:
     """Who signs in, and how the sign-in is spoken to."""
 
-    DOCUMENTATION = r"""
+    DOCUMENTATION: str = (
+        r"""
 options:
   accounts:
     description: Users that sign in for this. Needs get on their Secrets.
@@ -32,25 +58,6 @@ options:
         description: Key of the password.
         type: str
         default: password
-  login_path:
-    description: The path of the login, which takes JSON.
-    type: str
-    default: /api/v1/auth/login
-  login_fields:
-    description: The names by which the login is spoken to.
-    type: dict
-    default: {}
-    suboptions:
-      username:
-        description: Field of the name.
-        type: str
-        default: username
-      password:
-        description: Field of the password.
-        type: str
-        default: password
-      token:
-        description: Field of the answer that holds the access token.
-        type: str
-        default: access_token
 """
+        + SIGN_IN
+    )

@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
+from ansible_collections.bytebot.production.plugins.doc_fragments.users import SIGN_IN
+
 
 class ModuleDocFragment:
     """``bytebot.production.watched``."""
 
-    DOCUMENTATION = r"""
+    DOCUMENTATION: str = (
+        r"""
 options:
   namespace:
     description: Namespace of the release that is watched.
@@ -24,29 +27,12 @@ options:
       - Its host must stand in O(allowed_hosts).
     type: str
     default: ""
-  login_path:
-    description: The path of the login, which takes JSON.
-    type: str
-    default: /api/v1/auth/login
-  login_fields:
-    description: The names by which the login is spoken to.
-    type: dict
-    default: {}
-    suboptions:
-      username:
-        description: Field of the name.
-        type: str
-        default: username
-      password:
-        description: Field of the password.
-        type: str
-        default: password
-      token:
-        description: Field of the answer that holds the access token.
-        type: str
-        default: access_token
+"""
+        + SIGN_IN
+        + r"""
   tasks_path:
     description: The path of the tasks.
     type: str
     default: /api/v1/tasks
 """
+    )

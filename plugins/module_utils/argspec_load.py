@@ -17,7 +17,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.argspec_data im
     probe_of,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.argspec_http import HTTP_ARGS
-from ansible_collections.bytebot.production.plugins.module_utils.argspec_services import service_args
+from ansible_collections.bytebot.production.plugins.module_utils.argspec_services import PROMETHEUS_ARGS
 from ansible_collections.bytebot.production.plugins.module_utils.argspec_users import ACCOUNTS, FIELDS
 from ansible_collections.bytebot.production.plugins.module_utils.checks.load_facts import Wanted
 from ansible_collections.bytebot.production.plugins.module_utils.checks.workload import quantity
@@ -72,7 +72,7 @@ LOAD_ARGS: dict[str, Any] = {
     **HTTP_ARGS,
     **DATABASE_ARGS,
     **PROBE_ARGS,
-    "prometheus": service_args(volume={"type": "str"}),
+    **PROMETHEUS_ARGS,
     "namespace": {"type": "str", "required": True},
     "release": {"type": "str", "required": True},
     "allowed": {"type": "bool", "default": False},

@@ -23,7 +23,8 @@ SERVICES_ARGS: Spec = {
     "resolve": {"type": "dict", "default": {}},
     "timeout": {"type": "float", "default": 10.0},
 }
-# What each service takes; every one of them is the name of where a secret stands, and none is one.
+# What each service takes (URL and LOGIN in doc_fragments/services.py); every one of them is the name of where a secret
+# stands, and none is one.
 LOGIN_ARGS: Spec = {
     "url": {"type": "str", "required": True},
     "ca_file": {"type": "path"},
@@ -41,6 +42,10 @@ LOGIN_ARGS: Spec = {
 def service_args(**more: dict[str, Any]) -> dict[str, Any]:
     """The spec of one service."""
     return {"type": "dict", "options": {**LOGIN_ARGS, **more}}
+
+
+ALERTMANAGER_ARGS: Spec = {"alertmanager": service_args()}  # doc_fragments/alertmanager.py
+PROMETHEUS_ARGS: Spec = {"prometheus": service_args(volume={"type": "str"})}  # doc_fragments/prometheus.py
 
 
 def service_of(name: str, params: Mapping[str, Any], redactor: Redactor) -> Service | None:

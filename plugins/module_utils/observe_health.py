@@ -11,13 +11,15 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from ansible_collections.bytebot.production.plugins.module_utils.checks.bodies import scrape
-from ansible_collections.bytebot.production.plugins.module_utils.checks.health import (
+from ansible_collections.bytebot.production.plugins.module_utils.checks.health_facts import (
     Endpoint,
     Facts,
     Movement,
     Policy,
     Probe,
     Problem,
+)
+from ansible_collections.bytebot.production.plugins.module_utils.checks.health_problems import (
     endpoint_problems,
     live_problems,
     metrics_problems,

@@ -17,7 +17,8 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.release 
     settled,
     youngest_s,
 )
-from ansible_collections.bytebot.production.plugins.module_utils.checks.rollout import WATCHED, pods_of
+from ansible_collections.bytebot.production.plugins.module_utils.checks.rollout import pods_of
+from ansible_collections.bytebot.production.plugins.module_utils.checks.rollout_waits import WATCHED
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
 from ansible_collections.bytebot.production.plugins.module_utils.errors import (
     NoBackend,

@@ -10,18 +10,17 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.bytebot.production.plugins.module_utils.checks.rollout import (
-    WATCHED,
     Certainty,
     RolloutFacts,
     Signal,
     Status,
     assess,
     pods_of,
-    waited_for,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.checks.rollout_causes import CAUSES
 from ansible_collections.bytebot.production.plugins.module_utils.checks.rollout_others import is_custom
 from ansible_collections.bytebot.production.plugins.module_utils.checks.rollout_retries import Retries
+from ansible_collections.bytebot.production.plugins.module_utils.checks.rollout_waits import WATCHED, waited_for
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
 from ansible_collections.bytebot.production.plugins.module_utils.errors import (
     InputError,

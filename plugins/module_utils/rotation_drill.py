@@ -200,7 +200,7 @@ def _signed_in(cluster: Cluster, plan: Plan, redactor: Redactor) -> str:
 
 def runs_out(token: str) -> float | None:
     """Until when a token says that it holds (Unix time); None where it is no JSON Web Token, or does not say."""
-    part = token.split(".")[1] if token.count(".") == 2 else ""  # noqa: PLR2004
+    part = token.split(".")[1] if token.count(".") == 2 else ""  # noqa: PLR2004 - header, payload, signature
     try:
         end = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))["exp"]
         return float(end) if math.isfinite(end) else None

@@ -34,6 +34,7 @@ description:
     told by which of them. Persons' names stand in no result.
 extends_documentation_fragment:
   - bytebot.production.alertmanager
+  - bytebot.production.deliveries
   - bytebot.production.prometheus
   - bytebot.production.results
   - bytebot.production.services
@@ -104,67 +105,6 @@ options:
     description: Seconds that a notification may take beyond the waits of its route.
     type: float
     default: 60.0
-  deliveries:
-    description:
-      - Where it can be read that notifications arrive, one entry for each way of each receiver.
-      - V({nonce}) in a URL or an expression stands for the name of the test alert.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      receiver:
-        description: Name of the receiver in Alertmanager.
-        type: str
-        required: true
-      way:
-        description: Kind of notification, as the receiver's C(webhook_configs) is V(webhook).
-        type: str
-        required: true
-      labels:
-        description: Labels of an alert that comes to the receiver.
-        type: dict
-        default: {severity: critical}
-      url:
-        description:
-          - What is asked by GET for what has arrived, and answers JSON. For example the API of the mail server, of the
-            on-call tool, or of a sink.
-        type: str
-        required: true
-      firing:
-        description:
-          - JMESPath expression that holds when the alert has arrived. Where it is not set, the answer must hold the
-            alert's name and the word firing.
-        type: str
-      resolved:
-        description: The same for the alert's end, with the word resolved.
-        type: str
-      ca_file:
-        description: CA certificates of this service alone, in PEM form. Where it is not set, O(ca_file) counts.
-        type: path
-      token_file:
-        description: File with a bearer token. It is read on the controller and never shown.
-        type: path
-      token_variable:
-        description: Environment variable with a bearer token, in place of a file.
-        type: str
-      username:
-        description: User name for basic authentication.
-        type: str
-      password_file:
-        description: File with the password of that user.
-        type: path
-      password_variable:
-        description: Environment variable with that password, in place of a file.
-        type: str
-      certificate_file:
-        description: Client certificate in PEM form, for a service that asks for one.
-        type: path
-      key_file:
-        description: Key of the client certificate, in PEM form and without a passphrase.
-        type: path
-      tenant:
-        description: Sent as C(X-Scope-OrgID), for services with tenants.
-        type: str
   escalation:
     description: Who is told of a critical alert, the first level first.
     type: list
@@ -277,9 +217,10 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.bytebot.production.plugins.module_utils.argspec import ONLY_ARGS
 from ansible_collections.bytebot.production.plugins.module_utils.argspec_services import (
+    ALERTMANAGER_ARGS,
     LOGIN_ARGS,
+    PROMETHEUS_ARGS,
     SERVICES_ARGS,
-    service_args,
     service_of,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.checks import alerts
@@ -337,8 +278,8 @@ ALERT: dict[str, Any] = {
 ARGUMENTS: dict[str, Any] = {
     **ONLY_ARGS,
     **SERVICES_ARGS,
-    "alertmanager": service_args(),
-    "prometheus": service_args(volume={"type": "str"}),
+    **ALERTMANAGER_ARGS,
+    **PROMETHEUS_ARGS,
     "minimum_version": {"type": "str", "default": USUAL_VERSION},
     "severities": {"type": "list", "elements": "str", "default": list(SEVERITIES)},
     "severity_label": {"type": "str", "default": "severity"},

@@ -126,8 +126,9 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.bytebot.production.plugins.module_utils.argspec import ONLY_ARGS
 from ansible_collections.bytebot.production.plugins.module_utils.argspec_services import (
+    ALERTMANAGER_ARGS,
+    PROMETHEUS_ARGS,
     SERVICES_ARGS,
-    service_args,
     service_of,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.checks.contacts import CHECKS, SEVERITIES
@@ -147,8 +148,8 @@ from ansible_collections.bytebot.production.plugins.module_utils.registers impor
 ARGUMENTS: dict[str, Any] = {
     **ONLY_ARGS,
     **SERVICES_ARGS,
-    "alertmanager": service_args(),
-    "prometheus": service_args(volume={"type": "str"}),
+    **ALERTMANAGER_ARGS,
+    **PROMETHEUS_ARGS,
     "contacts": {"type": "raw"},
     "escalation": {"type": "raw"},
     "folder": {"type": "path"},

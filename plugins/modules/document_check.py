@@ -194,8 +194,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bytebot.production.plugins.module_utils.argspec import CLUSTER_ARGS, ONLY_ARGS, connection_of
 from ansible_collections.bytebot.production.plugins.module_utils.argspec_documents import DOCUMENTS_ARGS, documents_of
 from ansible_collections.bytebot.production.plugins.module_utils.argspec_services import (
+    PROMETHEUS_ARGS,
     SERVICES_ARGS,
-    service_args,
     service_of,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.checks.documents import CHECKS
@@ -216,7 +216,7 @@ ARGUMENTS: dict[str, Any] = {
     **ONLY_ARGS,
     **SERVICES_ARGS,
     **DOCUMENTS_ARGS,
-    "prometheus": service_args(volume={"type": "str"}),
+    **PROMETHEUS_ARGS,
     "documents": {"type": "dict", "default": {}},
     "namespace": {"type": "str", "default": ""},
     "release": {"type": "str", "default": ""},

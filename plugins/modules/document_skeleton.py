@@ -84,8 +84,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.bytebot.production.plugins.module_utils.argspec import CLUSTER_ARGS, connection_of
 from ansible_collections.bytebot.production.plugins.module_utils.argspec_services import (
+    PROMETHEUS_ARGS,
     SERVICES_ARGS,
-    service_args,
     service_of,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.clients.alert_rules import alert_rules
@@ -102,7 +102,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.yaml_text impor
 ARGUMENTS: dict[str, Any] = {
     **CLUSTER_ARGS,
     **SERVICES_ARGS,
-    "prometheus": service_args(volume={"type": "str"}),
+    **PROMETHEUS_ARGS,
     "folder": {"type": "path", "required": True},
     "namespace": {"type": "str", "required": True},
     "release": {"type": "str", "required": True},

@@ -549,83 +549,20 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.bytebot.production.plugins.module_utils.argspec import CLUSTER_ARGS, connection_of
+from ansible_collections.bytebot.production.plugins.module_utils.argspec_secret import SECRET_ARGS
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
 from ansible_collections.bytebot.production.plugins.module_utils.errors import CollectionError
 from ansible_collections.bytebot.production.plugins.module_utils.module import run_module
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
 from ansible_collections.bytebot.production.plugins.module_utils.rollout import Patience
 from ansible_collections.bytebot.production.plugins.module_utils.secret import certificate_request
-from ansible_collections.bytebot.production.plugins.module_utils.secret.generate import CURVES, RSA_BITS
 from ansible_collections.bytebot.production.plugins.module_utils.secret.hide import take
 from ansible_collections.bytebot.production.plugins.module_utils.secret.keep import Keeper
 from ansible_collections.bytebot.production.plugins.module_utils.secret.restart import Restarter
 from ansible_collections.bytebot.production.plugins.module_utils.secret.spec import parse, shown
-from ansible_collections.bytebot.production.plugins.module_utils.secret.x509 import USAGES
 
 RESTARTS = 3  # of a container make a crash loop certain
-ROTATE = {"max_age": {"type": "str"}, "overlap": {"type": "str"}}
-PAIR = {
-    "algorithm": {"type": "str", "choices": ["rsa", "ec", "ed25519"], "default": "rsa"},
-    "bits": {"type": "int", "choices": list(RSA_BITS)},
-    "curve": {"type": "str", "choices": list(CURVES)},
-    "private_key": {"type": "str", "required": True, "no_log": False},  # the name of a key, not its value
-    "public_key": {"type": "str", "required": True, "no_log": False},
-    "rotate": {"type": "dict", "options": ROTATE},
-}
-ISSUER = {
-    "name": {"type": "str"},
-    "namespace": {"type": "str"},
-    "certificate": {"type": "str", "default": "ca.crt"},
-    "private_key": {"type": "str", "default": "ca.key", "no_log": False},
-}
-CERTIFICATE = {
-    "authority": {"type": "bool", "default": False},
-    "private_key": {"type": "str", "no_log": False},
-    "certificate": {"type": "str"},
-    "common_name": {"type": "str"},
-    "issuer": {"type": "dict", "options": ISSUER},
-    "issuer_certificate": {"type": "str"},
-    "dns_names": {"type": "list", "elements": "str", "default": []},
-    "ip_addresses": {"type": "list", "elements": "str", "default": []},
-    "usages": {"type": "list", "elements": "str", "choices": list(USAGES)},
-    "days": {"type": "int"},
-    "renew_before_days": {"type": "int"},
-    "algorithm": {"type": "str", "choices": ["rsa", "ec", "ed25519"], "default": "ec"},
-    "bits": {"type": "int", "choices": list(RSA_BITS)},
-    "curve": {"type": "str", "choices": list(CURVES)},
-}
-CERT_MANAGERS = {
-    "name": {"type": "str", "required": True},
-    "kind": {"type": "str", "default": "Issuer"},
-    "group": {"type": "str", "default": "cert-manager.io"},
-}
-REQUEST = {
-    "issuer": {"type": "dict", "required": True, "options": CERT_MANAGERS},
-    **{
-        option: CERTIFICATE[option]
-        for option in (
-            *("dns_names", "ip_addresses", "usages", "days", "renew_before_days"),
-            *("algorithm", "bits", "curve"),
-        )
-    },
-}
-ARGUMENTS = {
-    **CLUSTER_ARGS,
-    "name": {"type": "str", "required": True},
-    "namespace": {"type": "str", "required": True},
-    "type": {"type": "str", "default": "Opaque"},
-    "labels": {"type": "dict", "default": {}},
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-    "data": {"type": "dict", "default": {}, "no_log": True},  # until keep() lets all but the values be seen
-    "key_pairs": {"type": "list", "elements": "dict", "default": [], "options": PAIR, "no_log": False},
-    "certificates": {"type": "list", "elements": "dict", "default": [], "options": CERTIFICATE, "no_log": False},
-    "replace": {"type": "list", "elements": "str", "default": []},
-    "prune": {"type": "bool", "default": False},
-    "immutable": {"type": "bool"},
-    "certificate_request": {"type": "dict", "options": REQUEST},
-    "restart_workloads": {"type": "bool", "default": False},
-    "restart_timeout": {"type": "int", "default": 900},
-}
+ARGUMENTS: dict[str, Any] = {**CLUSTER_ARGS, **SECRET_ARGS}
 
 
 def keep(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:

@@ -190,11 +190,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bytebot.production.plugins.module_utils.argspec import ONLY_ARGS
 from ansible_collections.bytebot.production.plugins.module_utils.argspec_http import HTTP_ARGS, http_of
 from ansible_collections.bytebot.production.plugins.module_utils.checks.bodies import expression_problem
-from ansible_collections.bytebot.production.plugins.module_utils.checks.health import (
-    CHECKS,
-    Endpoint,
-    Policy,
-)
+from ansible_collections.bytebot.production.plugins.module_utils.checks.health import CHECKS
+from ansible_collections.bytebot.production.plugins.module_utils.checks.health_facts import Endpoint, Policy
 from ansible_collections.bytebot.production.plugins.module_utils.clients.http import Http
 from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError
 from ansible_collections.bytebot.production.plugins.module_utils.judge import known_only, results_of

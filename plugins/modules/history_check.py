@@ -43,6 +43,7 @@ description:
     O(horizon) by it is V(fail).
 extends_documentation_fragment:
   - bytebot.production.cluster
+  - bytebot.production.history
   - bytebot.production.prometheus
   - bytebot.production.log_store
   - bytebot.production.results
@@ -82,43 +83,6 @@ options:
     description: How many times O(span) before the reviewed time is what it is compared with.
     type: int
     default: 7
-  history:
-    description:
-      - Where metrics are kept for long, as the option O(prometheus). Where it is not set, that one is asked.
-      - Rules are always those of O(prometheus).
-    type: dict
-    suboptions:
-      url:
-        description: Address, with the path below which the API is, where there is one. No credentials stand in it.
-        type: str
-        required: true
-      ca_file:
-        description: CA certificates of this service alone, in PEM form. Where it is not set, O(ca_file) counts.
-        type: path
-      token_file:
-        description: File with a bearer token. It is read on the controller and never shown.
-        type: path
-      token_variable:
-        description: Environment variable with a bearer token, in place of a file.
-        type: str
-      username:
-        description: User name for basic authentication.
-        type: str
-      password_file:
-        description: File with the password of that user.
-        type: path
-      password_variable:
-        description: Environment variable with that password, in place of a file.
-        type: str
-      certificate_file:
-        description: Client certificate in PEM form, for a service that asks for one.
-        type: path
-      key_file:
-        description: Key of the client certificate, in PEM form and without a passphrase.
-        type: path
-      tenant:
-        description: Sent as C(X-Scope-OrgID), for services with tenants.
-        type: str
   labels:
     description: Further labels of the release's series, where a store holds those of several clusters.
     type: dict

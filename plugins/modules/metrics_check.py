@@ -232,6 +232,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bytebot.production.plugins.module_utils.argspec import ONLY_ARGS
 from ansible_collections.bytebot.production.plugins.module_utils.argspec_data import not_negative
 from ansible_collections.bytebot.production.plugins.module_utils.argspec_services import (
+    PROMETHEUS_ARGS,
     SERVICES_ARGS,
     service_args,
     service_of,
@@ -286,7 +287,7 @@ ARGUMENTS: dict[str, Any] = {
     **ONLY_ARGS,
     **SERVICES_ARGS,
     **WATCHED_ARGS,
-    "prometheus": service_args(volume={"type": "str"}),
+    **PROMETHEUS_ARGS,
     "grafana": service_args(data_source={"type": "str"}),
     "minimum_version": {"type": "str", "default": USUAL_VERSION},
     "retention": {"type": "str", "default": USUAL_RETENTION},

@@ -13,13 +13,20 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
-import yaml
-from ansible.module_utils.common.yaml import yaml_load
-
 from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError
+from ansible_collections.bytebot.production.plugins.plugin_utils.catalogue_shapes import (
+    CONTROL_KEYS,
+    GROUP_KEYS,
+    INDEX,
+    INDEX_KEYS,
+    INPUT,
+    NAME,
+    SECTION_KEYS,
+    STATEMENT_KEYS,
+    Shapes,
+)
 
 FOLDER = Path(__file__).resolve().parents[2] / "catalogue"
-INDEX = "index.yml"
 DOCUMENT = "checklist.md"
 
 LEVELS = ("must", "should")
@@ -40,9 +47,8 @@ STAGES = (
 METHODS = ("automated", "documented", "attested")
 TOUCHES = ("reads", "probes", "disturbs")
 BINDINGS = ("release", "environment", "organization")
+_CHOICES = {"level": LEVELS, "stage": STAGES, "touch": TOUCHES, "binds_to": BINDINGS}
 
-_NAME = re.compile(r"[a-z][a-z0-9_]*")
-_INPUT = re.compile(r"bytebot_[a-z0-9_]+")
 _DURATION = re.compile(
     r"P(?=\d|T\d)(?:(?P<years>\d+)Y)?(?:(?P<weeks>\d+)W)?(?:(?P<days>\d+)D)?"
     r"(?:T(?=\d)(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?)?"
@@ -198,104 +204,57 @@ def load(folder: Path = FOLDER) -> Catalogue:
     return catalogue
 
 
-# What may stand in each kind of entry: key, its type, whether it must be there.
-_Keys = Mapping[str, tuple[type, bool]]
-_INDEX_KEYS: _Keys = {"sections": (list, True)}
-_SECTION_KEYS: _Keys = {"section": (str, True), "title": (str, True), "groups": (list, True)}
-_GROUP_KEYS: _Keys = {"group": (str, True), "title": (str, True), "box": (bool, True), "controls": (list, True)}
-_STATEMENT_KEYS: _Keys = {"statement": (str, True), "title": (str, True), "about": (list, False)}
-_CONTROL_KEYS: _Keys = {
-    "item": (str, True),
-    "title": (str, True),
-    "level": (str, True),
-    "stage": (str, True),
-    "methods": (list, True),
-    "touch": (str, True),
-    "binds_to": (str, True),
-    "valid_for": (str, True),
-    "needs": (list, False),
-    "inputs": (list, False),
-    "not_applicable": (bool, False),
-    "faults": (list, False),
-    "remedy": (str, False),
-    "by_hand": (str, False),
-    "statements": (list, False),
-    "signed_by": (str, False),
-    "about": (list, False),
-    "confirms": (bool, False),
-    "everyone": (bool, False),
-    "signed_before": (str, False),
-}
-_TYPES = {str: "a text", list: "a list", bool: "true or false"}
-_CHOICES = {"level": LEVELS, "stage": STAGES, "touch": TOUCHES, "binds_to": BINDINGS}
-
-
-class _Reader:
+class _Reader(Shapes):
     """Reads a folder; what is wrong is collected, and the entry is left out."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.defects: list[str] = []
+        super().__init__(folder)
         self.controls: dict[str, Control] = {}
         self.groups: dict[str, Group] = {}
         self.files: dict[str, str] = {}
         self.statements: set[str] = set()
 
     def read(self) -> Catalogue:
-        index = self._parsed(INDEX, "the index", _INDEX_KEYS)
+        index = self.parsed(INDEX, "the index", INDEX_KEYS)
         if not index:
             return Catalogue({}, {})
-        names = self._names(INDEX, "the index", "sections", index["sections"], _NAME)
+        names = self.names(INDEX, "the index", "sections", index["sections"], NAME)
         for name in names:
             self._section(f"{name}.yml", name)
         listed = {INDEX, *(f"{name}.yml" for name in names)}
         for path in sorted(self.folder.glob("*.yml")):
             if path.name not in listed:
-                self._defect(INDEX, "the index", f"{path.name} is not listed", "list its section, or delete the file")
+                self.defect(INDEX, "the index", f"{path.name} is not listed", "list its section, or delete the file")
         if not self.controls and not self.defects:
-            self._defect(INDEX, "the index", "there is no control in any section", "list the sections")
+            self.defect(INDEX, "the index", "there is no control in any section", "list the sections")
         if not self.defects:  # an entry that was left out would look like an unknown one
             self._references()
             self._circle()
         return Catalogue(self.controls, self.groups)
 
-    def _defect(self, file: str, where: str, what: str, todo: str) -> None:
-        self.defects.append(f"{file}, {where}: {what}; {todo}.")
-
-    def _parsed(self, file: str, where: str, keys: _Keys) -> Mapping[str, Any]:
-        try:
-            parsed = yaml_load((self.folder / file).read_text(encoding="utf-8"))
-        except OSError as exc:
-            self._defect(file, where, f"it cannot be read ({exc.strerror})", f"create the file, or correct {INDEX}")
-            return {}
-        except (yaml.YAMLError, UnicodeDecodeError) as exc:
-            self._defect(file, where, f"it does not parse ({' '.join(str(exc).split())})", "correct the YAML")
-            return {}
-        return self._mapping(file, where, parsed, keys)
-
     def _section(self, file: str, name: str) -> None:
-        entry = self._parsed(file, name, _SECTION_KEYS)
+        entry = self.parsed(file, name, SECTION_KEYS)
         if not entry:
             return
         if entry["section"] != name:
-            self._defect(
+            self.defect(
                 file, name, f"the section calls itself {entry['section']!r}", f"name it {name}, as {INDEX} and the file"
             )
-        for group in self._entries(file, name, "group", entry["groups"], _GROUP_KEYS):
+        for group in self.entries(file, name, "group", entry["groups"], GROUP_KEYS):
             self._group(file, name, entry["title"], group)
 
     def _group(self, file: str, section: str, section_title: str, entry: Mapping[str, Any]) -> None:
         id_ = f"{section}.{entry['group']}"
         if id_ in self.groups:
-            self._defect(file, id_, "the group stands twice", "rename one, or put their controls together")
+            self.defect(file, id_, "the group stands twice", "rename one, or put their controls together")
             return
         ids: list[str] = []
-        for item in self._entries(file, id_, "item", entry["controls"], _CONTROL_KEYS):
+        for item in self.entries(file, id_, "item", entry["controls"], CONTROL_KEYS):
             control = self._control(file, f"{id_}.{item['item']}", section_title, entry["title"], item)
             if control is None:
                 continue
             if control.id in self.controls:
-                self._defect(file, control.id, "the id stands twice", "rename one of the two")
+                self.defect(file, control.id, "the id stands twice", "rename one of the two")
                 continue
             self.controls[control.id] = control
             self.files[control.id] = file
@@ -307,23 +266,23 @@ class _Reader:
     ) -> Control | None:
         before = len(self.defects)
         for key, choices in _CHOICES.items():
-            self._one_of(file, id_, key, entry[key], choices)
-        for method in self._names(file, id_, "methods", entry["methods"], _NAME):
-            self._one_of(file, id_, "methods", method, METHODS)
+            self.one_of(file, id_, key, entry[key], choices)
+        for method in self.names(file, id_, "methods", entry["methods"], NAME):
+            self.one_of(file, id_, "methods", method, METHODS)
         if not entry["methods"]:
-            self._defect(file, id_, "methods is empty", f"name at least one of {', '.join(METHODS)}")
+            self.defect(file, id_, "methods is empty", f"name at least one of {', '.join(METHODS)}")
         try:
             duration(entry["valid_for"])
         except ValueError:
-            self._defect(
+            self.defect(
                 file, id_, f"valid_for {entry['valid_for']!r} is no duration", "write it as P7D, P2W, P1Y or PT12H"
             )
         # What a need names is looked up when all sections are read.
-        needs = self._texts(file, id_, "needs", entry.get("needs", []))
-        inputs = self._names(file, id_, "inputs", entry.get("inputs", []), _INPUT)
-        faults = self._names(file, id_, "faults", entry.get("faults", []), _NAME)
+        needs = self.texts(file, id_, "needs", entry.get("needs", []))
+        inputs = self.names(file, id_, "inputs", entry.get("inputs", []), INPUT)
+        faults = self.names(file, id_, "faults", entry.get("faults", []), NAME)
         statements = tuple(self._statements(file, id_, entry.get("statements", [])))
-        about = self._texts(file, id_, "about", entry.get("about", []))
+        about = self.texts(file, id_, "about", entry.get("about", []))
         self._signed_by(file, id_, entry)
         if len(self.defects) > before:
             return None
@@ -360,72 +319,23 @@ class _Reader:
         role = entry.get("signed_by")
         for key in ("confirms", "everyone", "signed_before"):
             if role is None and entry.get(key):
-                self._defect(file, id_, f"{key} is given and signed_by is not", "say who signs, or take it out")
-        if role is None or not self._names(file, id_, "signed_by", [role], _NAME):
+                self.defect(file, id_, f"{key} is given and signed_by is not", "say who signs, or take it out")
+        if role is None or not self.names(file, id_, "signed_by", [role], NAME):
             return
         try:
             duration(entry.get("signed_before") or "P1D")
         except ValueError:
-            self._defect(file, id_, f"signed_before {entry['signed_before']!r} is no duration", "write it as PT2H")
+            self.defect(file, id_, f"signed_before {entry['signed_before']!r} is no duration", "write it as PT2H")
         if "attested" not in entry["methods"]:
-            self._defect(file, id_, "signed_by is given and attested is no method", "name the method, or take it out")
+            self.defect(file, id_, "signed_by is given and attested is no method", "name the method, or take it out")
 
     def _statements(self, file: str, control: str, given: Sequence[Any]) -> Iterator[Statement]:
-        for entry in self._entries(file, control, "statement", given, _STATEMENT_KEYS):
+        for entry in self.entries(file, control, "statement", given, STATEMENT_KEYS):
             id_ = f"{control}.{entry['statement']}"
             if id_ in self.statements:
-                self._defect(file, id_, "the statement stands twice", "rename one of the two")
+                self.defect(file, id_, "the statement stands twice", "rename one of the two")
             self.statements.add(id_)
-            yield Statement(id_, entry["title"], tuple(self._texts(file, id_, "about", entry.get("about", []))))
-
-    # ------------------------------------------------------------------ shapes
-
-    def _entries(
-        self, file: str, parent: str, name_key: str, given: Sequence[Any], keys: _Keys
-    ) -> Iterator[Mapping[str, Any]]:
-        """The mappings of a list whose keys are right and whose name is one."""
-        for number, item in enumerate(given, 1):
-            name = item.get(name_key) if isinstance(item, Mapping) else None
-            where = f"{parent}.{name}" if name else f"{parent}, {name_key} {number}"
-            entry = self._mapping(file, where, item, keys)
-            if entry and self._names(file, where, name_key, [entry[name_key]], _NAME):
-                yield entry
-
-    def _mapping(self, file: str, where: str, given: Any, keys: _Keys) -> Mapping[str, Any]:
-        """The mapping, or an empty one where a key is unknown, missing, of a wrong type, or an empty text."""
-        if not isinstance(given, Mapping):
-            self._defect(file, where, f"{str(given)[:40]!r} is no mapping", f"give {', '.join(keys)}")
-            return {}
-        before = len(self.defects)
-        for key in sorted(given.keys() - keys.keys(), key=str):
-            self._defect(file, where, f"the key {key!r} is unknown", f"use only {', '.join(keys)}")
-        for key, (kind, required) in keys.items():
-            if key not in given:
-                if required:
-                    self._defect(file, where, f"{key} is missing", f"give {_TYPES[kind]}")
-            elif not isinstance(given[key], kind):
-                self._defect(file, where, f"{key} is {given[key]!r}", f"give {_TYPES[kind]}")
-            elif kind is str and not given[key].strip():
-                self._defect(file, where, f"{key} is empty", "write it, or leave out what needs none")
-        return given if len(self.defects) == before else {}
-
-    def _one_of(self, file: str, where: str, key: str, value: str, choices: Sequence[str]) -> None:
-        if value not in choices:
-            self._defect(file, where, f"{key} {value!r} is unknown", f"use {' or '.join(choices)}")
-
-    def _texts(self, file: str, where: str, key: str, values: Sequence[Any]) -> list[str]:
-        return self._names(file, where, key, values, re.compile(r"[a-z][a-z0-9_.]*"))
-
-    def _names(self, file: str, where: str, key: str, values: Sequence[Any], pattern: re.Pattern[str]) -> list[str]:
-        good: list[str] = []
-        for value in values:
-            if not isinstance(value, str) or not pattern.fullmatch(value):
-                self._defect(file, where, f"{key} has {value!r}", f"write it to match {pattern.pattern}")
-            elif value in good:
-                self._defect(file, where, f"{key} has {value!r} twice", "take one out")
-            else:
-                good.append(value)
-        return good
+            yield Statement(id_, entry["title"], tuple(self.texts(file, id_, "about", entry.get("about", []))))
 
     # ------------------------------------------------------------------ across files
 
@@ -435,9 +345,9 @@ class _Reader:
             file = self.files[control.id]
             for need in control.needs:
                 if need not in self.controls:
-                    self._defect(file, control.id, f"it needs {need}, which is no control", "correct or remove the id")
+                    self.defect(file, control.id, f"it needs {need}, which is no control", "correct or remove the id")
                 elif STAGES.index(self.controls[need].stage) > STAGES.index(control.stage):
-                    self._defect(
+                    self.defect(
                         file,
                         control.id,
                         f"it needs {need}, which is judged at a later stage ({self.controls[need].stage})",
@@ -447,7 +357,7 @@ class _Reader:
             for id_, about in asked:
                 for name in about:
                     if name not in nameable:
-                        self._defect(
+                        self.defect(
                             file,
                             id_,
                             f"it is about {name}, which is no section, group or control",
@@ -463,6 +373,6 @@ class _Reader:
         except CycleError as exc:
             circle = list(reversed(exc.args[1]))
             first = circle[0]
-            self._defect(
+            self.defect(
                 self.files[first], first, f"needs run in a circle ({' → '.join(circle)})", "remove one of these needs"
             )

@@ -94,7 +94,7 @@ class LiveAction(ActionBase):
                 done = self._execute_module(task_vars=task_vars, wrap_async=wrap_async)
         finally:
             if not wrap_async:
-                self._remove_tmp_path(self._connection._shell.tmpdir)  # type: ignore[no-untyped-call]
+                self._remove_tmp_path(self._connection._shell.tmpdir)  # type: ignore[no-untyped-call]  # Ansible's
         merged: dict[str, Any] = merge_hash(outcome, done)
         return merged
 

@@ -20,6 +20,7 @@ from ansible_collections.bytebot.production.plugins.module_utils import checks
 from ansible_collections.bytebot.production.plugins.module_utils.judge import Checks
 from ansible_collections.bytebot.production.plugins.plugin_utils import catalogue
 from ansible_collections.bytebot.production.plugins.plugin_utils.catalogue import Control
+from ansible_collections.bytebot.production.plugins.plugin_utils.record import derived
 
 from .markdown import render
 
@@ -91,7 +92,7 @@ def _section(
         "title": controls[0]["control"].section_title,
         "groups": [{"title": group.title, "parts": parts[group.id]} for group in groups],
         "total": len(controls),
-        "settled": sum(1 for part in controls if part["settling"]),
+        "settled": sum(1 for part in controls if part["settling"] or part["derived"]),
     }
 
 
@@ -99,6 +100,7 @@ def _part(control: Control, settling: Settling | None, words: Mapping[str, str])
     return {
         "control": control,
         "settling": settling,
+        "derived": control.id in derived.CONTROLS,
         "holds": _in_words(control.valid_for),
         "needs": [(need, anchor(need)) for need in control.needs],
         "faults": [words.get(name) or _readable(name) for name in control.faults],

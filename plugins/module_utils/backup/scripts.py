@@ -116,7 +116,7 @@ SELECT 'M', extract(epoch FROM now()), pg_database_size(current_database()), cur
 BYTEBOT
 psql --no-psqlrc --quiet --no-align --tuples-only --field-separator='|' --file=/work/facts.sql
 echo "S|$(cat /work/schema.sum)"
-"""  # noqa: S608
+"""  # noqa: S608 - as above
 
 
 TAKEN = "/work/dump"

@@ -265,7 +265,7 @@ def _far(facts: Facts, one: Object) -> Iterator[str]:
             if mine is None or low is None or high is None:
                 continue
             amounts = [quantity(one) for one in (low, mine, high)]
-            if None not in amounts and amounts != sorted(amounts):  # type: ignore[type-var]
+            if None not in amounts and amounts != sorted(amounts):  # type: ignore[type-var]  # no None is left
                 yield f"{told.get('containerName')} requests {mine} of {resource}, and {low} to {high} are recommended"
 
 

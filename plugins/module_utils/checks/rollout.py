@@ -10,14 +10,18 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.bytebot.production.plugins.module_utils.checks.rollout_causes import CAUSES
-from ansible_collections.bytebot.production.plugins.module_utils.checks.rollout_others import (
-    balancer_waits,
-    custom_waits,
-    is_balanced,
-    is_custom,
-    stalled,
-)
+from ansible_collections.bytebot.production.plugins.module_utils.checks.rollout_others import is_custom, stalled
 from ansible_collections.bytebot.production.plugins.module_utils.checks.rollout_stateful import blocks, of_its_revision
+from ansible_collections.bytebot.production.plugins.module_utils.checks.rollout_waits import (
+    OBSERVED,
+    condition,
+    counts_pods,
+    held_back,
+    not_observed,
+    number,
+    waits,
+    wanted_pods,
+)
 from ansible_collections.bytebot.production.plugins.module_utils.manifest import Identity
 
 Object = dict[str, Any]
@@ -100,14 +104,14 @@ def assess(facts: RolloutFacts, *, crash_restarts: int = 3) -> Status:
         if live is None:
             waiting.append(f"{wanted}: not created yet")
             continue
-        reason = _waits(wanted, live)
+        reason = waits(wanted, live)
         if reason:
             waiting.append(f"{wanted}: {reason}")
             found = _signals(wanted, live, facts, crash_restarts)
             signals.extend(replace(signal, workload=str(wanted)) for signal in found)
-        elif kept := "" if is_custom(wanted.group) else _held_back(wanted.kind, live):
+        elif kept := "" if is_custom(wanted.group) else held_back(wanted.kind, live):
             held.append(f"{wanted}: {kept}")
-        if _counts_pods(wanted) and not _not_observed(live) and not _wanted_pods(wanted.kind, live):
+        if counts_pods(wanted) and not not_observed(live) and not wanted_pods(wanted.kind, live):
             idle.append(str(wanted))
     return Status(tuple(waiting), tuple(signals), tuple(held), tuple(idle))
 
@@ -137,131 +141,6 @@ class Certainty:
         return certain
 
 
-# ---------------------------------------------------------------------------- what each kind waits for
-
-
-_OBSERVED = ("Deployment", "StatefulSet", "DaemonSet")  # these say which generation their status is about
-
-
-def _number(fields: Mapping[str, Any], name: str, default: int = 0) -> int:
-    """A number that the API leaves out, or null, where it is the default."""
-    value = fields.get(name)
-    return default if value is None else int(value)
-
-
-def _wanted_pods(kind: str, live: Object) -> int:
-    if kind == "DaemonSet":
-        return _number(live.get("status") or {}, "desiredNumberScheduled")
-    return _number(live.get("spec") or {}, "replicas", 1)
-
-
-def _strategy(live: Object) -> tuple[str, int]:
-    """The type of the update strategy of a StatefulSet or DaemonSet, and its partition."""
-    strategy = (live.get("spec") or {}).get("updateStrategy") or {}
-    return strategy.get("type") or "RollingUpdate", _number(strategy.get("rollingUpdate") or {}, "partition")
-
-
-def _held_back(kind: str, live: Object) -> str:
-    """Why pods of an older revision stay although nothing is left to wait for."""
-    updated = {"StatefulSet": "updatedReplicas", "DaemonSet": "updatedNumberScheduled"}.get(kind)
-    if updated is None:
-        return ""
-    wanted, have = _wanted_pods(kind, live), _number(live.get("status") or {}, updated)
-    strategy, partition = _strategy(live)
-    why = f"partition {partition}" if strategy == "RollingUpdate" else f"strategy {strategy}"
-    return f"{why} keeps {wanted - have} of {wanted} pods at an older revision" if have < wanted else ""
-
-
-def _deployment_waits(live: Object) -> str:
-    """The rule of ``kubectl rollout status deployment``."""
-    status = live.get("status") or {}
-    wanted = _wanted_pods("Deployment", live)
-    updated, total = _number(status, "updatedReplicas"), _number(status, "replicas")
-    available = _number(status, "availableReplicas")
-    if _not_observed(live):
-        return "its new specification is not observed yet"
-    if updated < wanted:
-        return f"{updated} of {wanted} replicas are updated"
-    if total > updated:
-        return f"{total - updated} old replicas still run"
-    return f"{available} of {wanted} replicas are available" if available < wanted else ""
-
-
-def _statefulset_waits(live: Object) -> str:
-    status = live.get("status") or {}
-    wanted = _wanted_pods("StatefulSet", live)
-    strategy, partition = _strategy(live)
-    if _not_observed(live):
-        return "its new specification is not observed yet"
-    if (ready := _number(status, "readyReplicas")) < wanted:
-        return f"{ready} of {wanted} replicas are ready"
-    if strategy == "OnDelete":
-        return ""
-    updated = _number(status, "updatedReplicas")
-    return f"{updated} of {wanted - partition} replicas are updated" if updated < wanted - partition else ""
-
-
-def _daemonset_waits(live: Object) -> str:
-    status = live.get("status") or {}
-    wanted = _wanted_pods("DaemonSet", live)
-    if _not_observed(live):
-        return "its new specification is not observed yet"
-    updated = _number(status, "updatedNumberScheduled")
-    if updated < wanted and _strategy(live)[0] != "OnDelete":
-        return f"{updated} of {wanted} pods are updated"
-    available = _number(status, "numberAvailable")
-    return f"{available} of {wanted} pods are available" if available < wanted else ""
-
-
-def _job_waits(live: Object) -> str:
-    if _condition(live, "Complete", "True"):
-        return ""
-    spec, status = live.get("spec") or {}, live.get("status") or {}
-    return f"{_number(status, 'succeeded')} of {_number(spec, 'completions', 1)} runs succeeded"
-
-
-def _claim_waits(live: Object) -> str:
-    phase = (live.get("status") or {}).get("phase") or "Pending"
-    return "" if phase == "Bound" else f"the claim is {phase}"
-
-
-def _pod_waits(live: Object) -> str:
-    phase = (live.get("status") or {}).get("phase") or "Pending"
-    return "" if phase == "Succeeded" or _condition(live, "Ready", "True") else f"the pod is {phase}"
-
-
-_WAITING = {
-    "Deployment": _deployment_waits,
-    "StatefulSet": _statefulset_waits,
-    "DaemonSet": _daemonset_waits,
-    "Job": _job_waits,
-    "PersistentVolumeClaim": _claim_waits,
-    "Pod": _pod_waits,
-}
-WATCHED = tuple(_WAITING)
-
-
-def waited_for(obj: Object) -> bool:
-    """Whether a roll-out waits for a rendered object.
-
-    Not for the address of an Ingress: its controller need not tell one, and the public way is judged by going it.
-    """
-    group = str(obj.get("apiVersion") or "").rpartition("/")[0]
-    return is_custom(group) or obj.get("kind") in WATCHED or is_balanced(obj)
-
-
-def _waits(wanted: Identity, live: Object) -> str:
-    """Why an object is waited for; empty where it is complete."""
-    if is_custom(wanted.group):
-        return custom_waits(live)
-    rule = _WAITING.get(wanted.kind, balancer_waits)
-    return rule(live)
-
-
-def _counts_pods(wanted: Identity) -> bool:
-    return wanted.kind in _OBSERVED and not is_custom(wanted.group)
-
-
 # ---------------------------------------------------------------------------- signs of failure
 
 
@@ -272,7 +151,7 @@ def _signals(wanted: Identity, live: Object, facts: RolloutFacts, crash_restarts
         if why := stalled(live):
             yield Signal("stalled", wanted, *why)
         return
-    if wanted.kind in _OBSERVED and _not_observed(live):
+    if wanted.kind in OBSERVED and not_observed(live):
         return  # what can be seen is still the trouble of the specification before
     yield from _object_signals(wanted, live, facts)
     yield from _pod_signals(wanted, live, facts, crash_restarts)
@@ -283,7 +162,7 @@ def _object_signals(wanted: Identity, live: Object, facts: RolloutFacts) -> Iter
     if wanted.kind == "Deployment":
         yield from _deployment_signals(wanted, live)
     if wanted.kind == "Job":
-        if found := _condition(live, "Failed", "True"):
+        if found := condition(live, "Failed", "True"):
             yield Signal("job_failed", wanted, *_why(found), *_newest_pod(live, facts))
         elif spec.get("suspend"):
             yield Signal("paused", wanted, "suspend", "it starts no pod")
@@ -304,10 +183,10 @@ def _object_signals(wanted: Identity, live: Object, facts: RolloutFacts) -> Iter
 def _deployment_signals(wanted: Identity, live: Object) -> Iterator[Signal]:
     if (live.get("spec") or {}).get("paused"):
         yield Signal("paused", wanted, "paused", "it makes no pod of the new revision")
-    if found := _condition(live, "Progressing", "False"):
+    if found := condition(live, "Progressing", "False"):
         late = found.get("reason") == "ProgressDeadlineExceeded"
         yield Signal("deadline" if late else "create_refused", wanted, *_why(found))
-    if found := _condition(live, "ReplicaFailure", "True"):
+    if found := condition(live, "ReplicaFailure", "True"):
         yield Signal("create_refused", wanted, *_why(found))
 
 
@@ -333,7 +212,7 @@ def _signs_of(pod: Object, wanted: Identity, facts: RolloutFacts, crash_restarts
     metadata, status = pod.get("metadata") or {}, pod.get("status") or {}
     name = metadata.get("name") or ""
     who = Identity("Pod", metadata.get("namespace") or wanted.namespace, name)
-    scheduled = _condition(pod, "PodScheduled", "False")
+    scheduled = condition(pod, "PodScheduled", "False")
     if scheduled and scheduled.get("reason") == "Unschedulable":
         yield Signal("unschedulable", who, *_why(scheduled), name)
     for group, init in (("initContainerStatuses", True), ("containerStatuses", False)):
@@ -360,7 +239,7 @@ def _container_signals(pod: Identity, container: Object, init: bool, crash_resta
     reason, message = _why(waiting)
     cause = _container_cause(reason, message)
     if reason == "CrashLoopBackOff":
-        if _number(container, "restartCount") < crash_restarts:
+        if number(container, "restartCount") < crash_restarts:
             return
         cause, message = ("init_failed" if init else "crash_loop"), _last_end(container)
     if cause:
@@ -394,7 +273,7 @@ def _last_end(container: Object) -> str:
     ended = (container.get("lastState") or {}).get("terminated") or {}
     why = f"exit code {ended['exitCode']}" if "exitCode" in ended else "ended"
     reason = f", {ended['reason']}" if ended.get("reason") else ""
-    return f"{why}{reason}, {_number(container, 'restartCount')} restarts"
+    return f"{why}{reason}, {number(container, 'restartCount')} restarts"
 
 
 def _pod_end(pod: Object) -> str:
@@ -449,16 +328,3 @@ def _owner_uid(obj: Object) -> str:
 
 def _events_of(uid: str | None, facts: RolloutFacts) -> Iterator[Object]:
     return (event for event in facts.events if uid and (event.get("involvedObject") or {}).get("uid") == uid)
-
-
-def _not_observed(live: Object) -> bool:
-    generation = _number(live.get("metadata") or {}, "generation")
-    return _number(live.get("status") or {}, "observedGeneration") < generation
-
-
-def _condition(live: Object, kind: str, status: str) -> Object | None:
-    for condition in (live.get("status") or {}).get("conditions") or []:
-        if condition.get("type") == kind and condition.get("status") == status:
-            found: Object = condition
-            return found
-    return None

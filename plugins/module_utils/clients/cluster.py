@@ -7,7 +7,6 @@ from __future__ import annotations
 import importlib
 import json
 import re
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -18,8 +17,16 @@ from typing import Any
 from urllib.parse import quote
 
 from ansible_collections.bytebot.production.plugins.module_utils.clients.access import Connection, access_of
+from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster_errors import (
+    api_exceptions,
+    error_of,
+    first_line,
+    is_failure,
+    message_of,
+    read_timed_out,
+    root_cause,
+)
 from ansible_collections.bytebot.production.plugins.module_utils.errors import (
-    CredentialsRefused,
     LibraryMissing,
     NoBackend,
     NotPermitted,
@@ -68,7 +75,7 @@ class Cluster:
         """Whether ``/readyz`` says that the API server is ready, and its list of checks."""
         status, _headers, text = self._send("GET", "/readyz", None, {"verbose": "true"}, "application/json")
         if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND):
-            raise _error(status, "GET /readyz", text, self._where)
+            raise error_of(status, "GET /readyz", text, self._where)
         return status == HTTPStatus.OK, text
 
     def may(self, attributes: Mapping[str, str]) -> bool:
@@ -146,9 +153,9 @@ class Cluster:
             refused = re.match(r"Handshake status (\d+)", str(exc.reason))
             if refused is None:
                 raise Unreachable(
-                    f"The Kubernetes API ({self._where}) cannot be reached to {what}: {_first_line(str(exc.reason))}."
+                    f"The Kubernetes API ({self._where}) cannot be reached to {what}: {first_line(str(exc.reason))}."
                 ) from exc
-            raise _error(int(refused[1]), what, str(exc.reason).rpartition(" -+-+- ")[2], self._where) from exc
+            raise error_of(int(refused[1]), what, str(exc.reason).rpartition(" -+-+- ")[2], self._where) from exc
 
     def through_service(self, namespace: str, service: str, port: str, path: str = "/") -> tuple[int, str]:
         """GET a path of a Service through the API server's proxy: the backend's status and body.
@@ -161,13 +168,13 @@ class Cluster:
         try:
             status, _headers, body = self._send("GET", url, None, {}, "application/json")
         except Unreachable as exc:
-            if _read_timed_out(exc.__cause__):
+            if read_timed_out(exc.__cause__):
                 raise NoBackend(f"{where} within {READ_TIMEOUT_S:g} s.") from exc
             raise
-        if status == HTTPStatus.SERVICE_UNAVAILABLE and _is_failure(body):
-            raise NoBackend(f"{where}: {_message_of(body)}.")
-        if status >= HTTPStatus.BAD_REQUEST and _is_failure(body):
-            raise _error(status, f"GET {url}", body, self._where)
+        if status == HTTPStatus.SERVICE_UNAVAILABLE and is_failure(body):
+            raise NoBackend(f"{where}: {message_of(body)}.")
+        if status >= HTTPStatus.BAD_REQUEST and is_failure(body):
+            raise error_of(status, f"GET {url}", body, self._where)
         return status, body
 
     # ------------------------------------------------------------------ writing
@@ -251,7 +258,7 @@ class Cluster:
         self._learn_time(headers.get("Date", ""))
         self._learn_warnings(headers.get("Warning", ""))
         if status >= HTTPStatus.BAD_REQUEST:
-            raise _error(status, f"{method} {path}", text, self._where)
+            raise error_of(status, f"{method} {path}", text, self._where)
         return text
 
     def _learn_warnings(self, told: str) -> None:
@@ -291,11 +298,11 @@ class Cluster:
 
         try:
             return send()
-        except _api_exceptions() as exc:
-            raise _error(exc.status or 0, what, str(exc.body or exc.reason), self._where) from exc
+        except api_exceptions() as exc:
+            raise error_of(exc.status or 0, what, str(exc.body or exc.reason), self._where) from exc
         except (urllib3.exceptions.HTTPError, OSError) as exc:
             raise Unreachable(
-                f"The Kubernetes API ({self._where}) cannot be reached to {what}: {_root_cause(exc)}. "
+                f"The Kubernetes API ({self._where}) cannot be reached to {what}: {root_cause(exc)}. "
                 "Check the address, the network and that the cluster is up."
             ) from exc
 
@@ -370,81 +377,6 @@ def _dynamic_module() -> Any:
         except ImportError as exc:
             reason = str(exc)
     raise LibraryMissing("kubernetes", reason)
-
-
-# Admission answers 403 as RBAC does: `… is forbidden: User "x" cannot list resource …` is RBAC's, and these are not.
-_ADMISSION = re.compile(
-    r"violates PodSecurity|exceeded quota|failed quota|admission webhook|ValidatingAdmissionPolicy"
-    r"|is being terminated|error looking up service account|(?:minimum|maximum) .* (?:usage|per)"
-)
-
-
-def _error(status: int, what: str, body: str, where: str) -> Exception:
-    """The collection's error for an HTTP status of the API (Kubernetes API conventions, HTTP status codes)."""
-    message = _message_of(body)
-    if status == HTTPStatus.UNAUTHORIZED:
-        return CredentialsRefused(
-            f"The Kubernetes API ({where}) refused the credentials to {what}: {message}. "
-            "The token may have expired or the certificate be unknown: get new credentials."
-        )
-    if status == HTTPStatus.FORBIDDEN and _ADMISSION.search(message):
-        return Refused(f"Admission refuses to {what}: {message}.")
-    if status == HTTPStatus.FORBIDDEN:
-        return NotPermitted(f"Not permitted to {what}: {message}. Grant that verb to this account.")
-    if status in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
-        return NotThere(f"{what}: {message}.")
-    webhook = "webhook" in message  # one that refuses to start is admission's refusal, whatever the status
-    if status == HTTPStatus.TOO_MANY_REQUESTS or (status >= HTTPStatus.INTERNAL_SERVER_ERROR and not webhook):
-        return Unreachable(
-            f"The Kubernetes API ({where}) failed to {what} ({status}): {message or 'it gives no reason'}. "
-            "It is busy, or something between is: try again."
-        )
-    return Refused(f"The Kubernetes API refused to {what} ({status}): {message}.")
-
-
-def _api_exceptions() -> tuple[Any, ...]:
-    """What the Kubernetes client raises, where it is in use."""
-    if "kubernetes" not in sys.modules:
-        return ()
-    from kubernetes.client.exceptions import ApiException
-
-    return (ApiException,)
-
-
-def _is_failure(body: str) -> bool:
-    """Whether a body is the API server's own word on a failure (Kubernetes API conventions, response status kind)."""
-    try:
-        parsed = json.loads(body)
-    except ValueError:
-        return False
-    return isinstance(parsed, dict) and (parsed.get("kind"), parsed.get("status")) == ("Status", "Failure")
-
-
-def _read_timed_out(cause: BaseException | None) -> bool:
-    from urllib3.exceptions import ReadTimeoutError
-
-    return isinstance(cause, ReadTimeoutError) or isinstance(getattr(cause, "reason", None), ReadTimeoutError)
-
-
-def _message_of(body: str) -> str:
-    try:
-        parsed = json.loads(body)
-        text = str(parsed.get("message") or parsed.get("reason") or body)
-    except (ValueError, AttributeError):
-        text = body
-    return _first_line(text).rstrip(".")
-
-
-def _first_line(text: str) -> str:
-    return re.sub(r"\s+", " ", text.strip())[:600]
-
-
-def _root_cause(exc: BaseException) -> str:
-    reason = getattr(exc, "reason", None)
-    if isinstance(reason, BaseException):
-        return _root_cause(reason)
-    text = re.sub(r"<[^>]* object at 0x[0-9a-f]+>:? ?", "", str(exc))
-    return _first_line(text) or type(exc).__name__
 
 
 def _query(query: Mapping[str, str]) -> str:

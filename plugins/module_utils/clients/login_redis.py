@@ -100,13 +100,13 @@ def connection(target: Target, place: Place, *, password: str, verify: bool = Tr
     """
     plain, secure = library().connection.Connection, library().connection.SSLConnection
 
-    class Tunnelled(plain):  # type: ignore[misc, valid-type]
+    class Tunnelled(plain):  # type: ignore[misc, valid-type]  # redis is imported late
         """Connects to where the server is met; names stay the server's own."""
 
         def _connect(self) -> socket.socket:
             return socket.create_connection((place.address, place.port), timeout=place.timeout_s)
 
-    class TunnelledTls(secure, Tunnelled):  # type: ignore[misc, valid-type]
+    class TunnelledTls(secure, Tunnelled):  # type: ignore[misc, valid-type]  # as above
         """The same over TLS, verified against the server's own name."""
 
     options: dict[str, Any] = {

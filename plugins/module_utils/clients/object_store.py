@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import quote, urlsplit
 
 from ansible_collections.bytebot.production.plugins.module_utils.errors import (
@@ -103,7 +104,12 @@ class ObjectStore:
         return max(found, key=lambda one: one.made, default=None)
 
     def _ask(
-        self, method: str, path: str, query: Mapping[str, str], digest: str, body: tuple[object, dict[str, str]] | None
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        digest: str,
+        body: tuple[BinaryIO, dict[str, str]] | None,
     ) -> str:
         place = self._place
         target = quote(path, safe="/-_.~")
@@ -118,7 +124,7 @@ class ObjectStore:
                 connection.sock = sock
                 sent, more = body or (None, {})
                 whole = f"{target}?{asked}" if asked else target
-                connection.request(method, whole, sent, {**headers, **more})  # type: ignore[arg-type]
+                connection.request(method, whole, sent, {**headers, **more})
                 answer = connection.getresponse()
                 status, text = answer.status, answer.read(ANSWER).decode("utf-8", "replace")
         except (OSError, http.client.HTTPException) as exc:

@@ -70,7 +70,7 @@ class Plan:
 
     def shots(self) -> list[Shot]:
         """Every request in the order in which it is due; users take turns in a random order."""
-        dice = random.Random(self.seed)  # noqa: S311
+        dice = random.Random(self.seed)  # noqa: S311 - repeatable turns, no secret
         found: list[Shot] = []
         turn = list(range(self.users))
         for number, phase in enumerate(self.phases):

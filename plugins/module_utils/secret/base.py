@@ -90,14 +90,14 @@ class Made(Source):
         """The keys that are made anew when ``asked`` are to be replaced."""
         return asked & set(self.keys)
 
-    def stale(self, kept: Values, beside: Values, clock: Clock) -> Stale:  # noqa: ARG002
+    def stale(self, kept: Values, beside: Values, clock: Clock) -> Stale:  # noqa: ARG002 - for certificates
         """What of the values that exist is due."""
         age, made = self.rotation.max_age, clock.made(self.keys[0])
         if self.keys[0] in kept and age and made and clock.now - made >= age:
             return Stale(frozenset(self.keys), f"it is {told(clock.now - made)} old, and may be {told(age)}")
         return Stale()
 
-    def due(self, values: Values, clock: Clock) -> datetime | None:  # noqa: ARG002
+    def due(self, values: Values, clock: Clock) -> datetime | None:  # noqa: ARG002 - for certificates
         """When the values are made anew next; None where no time is set."""
         age, made = self.rotation.max_age, clock.made(self.keys[0])
         return made + age if age and made else None
@@ -107,7 +107,7 @@ class Made(Source):
         """The keys whose last value stays for a while when a new one is made."""
         return self.keys
 
-    def overlap(self, last: Values) -> timedelta:  # noqa: ARG002
+    def overlap(self, last: Values) -> timedelta:  # noqa: ARG002 - for certificates
         """How long the ``last`` values stay beside new ones."""
         return self.rotation.overlap
 

@@ -114,7 +114,7 @@ class Certificate(Made):
     def kept_back(self) -> tuple[str, ...]:
         return () if self.issuer else (self.certificate,)  # what the last authority signed is still to be verified
 
-    def overlap(self, last: Values) -> timedelta:  # noqa: ARG002
+    def overlap(self, last: Values) -> timedelta:  # noqa: ARG002 - as in Source
         return timedelta() if self.issuer else timedelta(days=self.renew_before_days)
 
     def bound(self, what: str, outside: Outside) -> Certificate:
@@ -187,7 +187,7 @@ class Certificate(Made):
             return "its names are others now"
         return "" if x509.usages_of(certificate) == set(self.usages) else "its usages are others now"
 
-    def due(self, values: Values, clock: Clock) -> datetime | None:  # noqa: ARG002
+    def due(self, values: Values, clock: Clock) -> datetime | None:  # noqa: ARG002 - as in Source
         certificate = x509.load(values[self.certificate]) if self.certificate in values else None
         return x509.ends(certificate) - timedelta(days=self.renew_before_days) if certificate is not None else None
 

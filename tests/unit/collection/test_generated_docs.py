@@ -15,6 +15,7 @@ from types import ModuleType
 import pytest
 
 from ansible_collections.bytebot.production.plugins.plugin_utils import catalogue
+from ansible_collections.bytebot.production.plugins.plugin_utils.record import derived
 
 ROOT = Path(__file__).resolve().parents[3]
 DOCS = ROOT / "docs"
@@ -100,6 +101,23 @@ def test_what_is_settled_says_by_which_module_and_how_to_look_and_mend(pages: Ma
     written = [part for part in settled if part.startswith("deployment.")]
     assert [part.partition('"')[0] for part in written if "**By hand**" not in part] == []
     assert [part.partition('"')[0] for part in written if "**How to mend it**" not in part] == []
+
+
+def test_what_sums_up_others_is_settled_by_the_record(pages: Mapping[str, str]) -> None:
+    for id_ in derived.CONTROLS:
+        part = pages[f"controls/{id_.partition('.')[0]}.md"].partition(f'<a id="{id_}">')[2].partition('<a id="')[0]
+        assert "| Settled by | the record, [from others](../go-live.md#controls-that-sum-up-others) |" in part, id_
+    assert "nothing yet" not in pages["controls/README.md"]
+
+
+def test_the_entrance_counts_what_is_settled_as_the_pages_do(pages: Mapping[str, str]) -> None:
+    index, entrance = pages["controls/README.md"], (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| \[.+\]\(\w+\.md\) \| \d+ \| (\d+) \|$", index, re.MULTILINE)
+    settled = sum(map(int, rows))
+    signed = len(KNOWN) - settled
+    assert f"settle {settled} of the {len(KNOWN)} items" in entrance
+    assert f"settle {settled} of them, and people [sign](../statements.md) for the other {signed}" in index
+    assert sum(one.confirms for one in KNOWN.values()) == 12, "the entrance says twelve"
 
 
 def test_nobody_is_told_to_ignore_a_certificate(pages: Mapping[str, str]) -> None:

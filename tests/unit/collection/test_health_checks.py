@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.bytebot.production.plugins.module_utils.checks import bodies, health
-from ansible_collections.bytebot.production.plugins.module_utils.checks.health import (
+from ansible_collections.bytebot.production.plugins.module_utils.checks.health_facts import (
     Endpoint,
     Facts,
     Movement,
