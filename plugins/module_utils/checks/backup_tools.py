@@ -93,7 +93,7 @@ def pgbackrest_seen(where: str, stanza: str, said: str) -> BackupSeen:
         reading.wrong.append((_status(overall, str(status.get("message") or "")), _STANZA))
     if _map(_map(status.get("lock")).get("backup")).get("held"):
         reading.gaps.append(("a backup or an expire holds the stanza's lock", _LOCK))
-        reading.told["lock_held"] = True
+        reading.told["locked"] = True
     reading.told["repositories"] = {str(key): {"code": code, "message": _short(m)} for key, code, m in repositories}
     return reading.seen(PGBACKREST, where)
 

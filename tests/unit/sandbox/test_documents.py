@@ -95,8 +95,6 @@ def _message(folder: Path) -> notification.NotificationFacts:
     record = load((folder / "people" / "notification.yml").read_text(), "notification.yml")
     at = load((folder / "people" / "change.yml").read_text(), "change.yml")["window"]["start"]
     wanted = tuple(INVENTORY["bytebot_records"]["notification"]["stakeholders"])
-    if "T" not in at:  # a change of many years ago; this is another one's fault
-        at = record["sent"]
     return notification.NotificationFacts("notification.yml", Told(data=record), record, at=at, wanted=wanted)
 
 
