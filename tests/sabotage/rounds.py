@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
+from ansible_collections.bytebot.production.plugins.plugin_utils import catalogue
 from sandbox.faults.fault import Fault
 
 Variables = Mapping[str, Mapping[str, Any]]
@@ -37,7 +39,23 @@ def _fits(fault: Fault, others: Iterable[Fault], variables: Variables) -> bool:
 
 
 def _both(one: Fault, other: Fault) -> bool:
-    """Two of the application's own that are judged in the same way, and by other controls."""
+    """Two of the application's own that are judged in the same way, and by controls none of which blocks another."""
     ways = [(fault.shuts, fault.signed, fault.turns) for fault in (one, other)]
     free = all(fault.mark and fault.playbook == "verify" and not fault.before for fault in (one, other))
-    return free and ways[0] == ways[1] and not set(one.turns_red) & set(other.turns_red)
+    return (
+        free
+        and ways[0] == ways[1]
+        and not (_touches(one) & set(other.turns_red)) | (_touches(other) & set(one.turns_red))
+    )
+
+
+def _touches(fault: Fault) -> set[str]:
+    """What a fault declares, and what that rests on: red there, it would be blocked."""
+    controls = _catalogue().controls
+    rests_on = (_catalogue().rests_on(control) for control in fault.turns_red if control in controls)
+    return set(fault.turns_red).union(*rests_on)
+
+
+@cache
+def _catalogue() -> catalogue.Catalogue:
+    return catalogue.load()

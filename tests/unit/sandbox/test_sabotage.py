@@ -92,6 +92,12 @@ def test_those_of_the_application_meet_where_no_two_declare_the_same() -> None:
     assert names(rounds(several, 9, {**same, "c": {"other": 1}})) == [["a", "d"], ["b"], ["c"], ["one"]]
 
 
+def test_what_would_block_another_ones_control_is_not_with_it() -> None:
+    login, tasks = "functional_testing.authentication.login", "monitoring.metrics.business"
+    several = [marked("a", login), marked("b", tasks), marked("c", "security_testing.web.injection")]
+    assert names(rounds(several, 3, {name: {} for name in "abc"})) in ([["a"], ["b", "c"]], [["a", "c"], ["b"]])
+
+
 @pytest.mark.parametrize("more", [{"playbook": "window"}, {"before": ("a",)}, {"signed": True}, {"turns": "stale"}])
 def test_those_that_are_judged_in_another_way_are_alone(more: dict[str, Any]) -> None:
     several = [marked("a", "x.y.1"), marked("b", "x.y.2", **more)]
