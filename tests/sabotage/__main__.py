@@ -144,9 +144,8 @@ def _bites(chosen: Sequence[Fault], faults: Faults, judge: Judge, kept: Kept, gi
     variables = {fault.name: fault.variables(faults.hands) for fault in left if fault.mark}
     for several in rounds(left, given.together, variables, given.seed):
         bites = _bite_together(several, faults, judge) if len(several) > 1 else []
-        if not bites or not all(bite.bitten and not bite.collateral for bite in bites):
-            bites = [_bite(fault.name, faults, judge) for fault in several]
-        for bite in bites:
+        right = bites and all(bite.bitten and not bite.collateral for bite in bites)
+        for bite in bites if right else (_bite(fault.name, faults, judge) for fault in several):
             kept.keep(bite)
             print(row(bite), flush=True)
             found[bite.name] = bite
