@@ -23,6 +23,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 SANDBOX = Path(os.environ.get("SANDBOX_DIR", ROOT / ".sandbox"))
 LOGS = ROOT / "build" / "integration-logs"
+# Of the tests alone: what people signed or left open in the checkout's own reports is none of theirs.
+REPORTS = ROOT / "build" / "integration-reports"
 BIN = Path(sys.executable).parent
 # The inventory's account may work in the release's namespace only; what makes or fills another one says this.
 AS_ADMIN = {"bytebot_kubeconfig": str(SANDBOX / "admin.kubeconfig")}
@@ -88,7 +90,8 @@ class Player:
         self.count += 1
         command = [str(BIN / "ansible-playbook"), playbook, *arguments]
         command += ["-i", inventory or str(ROOT / "inventories" / "sandbox")]
-        command += ["-e", json.dumps(variables)] if variables else []
+        given = {**({"bytebot_reports_dir": str(REPORTS)} if self.folder == ROOT else {}), **(variables or {})}
+        command += ["-e", json.dumps(given)] if given else []
         own = {
             "ANSIBLE_COLLECTIONS_PATH": str(self.collections),
             "ANSIBLE_NOCOLOR": "1",
@@ -143,7 +146,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
 
 @pytest.fixture(scope="session", autouse=True)
 def _fresh_logs() -> Iterator[None]:
-    shutil.rmtree(LOGS, ignore_errors=True)
+    for folder in (LOGS, REPORTS):
+        shutil.rmtree(folder, ignore_errors=True)
     yield
 
 

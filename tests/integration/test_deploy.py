@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.integration.conftest import AS_ADMIN, ROOT, SANDBOX, Played, Player
+from tests.integration.conftest import AS_ADMIN, REPORTS, ROOT, SANDBOX, Played, Player
 
 Kubectl = Callable[..., str]
 NAMESPACE = "bytebot-production"
@@ -67,7 +67,7 @@ def test_every_judged_control_is_green(again: Played) -> None:
 
 
 def test_the_report_holds_every_control(again: Played) -> None:
-    folder = ROOT / "reports" / "sandbox" / "latest"
+    folder = REPORTS / "sandbox" / "latest"
     document = json.loads((folder / "results.json").read_text())
     states = Counter(control["state"] for control in document["controls"])
     assert (len(document["controls"]), states["pass"], states["fail"]) == (204, JUDGED, 0)
@@ -89,7 +89,7 @@ def test_the_report_holds_every_control(again: Played) -> None:
 
 @pytest.mark.parametrize(("stage", "code"), [("deploy", 0), ("sign_off", 3)])
 def test_what_the_policy_leaves_out_opens_this_gate_and_no_later_one(again: Played, stage: str, code: int) -> None:
-    command = [sys.executable, "scripts/gate", "sandbox", "--stage", stage]
+    command = [sys.executable, "scripts/gate", "sandbox", "--stage", stage, "--reports-dir", str(REPORTS)]
     asked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert asked.returncode == code, asked.stdout + asked.stderr
 
@@ -98,7 +98,7 @@ def test_sections_are_judged_by_their_tags(again: Played, play: Player) -> None:
     tags = "infrastructure,security_configuration"
     some = play("playbooks/verify.yml", "--tags", tags, variables={"run_fresh": True})
     assert some.code == 2, "what was not judged keeps the gate shut"
-    document = json.loads((ROOT / "reports" / "sandbox" / "latest" / "results.json").read_text())
+    document = json.loads((REPORTS / "sandbox" / "latest" / "results.json").read_text())
     judged = Counter(control["section"] for control in document["controls"] if control["state"] == "pass")
     assert judged == {"infrastructure": 17, "security_configuration": 15}
     assert "No control of the stage deploy has been judged." in some.output

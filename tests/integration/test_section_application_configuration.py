@@ -12,7 +12,7 @@ import pytest
 from sandbox.cluster import Cluster
 from sandbox.pki import Pki
 from sandbox.settings import FULL, load
-from tests.integration.conftest import Played, Player, Whole
+from tests.integration.conftest import REPORTS, Played, Player, Whole
 
 S = load()
 pytestmark = pytest.mark.skipif(S.profile != FULL, reason="limits are judged by Prometheus, of the profile `full`")
@@ -32,7 +32,7 @@ def played(whole: Whole) -> tuple[Played, dict[str, dict[str, Any]]]:
 
 def judged(play: Player, *arguments: str, **variables: Any) -> tuple[Played, dict[str, dict[str, Any]]]:
     done = play("playbooks/verify.yml", TAGS, *arguments, variables={"run_fresh": True, **variables})
-    document = json.loads((play.folder / "reports" / "sandbox" / "latest" / "results.json").read_text())
+    document = json.loads((REPORTS / "sandbox" / "latest" / "results.json").read_text())
     return done, {one["id"]: one for one in document["controls"] if one["id"].startswith(SECTION)}
 
 
