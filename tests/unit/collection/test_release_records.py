@@ -114,6 +114,9 @@ API = Ran("bytebot-api-7d9-x", "api", "registry/api:1.0.0", "registry/api:1.0.0"
         ({"image": "registry/api:1.1.0"}, "pod bytebot-api-7d9-x runs registry/api:1.1.0 in place of registry"),
         ({"image": "registry/other:1.0.0"}, "in place of registry/api:1.0.0"),
         ({"image": "registry/api@sha256:2"}, "in place of registry/api:1.0.0"),
+        ({"image": "registry/api:1.0.0@sha256:2"}, "in place of registry/api:1.0.0"),
+        ({"image": "registry/api:1.1.0@sha256:1"}, "in place of registry/api:1.0.0"),
+        ({"image": "registry/api:1.0.0", "wanted": "registry/api:1.0.0@sha256:1"}, "in place of registry/api:1.0.0@"),
         ({"image": "registry/api"}, "in place of registry/api:1.0.0"),
         ({"image": "api@sha256:1", "wanted": "api@sha256:1", "digest": "sha256:2"}, "runs api@sha256:1 as sha256:2"),
     ],
@@ -131,6 +134,11 @@ def test_a_pod_that_runs_another_image_than_its_workload_names_is_seen(ran: dict
         {"digest": ""},
         {"image": "mirror:5000/registry/api:1.0.0"},
         {"image": "r/api:1@sha256:1", "wanted": "r/api:1@sha256:1"},
+        # Admission adds the digest of a tag, puts it in the tag's place, or fills in the image of a mesh's proxy.
+        {"image": "registry/api:1.0.0@sha256:1"},
+        {"image": "mirror:5000/registry/api@sha256:1"},
+        {"image": "r/api@sha256:1", "wanted": "r/api:1@sha256:1"},
+        {"container": "istio-proxy", "image": "docker.io/istio/proxyv2:1.27.0", "wanted": "auto", "digest": "sha256:9"},
     ],
 )
 def test_pods_that_run_what_their_workloads_name_pass(ran: dict[str, Any]) -> None:
