@@ -4,9 +4,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 
 FILLED = "auto"  # what Istio's admission puts its proxy's image in place of (istio.io, "Installing Gateways")
+_HUB = ("index.docker.io/", "docker.io/", "library/")  # which Docker Hub's images have, or do not name
+
+
+@dataclass(frozen=True, slots=True)
+class PastHelm:
+    """Images of live workloads that Helm's revision does not name, in words.
+
+    :param unclear: those of which it is not known, since they name a digest where the revision names a tag.
+    """
+
+    changed: tuple[str, ...]
+    unclear: tuple[str, ...]
+
+
+def past_helm(named: Mapping[str, str], live: Mapping[str, str], revision: int) -> PastHelm:
+    """What somebody changed past Helm, by workload and container; one whose tag admission only pinned is the same."""
+    changed: list[str] = []
+    unclear: list[str] = []
+    for where, wanted in sorted(named.items()):
+        image = live.get(where, wanted)
+        (path, tag, digest), (other, _tag, wanted_digest) = parts_of(image), parts_of(wanted)
+        if image == wanted or image.startswith(f"{wanted}@"):
+            continue
+        # Sigstore's policy controller puts the digest in the tag's place.
+        bare = bool(digest) and not tag and _at_home(path) == _at_home(other)
+        if bare and digest == wanted_digest:
+            continue
+        told = unclear if bare and not wanted_digest else changed
+        told.append(f"{where} runs image {image}, and revision {revision} has {wanted}")
+    return PastHelm(tuple(changed), tuple(unclear))
 
 
 def same_in_pod(image: str, wanted: str, judged: Collection[str]) -> bool:
@@ -33,3 +64,9 @@ def parts_of(image: str) -> tuple[str, str, str]:
     place, slash, last = named.rpartition("/")
     name, _colon, tag = last.partition(":")
     return f"{place}{slash}{name}", tag, digest
+
+
+def _at_home(path: str) -> str:
+    for prefix in _HUB:
+        path = path.removeprefix(prefix)
+    return path
