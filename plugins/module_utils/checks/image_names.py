@@ -58,6 +58,15 @@ def same_in_pod(image: str, wanted: str, judged: Collection[str]) -> bool:
     return (digest in judged and tag in ("", wanted_tag)) if digest else tag == wanted_tag
 
 
+def same_in_workload(image: str, wanted: str, judged: Collection[str]) -> bool:
+    """Whether what a live workload names is what the release names, where admission may have pinned it as in a pod."""
+    if image == wanted:
+        return True
+    (path, tag, digest), (other, wanted_tag, wanted_digest) = parts_of(image), parts_of(wanted)
+    pinned = digest == wanted_digest if wanted_digest else digest in judged
+    return pinned and tag in ("", wanted_tag) and _at_home(path) == _at_home(other)
+
+
 def parts_of(image: str) -> tuple[str, str, str]:
     """Where an image is, its tag and its digest; the last two are empty where they are not named."""
     named, _at, digest = image.partition("@")

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ansible_collections.bytebot.production.plugins.module_utils.checks import rollback_pair
-from ansible_collections.bytebot.production.plugins.module_utils.checks.image_names import same_in_pod
+from ansible_collections.bytebot.production.plugins.module_utils.checks.image_names import same_in_pod, same_in_workload
 from ansible_collections.bytebot.production.plugins.module_utils.checks.spans import words
 from ansible_collections.bytebot.production.plugins.module_utils.helm.rollback_record import Rollback, Side
 from ansible_collections.bytebot.production.plugins.module_utils.judge import Checks
@@ -205,9 +205,13 @@ def _wrong(facts: RecordFacts, latest: RevisionSeen) -> list[str]:
         found.append("which images run was not judged in this stage")
     if not facts.running:
         found.append("no workload of it runs")
-    if other := sorted(set(facts.running) - set(latest.images)):
+    judged = facts.digests.get("image_digests") or ()
+    pairs = [
+        (runs, named) for runs in facts.running for named in latest.images if same_in_workload(runs, named, judged)
+    ]
+    if other := sorted(set(facts.running) - {runs for runs, _named in pairs}):
         found.append(f"{', '.join(other[:3])} runs, which it does not name")
-    if lost := sorted(set(latest.images) - set(facts.running)):
+    if lost := sorted(set(latest.images) - {named for _runs, named in pairs}):
         found.append(f"{', '.join(lost[:3])} does not run, which it names")
     return [*found, *_others(facts)[:3]]
 

@@ -94,6 +94,9 @@ def test_what_was_deployed_and_runs_passes() -> None:
         ({"revisions": (replace(REVISION, values_digest="w" * 64),)}, "fail", "other values"),
         ({"running": (*IMAGES, "registry/api:1.1.0")}, "fail", "registry/api:1.1.0 runs, which it does not name"),
         ({"running": IMAGES[:1]}, "fail", "registry/worker:1.0.0 does not run"),
+        ({"running": (f"{IMAGES[0]}@sha256:2", IMAGES[1])}, "fail", f"{IMAGES[0]}@sha256:2 runs, which it does not"),
+        ({"running": (f"{IMAGES[0]}@sha256:2", IMAGES[1])}, "fail", f"{IMAGES[0]} does not run, which it names"),
+        ({"running": ("mirror/api@sha256:1", IMAGES[1])}, "fail", "mirror/api@sha256:1 runs, which it does not name"),
         ({"running": ()}, "fail", "no workload of it runs"),
         ({"digests": {}}, "fail", "which images run was not judged"),
         ({"digests": {"image_digests": ["sha256:1"]}}, "fail", "which values are wanted was not judged"),
@@ -143,6 +146,11 @@ def test_a_pod_that_runs_another_image_than_its_workload_names_is_seen(ran: dict
 )
 def test_pods_that_run_what_their_workloads_name_pass(ran: dict[str, Any]) -> None:
     assert judged(DEPLOY, pods=(replace(API, **ran),)).state == "pass"
+
+
+@pytest.mark.parametrize("image", [f"{IMAGES[0]}@sha256:1", "registry/api@sha256:1"])
+def test_a_workload_whose_image_admission_pinned_by_what_was_judged_passes(image: str) -> None:
+    assert judged(DEPLOY, running=(image, IMAGES[1])).state == "pass"
 
 
 def test_pods_that_could_not_be_read_prove_nothing() -> None:
