@@ -136,13 +136,16 @@ def _grype(whole: Object, where: str) -> Iterator[Report]:
     target = target if isinstance(target, Mapping) else {"userInput": target}
     found = tuple(_grype_match(one) for one in _each(whole.get("matches")))
     ignored = tuple(_grype_match(one, _ignored(one)) for one in _each(whole.get("ignoredMatches")))
-    named = digests_in(*(target.get("repoDigests") or ()), target.get("manifestDigest"), target.get("userInput"))
-    digests = named | digests_in(target.get("imageID"))
+    asked = str(target.get("userInput") or "")
+    named = digests_in(*(target.get("repoDigests") or ()), asked if "@" in asked else "")
+    # Of an image that it has from no registry it makes a manifest itself, whose digest no registry has.
+    made = digests_in(target.get("manifestDigest"))
+    named = named | made if named else named
+    digests = named | made | digests_in(target.get("imageID"), asked)
     looked = bool(found or ignored or (whole.get("distro") or {}).get("name"))
     tool = _tool(descriptor.get("name") or "grype", descriptor.get("version"))
-    image = str(target.get("userInput") or "")
     when = _time(descriptor.get("timestamp"))
-    yield Report(where, tool, "grype", digests, image, when, looked, (*found, *ignored), named)
+    yield Report(where, tool, "grype", digests, asked, when, looked, (*found, *ignored), named)
 
 
 def _grype_match(one: Object, dismissed: str = "") -> Vulnerability:
