@@ -43,7 +43,10 @@ def reports_of(content: bytes, where: str) -> list[Report]:
     whole = _json(content, where)
     for marks, read in _KINDS:
         if marks(whole):
-            return list(read(whole, where))
+            try:
+                return list(read(whole, where))
+            except (AttributeError, TypeError) as exc:
+                raise InputError(f"{where} is no report of its form: a part of it is of another kind.") from exc
     raise InputError(f"{where} is no report that is known (Trivy's or Grype's JSON, SARIF, CycloneDX).")
 
 
@@ -87,7 +90,8 @@ def dismissals(content: bytes, where: str) -> dict[tuple[str, str], str]:
         vulnerability = one.get("vulnerability")
         name = str(vulnerability.get("name") if isinstance(vulnerability, Mapping) else vulnerability)
         why = f"{status}: {one.get('justification') or one.get('impact_statement') or one.get('status_notes') or ''}"
-        for digest in digests_in(*(_product(product) for product in one.get("products") or [])):
+        products = one.get("products")
+        for digest in digests_in(*(map(_product, products) if isinstance(products, list) else ())):
             if status in _NO_MATTER:
                 told[name, digest] = why.rstrip(": ")
             else:
