@@ -118,6 +118,7 @@ def test_a_page_that_is_not_told_is_no_end(asked: SimpleNamespace, second: Told,
         ({}, "https://other.test/tickets", "its next page is at other.test, which is not signed in to"),
         ({}, "http://t.test/tickets", "its next page is at t.test, which is not signed in to"),
         ({"next": {"href": "x"}}, "", "its next page is told neither by an address nor by a token"),
+        ({}, "https://[t.test/tickets", "Invalid IPv6 URL"),
         ({"total": 7}, "", "it has 7 entries, and told 1 of them"),
         ({"total": 7}, None, "it has more than 100 pages"),
     ],
@@ -159,6 +160,8 @@ def test_a_file_with_one_page_of_several_is_no_whole_record(tmp_path: Path, aske
         ('<?page=2>; rel="last next"', "https://t.test/b?page=2"),
         ("", ""),
         ("nonsense", ""),
+        # An address that is none: what is read of a record in pages tells it, and nothing else breaks at it.
+        ('<http://[t.test/a?page=2>; rel="next"', "http://[t.test/a?page=2"),
     ],
 )
 def test_the_next_page_by_the_header(link: str, more: str) -> None:
