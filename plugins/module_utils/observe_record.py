@@ -26,6 +26,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.yaml_text impor
 After: TypeAlias = Callable[[Any], tuple[str, Any] | None]
 NO_MORE = ("", "")
 MOST_PAGES = 100
+_PORTS = {"https": 443, "http": 80}
 _BYTES = 4 * 1024 * 1024
 _BEARER = "Bearer "
 _LOGIN = ("token_file", "token_variable", "username", "password_file", "password_variable")
@@ -103,12 +104,17 @@ def _following(url: str, told: Told, after: After) -> tuple[str, str]:
 
 def _not_to_ask(first: str, url: str, asked: Collection[str]) -> str:
     """Why a further page is not asked for: what signs in is for the place that was given alone."""
-    here, there = urlsplit(first), urlsplit(url)
-    if (here.scheme, here.netloc) != (there.scheme, there.netloc):
-        return f"its next page is at {there.hostname or 'no host'}, which is not signed in to"
+    if _origin(first) != _origin(url):
+        return f"its next page is at {urlsplit(url).hostname or 'no host'}, which is not signed in to"
     if url in asked:
         return "its next page is one that was told before"
     return f"it has more than {MOST_PAGES} pages" if len(asked) >= MOST_PAGES else ""
+
+
+def _origin(url: str) -> tuple[str, str | None, str | None, int | None]:
+    """Where an address leads, and as whom; the usual port need not be named."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.username, parts.hostname, parts.port or _PORTS.get(parts.scheme)
 
 
 def _service(name: str, given: Mapping[str, Any], params: Mapping[str, Any], redactor: Redactor) -> Service:

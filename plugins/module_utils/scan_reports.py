@@ -43,7 +43,10 @@ def reports_of(content: bytes, where: str) -> list[Report]:
     whole = _json(content, where)
     for marks, read in _KINDS:
         if marks(whole):
-            return list(read(whole, where))
+            try:
+                return list(read(whole, where))
+            except (AttributeError, TypeError) as exc:
+                raise InputError(f"{where} is no report of its form: a part of it is of another kind.") from exc
     raise InputError(f"{where} is no report that is known (Trivy's or Grype's JSON, SARIF, CycloneDX).")
 
 
@@ -87,7 +90,8 @@ def dismissals(content: bytes, where: str) -> dict[tuple[str, str], str]:
         vulnerability = one.get("vulnerability")
         name = str(vulnerability.get("name") if isinstance(vulnerability, Mapping) else vulnerability)
         why = f"{status}: {one.get('justification') or one.get('impact_statement') or one.get('status_notes') or ''}"
-        for digest in digests_in(*(_product(product) for product in one.get("products") or [])):
+        products = one.get("products")
+        for digest in digests_in(*(map(_product, products) if isinstance(products, list) else ())):
             if status in _NO_MATTER:
                 told[name, digest] = why.rstrip(": ")
             else:
@@ -136,13 +140,16 @@ def _grype(whole: Object, where: str) -> Iterator[Report]:
     target = target if isinstance(target, Mapping) else {"userInput": target}
     found = tuple(_grype_match(one) for one in _each(whole.get("matches")))
     ignored = tuple(_grype_match(one, _ignored(one)) for one in _each(whole.get("ignoredMatches")))
-    named = digests_in(*(target.get("repoDigests") or ()), target.get("manifestDigest"), target.get("userInput"))
-    digests = named | digests_in(target.get("imageID"))
+    asked = str(target.get("userInput") or "")
+    named = digests_in(*(target.get("repoDigests") or ()), asked if "@" in asked else "")
+    # Of an image that it has from no registry it makes a manifest itself, whose digest no registry has.
+    made = digests_in(target.get("manifestDigest"))
+    named = named | made if named else named
+    digests = named | made | digests_in(target.get("imageID"), asked)
     looked = bool(found or ignored or (whole.get("distro") or {}).get("name"))
     tool = _tool(descriptor.get("name") or "grype", descriptor.get("version"))
-    image = str(target.get("userInput") or "")
     when = _time(descriptor.get("timestamp"))
-    yield Report(where, tool, "grype", digests, image, when, looked, (*found, *ignored), named)
+    yield Report(where, tool, "grype", digests, asked, when, looked, (*found, *ignored), named)
 
 
 def _grype_match(one: Object, dismissed: str = "") -> Vulnerability:

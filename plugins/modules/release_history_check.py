@@ -25,6 +25,8 @@ description:
   - The deployment is judged by helm's own record. The newest revision must be deployed, with the values that were
     judged, and the images that it names must be those that live workloads name and their pods run. It is V(pending)
     outside of the stage that deploys, which O(since) tells.
+  - Admission may write another reference. A digest that it adds to a tag or puts in its place must be one that was
+    judged. In a pod the place may be that of a mirror, and what a mesh fills in for C(auto) is its own.
   - A control that does not hold is a result, not a failure of the module.
 extends_documentation_fragment:
   - bytebot.production.cluster

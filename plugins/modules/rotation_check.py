@@ -172,7 +172,7 @@ failed_controls:
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -340,7 +340,8 @@ def _made(
         made = Drill(time.time(), plan.spec.name, False, why, unclear=True)
     drills = (*facts.drills, made)
     rotation_drill.keep(cluster, facts.namespace, drills)
-    return replace(facts, drills=drills), True
+    # It may have taken long, and must not be one that is to come.
+    return replace(facts, drills=drills, now=max(facts.now, datetime.fromtimestamp(made.at, UTC))), True
 
 
 def _plan(given: Mapping[str, Any]) -> rotation_drill.Plan:

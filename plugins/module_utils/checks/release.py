@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from ansible_collections.bytebot.production.plugins.module_utils.checks.image_names import past_helm
 from ansible_collections.bytebot.production.plugins.module_utils.checks.rollout import Status
 from ansible_collections.bytebot.production.plugins.module_utils.judge import Checks
 from ansible_collections.bytebot.production.plugins.module_utils.model import (
@@ -160,14 +161,19 @@ def healthy(facts: ReleaseFacts) -> Verdict:
     standing = [pod for pod in facts.pods if not _finished_run(pod)]
     if not standing:
         return failed("The release has no pod that runs.", "Deploy the release, or correct its name.", seen)
-    if changed := sorted(_changed_images(facts)):
-        more = f" (and {len(changed) - 1} more)" if len(changed) > 1 else ""
-        return failed(f"{changed[0]}{more}.", "Deploy by Helm what is to run, and change no workload beside it.", seen)
+    past = past_helm(facts.named_images, facts.live_images, facts.revision)
+    if past.changed:
+        more = f" (and {len(past.changed) - 1} more)" if len(past.changed) > 1 else ""
+        remedy = "Deploy by Helm what is to run, and change no workload beside it."
+        return failed(f"{past.changed[0]}{more}.", remedy, seen)
     problems = [problem for pod in standing for problem in _pod_problems(pod, facts)]
     problems += _digest_problems(facts)
     if problems:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         return failed(f"{problems[0]}{more}.", "Look at the pod's events and logs (kubectl describe pod).", seen)
+    if past.unclear:
+        told = f"Whether it is the same image is not known: {past.unclear[0]}"
+        return inconclusive(f"{told}.", "Name images by their digests in the values, as admission pins them.", seen)
     most = max(restarts(facts.pods).values(), default=0)
     words = _image_words(facts)
     return passed(f"Every pod is Ready ({len(standing)}), with at most {most} restarts; {words}.", seen)
@@ -293,14 +299,6 @@ def _pod_problems(pod: Object, facts: ReleaseFacts) -> Iterator[str]:
 def _overdue(pod: Object, now: str) -> bool:
     """Whether a pod that must end has not, a while after the end of its grace (Kubernetes API, ObjectMeta)."""
     return (_time(now) - _time(pod["metadata"]["deletionTimestamp"])).total_seconds() > ENDS_WITHIN_S
-
-
-def _changed_images(facts: ReleaseFacts) -> Iterator[str]:
-    """Images that somebody changed past Helm; one that admission only pinned by its digest is the same."""
-    for where, named in facts.named_images.items():
-        live = facts.live_images.get(where, named)
-        if live != named and not live.startswith(f"{named}@"):
-            yield f"{where} runs image {live}, and revision {facts.revision} has {named}"
 
 
 def _digest_problems(facts: ReleaseFacts) -> Iterator[str]:

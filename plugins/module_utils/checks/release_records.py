@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ansible_collections.bytebot.production.plugins.module_utils.checks import rollback_pair
+from ansible_collections.bytebot.production.plugins.module_utils.checks.image_names import same_in_pod, same_in_workload
 from ansible_collections.bytebot.production.plugins.module_utils.checks.spans import words
 from ansible_collections.bytebot.production.plugins.module_utils.helm.rollback_record import Rollback, Side
 from ansible_collections.bytebot.production.plugins.module_utils.judge import Checks
@@ -204,27 +205,26 @@ def _wrong(facts: RecordFacts, latest: RevisionSeen) -> list[str]:
         found.append("which images run was not judged in this stage")
     if not facts.running:
         found.append("no workload of it runs")
-    if other := sorted(set(facts.running) - set(latest.images)):
+    judged = facts.digests.get("image_digests") or ()
+    pairs = [
+        (runs, named) for runs in facts.running for named in latest.images if same_in_workload(runs, named, judged)
+    ]
+    if other := sorted(set(facts.running) - {runs for runs, _named in pairs}):
         found.append(f"{', '.join(other[:3])} runs, which it does not name")
-    if lost := sorted(set(latest.images) - set(facts.running)):
+    if lost := sorted(set(latest.images) - {named for _runs, named in pairs}):
         found.append(f"{', '.join(lost[:3])} does not run, which it names")
-    return [*found, *_others(facts.pods)[:3]]
+    return [*found, *_others(facts)[:3]]
 
 
-def _others(pods: tuple[Ran, ...]) -> list[str]:
+def _others(facts: RecordFacts) -> list[str]:
     """The pods that run another image than their workload names: nobody deployed it, and a new pod has it no more."""
     found = []
-    for one in pods:
-        if not _same(one.image, one.wanted):
+    for one in facts.pods:
+        if not same_in_pod(one.image, one.wanted, facts.digests.get("image_digests") or ()):
             found.append(f"pod {one.pod} runs {one.image} in place of {one.wanted}")
         elif "@" in one.wanted and one.digest and one.digest != one.wanted.rpartition("@")[2]:
             found.append(f"pod {one.pod} runs {one.wanted} as {one.digest}")
     return found
-
-
-def _same(image: str, wanted: str) -> bool:
-    """Whether two references are of one image; a mirror, which admission writes into pods, has it at another place."""
-    return image.rpartition("/")[2] == wanted.rpartition("/")[2]
 
 
 def _told(facts: RecordFacts, latest: RevisionSeen | None) -> dict[str, Any]:

@@ -7,12 +7,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from http import HTTPStatus
 from typing import Any
 
 from ansible_collections.bytebot.production.plugins.module_utils.clients.service import WRONG, Service, Told
 
-# Thanos leaves out what a store does not answer, and warns, if it is not told to fail; others do not know this word.
-_WHOLE = {"partial_response": "false"}
+# Thanos leaves out what a store does not answer, and warns, if it is not told to fail; others do not know this word,
+# and Google's managed service refuses it.
+_PARTIAL = "partial_response"
 _SHOWN = 200  # characters of a warning
 
 
@@ -21,6 +23,7 @@ class Prometheus:
 
     def __init__(self, service: Service) -> None:
         self.service = service
+        self._whole = {_PARTIAL: "false"}
 
     def ready(self) -> Told:
         """Whether it serves."""
@@ -40,7 +43,7 @@ class Prometheus:
         :param at: the Unix time that is asked about; now where it is not given.
         """
         time = {} if at is None else {"time": f"{at:.3f}"}
-        told = _whole(self.service.json("/api/v1/query", {"query": expression, **time, **_WHOLE}))
+        told = self._asked("/api/v1/query", {"query": expression, **time})
         data = _data(told)
         found = data.get("result") if isinstance(data, Mapping) else None
         if not told.ok:
@@ -54,7 +57,7 @@ class Prometheus:
     def query_range(self, expression: str, begin: float, end: float, step_s: float) -> Told:
         """The series of an expression: labels, and its points as times and numbers; what is no number is left out."""
         asked = {"query": expression, "start": f"{begin:.3f}", "end": f"{end:.3f}", "step": f"{step_s:.3f}"}
-        told = _whole(self.service.json("/api/v1/query_range", asked | _WHOLE))
+        told = self._asked("/api/v1/query_range", asked)
         data = _data(told)
         found = data.get("result") if isinstance(data, Mapping) and data.get("resultType") == "matrix" else None
         if not told.ok:
@@ -80,6 +83,14 @@ class Prometheus:
         told = self.service.json("/api/v1/metadata", {"metric": name})
         data = _data(told)
         return replace(told, data=bool(data)) if told.ok else told
+
+    def _asked(self, path: str, query: Mapping[str, str]) -> Told:
+        """What is told whole; who refuses the word for that is asked without it from then on."""
+        told = self.service.json(path, {**query, **self._whole})
+        if self._whole and told.status == HTTPStatus.BAD_REQUEST and _PARTIAL in str(told.data):
+            self._whole = {}
+            told = self.service.json(path, query)
+        return _whole(told)
 
     def _listed(self, path: str, key: str) -> Told:
         told = self._object(path, told_whole=True)

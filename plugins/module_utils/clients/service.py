@@ -115,7 +115,10 @@ def _next(answer: Answer) -> str:
     for address, words in _LINK.findall(answer.headers.get("link", "")):
         named = _RELATION.search(words)
         if named and "next" in named.group(1).lower().split():
-            return str(urljoin(answer.url, address))
+            try:
+                return str(urljoin(answer.url, address))
+            except ValueError:
+                return str(address)  # none that can be asked, which is not the same as no page
     return ""
 
 

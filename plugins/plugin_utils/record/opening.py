@@ -31,7 +31,8 @@ FILES, CLUSTER = "files", "cluster"
 OPTIONS = ("record", "statements", *CLUSTER_ARGS)
 _NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")  # RFC 1123 label
 LONGEST_LEASE_S = 7 * 24 * 3600
-EARLY_S = 2 * 3600 + 900  # before the go-live T-2h is due, and a stage is waited for
+DUE_S, WAIT_S = 2 * 3600, 900  # before the go-live T-2h is due, and a stage is waited for
+EARLY_S = DUE_S + WAIT_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +101,22 @@ def counts_from(variables: Mapping[str, Any]) -> datetime | None:
     if at is None:
         return None
     try:
-        early = int(str(variables.get("go_live_early_s", EARLY_S)))  # as the role go_live reckons it
-    except ValueError:
-        early = EARLY_S
-    return at - timedelta(seconds=max(EARLY_S, early))
+        return at - timedelta(seconds=max(EARLY_S, _early_s(variables)))
+    except (ValueError, OverflowError):
+        return at - timedelta(seconds=EARLY_S)
+
+
+def _early_s(variables: Mapping[str, Any]) -> int:
+    """How long before the go-live T-2h may begin, as the role go_live reckons it; others have the inventory alone.
+
+    :raises ValueError: the inventory has no number there.
+    """
+    told = variables.get("go_live_early_s")
+    if told is not None:
+        return int(str(told))
+    minutes = variables.get("go_live_minutes")
+    before = minutes.get("t_minus_2h", -120) if isinstance(minutes, Mapping) else -120
+    return max(DUE_S, int(str(before)) * -60) + int(str(variables.get("go_live_wait", WAIT_S)))
 
 
 @contextmanager

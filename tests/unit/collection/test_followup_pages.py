@@ -92,6 +92,12 @@ def test_a_token_or_an_address_in_the_record_is_followed(
     assert (ids(found), found.problem, asked.urls) == (["a", "b"], "", [URL, second])
 
 
+@pytest.mark.parametrize("more", ["https://t.test:443/tickets?page=2", "https://T.test/tickets?page=2"])
+def test_the_same_place_written_otherwise_is_followed(asked: SimpleNamespace, more: str) -> None:
+    pages = {URL: Told(data={"tickets": [one("a")]}, more=more), more: Told(data={"tickets": [one("b")]})}
+    assert ids(collected(asked, pages.__getitem__)) == ["a", "b"]
+
+
 def test_a_token_replaces_the_one_of_before(asked: SimpleNamespace) -> None:
     def answers(url: str) -> Told:
         more = {"": "1", "1": "2"}.get(url.partition("nextPageToken=")[2])
@@ -117,7 +123,11 @@ def test_a_page_that_is_not_told_is_no_end(asked: SimpleNamespace, second: Told,
         ({"nextPageToken": "x"}, "", "its next page is one that was told before"),
         ({}, "https://other.test/tickets", "its next page is at other.test, which is not signed in to"),
         ({}, "http://t.test/tickets", "its next page is at t.test, which is not signed in to"),
+        ({}, "https://t.test:8443/tickets", "its next page is at t.test, which is not signed in to"),
+        ({}, "https://x:y@t.test/tickets", "its next page is at t.test, which is not signed in to"),
+        ({}, "https://t.test:x/tickets", "Port could not be cast"),
         ({"next": {"href": "x"}}, "", "its next page is told neither by an address nor by a token"),
+        ({}, "https://[t.test/tickets", "Invalid IPv6 URL"),
         ({"total": 7}, "", "it has 7 entries, and told 1 of them"),
         ({"total": 7}, None, "it has more than 100 pages"),
     ],
@@ -159,6 +169,8 @@ def test_a_file_with_one_page_of_several_is_no_whole_record(tmp_path: Path, aske
         ('<?page=2>; rel="last next"', "https://t.test/b?page=2"),
         ("", ""),
         ("nonsense", ""),
+        # An address that is none: what is read of a record in pages tells it, and nothing else breaks at it.
+        ('<http://[t.test/a?page=2>; rel="next"', "http://[t.test/a?page=2"),
     ],
 )
 def test_the_next_page_by_the_header(link: str, more: str) -> None:

@@ -447,6 +447,26 @@ def test_an_instant_query_is_answered_in_whole() -> None:
     assert "partial_response=false" in web.asked[0]
 
 
+class Strict(Web):
+    """One that refuses each parameter that it does not know, as Google's managed service."""
+
+    def request(self, _method: str, path: str, *, headers: Mapping[str, str], json: Any) -> Answer:
+        found = super().request(_method, path, headers=headers, json=json)
+        why = '{"error": {"code": 400, "message": "Unknown name \\"partial_response\\": Cannot bind query parameter."}}'
+        return Answer("u", 400, {}, why) if "partial_response" in path else found
+
+
+def test_a_service_that_refuses_unknown_parameters_is_asked_without() -> None:
+    web = Strict(200, matrix({"metric": {}, "values": [[1, "2"]]}))
+    server = Prometheus(Service(cast(Http, web), Login()))
+    assert server.query_range("up", 1.0, 2.0, 0.5).kind == OK
+    assert server.query_range("up", 1.0, 2.0, 0.5).kind == OK
+    assert ["partial_response" in one for one in web.asked] == [True, False, False], "it is asked so once"
+    other = Web(400, {"status": "error", "error": "parse error"})
+    assert Prometheus(Service(cast(Http, other), Login())).query("up{").kind == WRONG
+    assert len(other.asked) == 1
+
+
 @pytest.mark.parametrize(
     ("more", "kind"),
     [

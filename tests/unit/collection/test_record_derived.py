@@ -227,6 +227,23 @@ def test_what_counts_for_a_go_live_is_judged_since_its_stage_may_begin(more: dic
     assert opening.counts_from({"run_record": {"statements": {}}, **more}) is None
 
 
+@pytest.mark.parametrize(
+    ("more", "early_s"),
+    [
+        ({"go_live_minutes": {"t_minus_2h": -240}}, 15_300),
+        ({"go_live_minutes": {"t_minus_2h": "-240"}, "go_live_wait": "60"}, 14_460),
+        ({"go_live_wait": 3600}, 10_800),
+        ({"go_live_minutes": {"t_minus_2h": 0}, "go_live_wait": 0}, 8100),
+        ({"go_live_minutes": {"t_minus_2h": -240}, EARLY: 9000}, 9000),
+        ({"go_live_minutes": "soon", "go_live_wait": "{{ x }}"}, 8100),
+        ({"go_live_minutes": {"t_minus_2h": None}, "go_live_wait": "9" * 40}, 8100),
+    ],
+)
+def test_a_playbook_outside_of_the_stages_reckons_by_the_inventory(more: dict[str, Any], early_s: int) -> None:
+    told = {"run_record": {"statements": {"go_live": "2026-11-24T16:01:02+00:00"}}, **more}
+    assert opening.counts_from(told) == NOW - timedelta(seconds=early_s)
+
+
 WEB, HEADERS = "security_testing.web.https", "security_testing.web.headers"
 
 

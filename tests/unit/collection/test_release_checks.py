@@ -455,3 +455,28 @@ def test_an_image_that_was_changed_past_helm_is_red(live: str, state: State) -> 
     if state == State.FAIL:
         assert f"container api runs image {live}, and revision 3 has registry.example/api:1" in found.summary
     assert verdict(HEALTH, named_images=NAMED).state == State.PASS, "a workload that is not there has none"
+
+
+ONE, TWO = (f"sha256:{letter * 64}" for letter in "12")
+
+
+@pytest.mark.parametrize(
+    ("named", "live", "state"),
+    [
+        ("registry.example/api:1", f"registry.example/api@{ONE}", State.INCONCLUSIVE),
+        ("registry.example/api:1", f"registry.example/other@{ONE}", State.FAIL),
+        ("registry.example/api:1", f"registry.example/api:2@{ONE}", State.FAIL),
+        ("nginx:1", f"index.docker.io/library/nginx@{ONE}", State.INCONCLUSIVE),
+        (f"registry.example/api:1@{ONE}", f"registry.example/api@{ONE}", State.PASS),
+        (f"registry.example/api:1@{ONE}", f"registry.example/api@{TWO}", State.FAIL),
+    ],
+)
+def test_a_digest_in_the_place_of_a_tag_is_neither_the_same_image_nor_another(
+    named: str, live: str, state: State
+) -> None:
+    where = "Deployment shop/api container api"
+    found = verdict(HEALTH, named_images={where: named}, live_images={where: live}, revision=3)
+    assert (found.state, bool(found.remedy)) == (state, state != State.PASS), found.summary
+    certain = {"expected_digests": {"registry/api:1": "sha256:ccc"}}
+    both = verdict(HEALTH, named_images={where: named}, live_images={where: live}, **certain)
+    assert both.state == State.FAIL, "what is certain is told first"

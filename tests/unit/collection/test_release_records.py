@@ -94,6 +94,9 @@ def test_what_was_deployed_and_runs_passes() -> None:
         ({"revisions": (replace(REVISION, values_digest="w" * 64),)}, "fail", "other values"),
         ({"running": (*IMAGES, "registry/api:1.1.0")}, "fail", "registry/api:1.1.0 runs, which it does not name"),
         ({"running": IMAGES[:1]}, "fail", "registry/worker:1.0.0 does not run"),
+        ({"running": (f"{IMAGES[0]}@sha256:2", IMAGES[1])}, "fail", f"{IMAGES[0]}@sha256:2 runs, which it does not"),
+        ({"running": (f"{IMAGES[0]}@sha256:2", IMAGES[1])}, "fail", f"{IMAGES[0]} does not run, which it names"),
+        ({"running": ("mirror/api@sha256:1", IMAGES[1])}, "fail", "mirror/api@sha256:1 runs, which it does not name"),
         ({"running": ()}, "fail", "no workload of it runs"),
         ({"digests": {}}, "fail", "which images run was not judged"),
         ({"digests": {"image_digests": ["sha256:1"]}}, "fail", "which values are wanted was not judged"),
@@ -114,6 +117,9 @@ API = Ran("bytebot-api-7d9-x", "api", "registry/api:1.0.0", "registry/api:1.0.0"
         ({"image": "registry/api:1.1.0"}, "pod bytebot-api-7d9-x runs registry/api:1.1.0 in place of registry"),
         ({"image": "registry/other:1.0.0"}, "in place of registry/api:1.0.0"),
         ({"image": "registry/api@sha256:2"}, "in place of registry/api:1.0.0"),
+        ({"image": "registry/api:1.0.0@sha256:2"}, "in place of registry/api:1.0.0"),
+        ({"image": "registry/api:1.1.0@sha256:1"}, "in place of registry/api:1.0.0"),
+        ({"image": "registry/api:1.0.0", "wanted": "registry/api:1.0.0@sha256:1"}, "in place of registry/api:1.0.0@"),
         ({"image": "registry/api"}, "in place of registry/api:1.0.0"),
         ({"image": "api@sha256:1", "wanted": "api@sha256:1", "digest": "sha256:2"}, "runs api@sha256:1 as sha256:2"),
     ],
@@ -131,10 +137,20 @@ def test_a_pod_that_runs_another_image_than_its_workload_names_is_seen(ran: dict
         {"digest": ""},
         {"image": "mirror:5000/registry/api:1.0.0"},
         {"image": "r/api:1@sha256:1", "wanted": "r/api:1@sha256:1"},
+        # Admission adds the digest of a tag, puts it in the tag's place, or fills in the image of a mesh's proxy.
+        {"image": "registry/api:1.0.0@sha256:1"},
+        {"image": "mirror:5000/registry/api@sha256:1"},
+        {"image": "r/api@sha256:1", "wanted": "r/api:1@sha256:1"},
+        {"container": "istio-proxy", "image": "docker.io/istio/proxyv2:1.27.0", "wanted": "auto", "digest": "sha256:9"},
     ],
 )
 def test_pods_that_run_what_their_workloads_name_pass(ran: dict[str, Any]) -> None:
     assert judged(DEPLOY, pods=(replace(API, **ran),)).state == "pass"
+
+
+@pytest.mark.parametrize("image", [f"{IMAGES[0]}@sha256:1", "registry/api@sha256:1"])
+def test_a_workload_whose_image_admission_pinned_by_what_was_judged_passes(image: str) -> None:
+    assert judged(DEPLOY, running=(image, IMAGES[1])).state == "pass"
 
 
 def test_pods_that_could_not_be_read_prove_nothing() -> None:

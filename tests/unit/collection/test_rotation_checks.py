@@ -422,6 +422,22 @@ def test_a_drill_that_proved_nothing_leaves_no_green_of_before(
     assert rotation(later).state == ("pending" if changed else "pass")
 
 
+@pytest.mark.parametrize("minutes", [1, 30])
+def test_a_drill_that_takes_long_is_not_one_that_is_to_come(
+    facts: RotationFacts, monkeypatch: pytest.MonkeyPatch, minutes: int
+) -> None:
+    """Who reads the keys may take its time to restart, and what it came to counts all the same."""
+    made = replace(GOOD, at=(NOW + timedelta(minutes=minutes)).timestamp(), passed=False, why="the old key is taken")
+    monkeypatch.setattr(rotation_drill, "drill", lambda *_given: made)
+    monkeypatch.setattr(rotation_drill, "keep", lambda *_given: None)
+    monkeypatch.setattr(rotation_check, "_plan", lambda _given: None)
+    module: Any = SimpleNamespace(params={**PARAMS, "drill_age": 0, "login": {"base_url": "x"}}, check_mode=False)
+    nothing: Any = None
+    seen, changed = rotation_check._drilled(module, nothing, Redactor(), facts)
+    assert (changed, seen.last) == (True, made)
+    assert rotation(seen).state == "fail"
+
+
 def test_nobody_is_signed_out_for_a_drill_that_could_not_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     def denied(*_given: Any) -> None:
         raise NotPermitted("ConfigMaps may not be patched.")

@@ -353,6 +353,43 @@ def test_a_report_on_another_image_is_not_made_one_on_this_by_its_place(
     assert observed(tmp_path, fake, Given("api.json", digest=OURS)).bad == ()
 
 
+@pytest.mark.parametrize(
+    "whole",
+    [
+        {**TRIVY, "Metadata": ["x"]},
+        {**TRIVY, "Metadata": {"RepoDigests": 1}},
+        {**GRYPE, "descriptor": "grype"},
+        {**SARIF, "runs": [{"tool": {"driver": "x"}}]},
+        {**CYCLONEDX, "metadata": "x"},
+    ],
+)
+def test_a_report_with_a_part_of_another_kind_is_told_by_its_name(whole: Mapping[str, Any]) -> None:
+    with pytest.raises(InputError, match=r"x\.json is no report of its form"):
+        reports_of(json.dumps(whole).encode(), "x.json")
+
+
+def test_products_of_another_kind_excuse_nothing() -> None:
+    statement = {"vulnerability": "CVE-2026-1", "status": "not_affected", "products": 1}
+    whole = {"@context": "https://openvex.dev/ns/v0.2.0", "statements": [statement]}
+    assert not dismissals(json.dumps(whole).encode(), "x.json")
+
+
+def test_a_manifest_that_grype_made_of_an_archive_is_no_name_of_another_image(tmp_path: Path) -> None:
+    """Of an image that is in no registry yet it makes one itself, so that its digest is nobody's."""
+    own, theirs = f"sha256:{'d' * 64}", f"sha256:{'c' * 64}"
+    fake = Fake([pod("a", f"{NAME}@{theirs}")], NotThere("no"))
+    for target, bad in (
+        ({"userInput": "api.tar", "manifestDigest": own, "repoDigests": []}, 0),
+        ({"userInput": OTHER, "manifestDigest": own, "repoDigests": []}, 0),
+        ({"userInput": f"{NAME}@{OURS}", "manifestDigest": own, "repoDigests": []}, 1),
+        ({"userInput": NAME, "manifestDigest": own, "repoDigests": [f"{NAME}@{OURS}"]}, 1),
+        ({"userInput": NAME, "manifestDigest": theirs, "repoDigests": [f"{NAME}@{OURS}"]}, 0),
+    ):
+        (tmp_path / "api.json").write_text(json.dumps({**GRYPE, "source": {"type": "image", "target": target}}))
+        facts = observed(tmp_path, fake, Given("api.json", digest=theirs))
+        assert (len(facts.bad), len(facts.reports)) == (bad, 1 - bad), (target, facts.bad)
+
+
 def test_pods_that_may_not_be_listed_are_no_empty_list(tmp_path: Path) -> None:
     facts = observed(tmp_path, Fake(NotPermitted("Pods may not be listed."), NotThere("no such kind")))
     assert scanned(facts).state == "pending"
