@@ -116,7 +116,7 @@ def main(arguments: list[str] | None = None) -> int:
         faults.heal()
     if wrong:
         print(f"Not green again after healing: {', '.join(wrong)}.", file=sys.stderr)
-    print(last_line(bites, sum(bool(kept.earlier(bite.name)) for bite in bites)))
+    print(last_line(bites, sum(bool(kept.earlier(bite.name)) for bite in bites), kept.between))
     return 0 if not wrong and all(bite.bitten and not bite.collateral for bite in bites) else 1
 
 
@@ -146,14 +146,14 @@ def _bites(chosen: Sequence[Fault], faults: Faults, judge: Judge, kept: Kept, gi
         bites = _bite_together(several, faults, judge) if len(several) > 1 else []
         right = bites and all(bite.bitten and not bite.collateral for bite in bites)
         for bite in bites if right else (_bite(fault.name, faults, judge) for fault in several):
-            kept.keep(bite)
+            kept.keep(FAULTS[bite.name], bite)
             print(row(bite), flush=True)
             found[bite.name] = bite
     return [found[fault.name] for fault in chosen]
 
 
 def _known(fault: Fault, kept: Kept) -> Bite | None:
-    known = kept.bite(fault.name, fault.turns_red)
+    known = kept.bite(fault)
     if known is not None:
         earlier = kept.earlier(fault.name)
         print(f"{row(known)}  ({f'seen at {earlier}' if earlier else 'kept'})", flush=True)

@@ -9,20 +9,19 @@ import dataclasses
 import itertools
 import os
 import signal
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sandbox.errors import SandboxError
 from sandbox.faults.fault import Fault
 from tests.sabotage import __main__ as sabotage
 from tests.sabotage.judging import Judged
 from tests.sabotage.keeping import Kept
 from tests.sabotage.rounds import rounds
 from tests.sabotage.telling import Bite, last_line, row
+from tests.unit.sandbox.test_sabotage_kept import tree
 
 FAULT = Fault(name="one", says="it is wrong", layer="cluster", turns_red=("a.b.c",))
 ADVICE = Fault(name="two", says="it is not good", layer="cluster", turns_red=("a.b.c",), shuts=False)
@@ -72,11 +71,8 @@ def test_the_last_line_counts() -> None:
     good = Bite.of(FAULT, Judged({"a.b.c": "fail"}, "shut", 1.0))
     bad = Bite.of(FAULT, Judged({"d.e.f": "fail", "g.h.i": "fail"}, "shut", 1.0))
     assert last_line([good, good, bad]) == "bitten 2 of 3, collateral 2"
+    assert last_line([good], 0, 1) == "bitten 1 of 1, collateral 0 (1 of them seen while the sources changed)"
     assert last_line([good], 1) == "bitten 1 of 1, collateral 0 (1 of them seen at an earlier commit)"
-
-
-RED = ("a.b.c",)
-RIGHT = Bite.of(FAULT, Judged({"a.b.c": "fail"}, "shut", 1.0))
 
 
 def marked(name: str, *controls: str, **more: Any) -> Fault:
@@ -123,17 +119,6 @@ def test_what_another_one_declares_is_no_collateral() -> None:
     assert Bite.of(a, judged, [b]) == Bite("a", ("x.y.1",), (), ("x.y.3",), "open", "open", 1.0, ("b",))
     assert Bite.of(b, judged, [a]).missed == ("x.y.2",)
     assert row(Bite.of(a, judged, [b])).endswith("COLLATERAL: x.y.3  with b")
-
-
-def test_what_was_seen_only_together_counts_only_where_that_is_wanted(tmp_path: Path) -> None:
-    a, b = marked("a", "x.y.1"), marked("b", "x.y.2")
-    bite = Bite.of(a, Judged({"x.y.1": "fail", "x.y.2": "fail"}, "open", 1.0), [b])
-    Kept(tree(tmp_path), fresh=False).keep(bite)
-    assert Kept(tmp_path, fresh=False).bite("a", a.turns_red) is None
-    assert Kept(tmp_path, fresh=False, together=True).bite("a", a.turns_red) == bite
-    assert last_line([bite, bite], 1) == (
-        "bitten 2 of 2, collateral 0 (1 of them seen at an earlier commit; 2 of them seen only together with others)"
-    )
 
 
 class Sandbox:
@@ -185,85 +170,6 @@ def test_each_of_a_round_that_is_wrong_is_judged_alone(
     assert sandbox.rounds == [["a", "b"], ["a"], ["b"]]
     assert all(bite.bitten and not bite.together for bite in found)
     assert "judged alone" in capsys.readouterr().err
-
-
-def tree(root: Path, text: str = "x") -> Path:
-    (root / "plugins").mkdir(exist_ok=True)
-    (root / "plugins" / "a.py").write_text(text)
-    return root
-
-
-def git(root: Path, *arguments: str) -> str:
-    who = ["-c", "user.name=one", "-c", "user.email=one@example.org", "-c", "commit.gpgsign=false"]
-    done = subprocess.run(["git", "-C", str(root), *who, *arguments], check=True, capture_output=True, text=True)
-    return done.stdout.strip()
-
-
-def committed(root: Path, text: str) -> str:
-    tree(root, text)
-    git(root, "add", "plugins")
-    git(root, "commit", "-q", "-m", text)
-    return git(root, "rev-parse", "HEAD")
-
-
-def test_what_was_bitten_is_kept_until_the_sources_change(tmp_path: Path) -> None:
-    Kept(tree(tmp_path), fresh=False).keep(RIGHT)
-    assert Kept(tmp_path, fresh=False).bite("one", RED) == RIGHT
-    assert Kept(tmp_path, fresh=True).bite("one", RED) is None
-    assert Kept(tmp_path, fresh=False).bite("one", ("a.b.c", "d.e.f")) is None, "it declares more than it did"
-    assert Kept(tree(tmp_path, "y"), fresh=False).bite("one", RED) is None
-
-
-def test_what_was_bitten_at_a_commit_counts_from_there_on_where_that_is_asked(tmp_path: Path) -> None:
-    git(tmp_path, "init", "-q")
-    before, then = committed(tmp_path, "1"), committed(tmp_path, "2")
-    Kept(tmp_path, fresh=False).keep(RIGHT)
-    now = committed(tmp_path, "3")
-    assert Kept(tmp_path, fresh=False).bite("one", RED) is None
-    for since in (before, then, then[:8]):
-        kept = Kept(tmp_path, fresh=False, since=since)
-        assert (kept.bite("one", RED), kept.earlier("one")) == (RIGHT, then[:10])
-    assert Kept(tmp_path, fresh=False, since=now).bite("one", RED) is None
-    assert Kept(tmp_path, fresh=True, since=before).bite("one", RED) is None
-
-
-def test_what_was_bitten_between_commits_counts_only_as_long_as_it_is_there(tmp_path: Path) -> None:
-    git(tmp_path, "init", "-q")
-    first = committed(tmp_path, "1")
-    Kept(tree(tmp_path, "not committed"), fresh=False).keep(RIGHT)
-    kept = Kept(tmp_path, fresh=False, since=first)
-    assert (kept.bite("one", RED), kept.earlier("one")) == (RIGHT, "")
-    tree(tmp_path, "1")
-    assert Kept(tmp_path, fresh=False, since=first).bite("one", RED) is None
-
-
-@pytest.mark.parametrize("since", ["nothing", "--all", "other"])
-def test_a_revision_that_is_not_before_this_one_is_refused(tmp_path: Path, since: str) -> None:
-    git(tmp_path, "init", "-q", "-b", "main")
-    committed(tmp_path, "1")
-    git(tmp_path, "checkout", "-q", "-b", "other")
-    committed(tmp_path, "2")
-    git(tmp_path, "checkout", "-q", "main")
-    with pytest.raises(SandboxError, match=f"no revision {since} before"):
-        Kept(tmp_path, fresh=False, since=since)
-
-
-@pytest.mark.parametrize("states", [{"a.b.c": "pass"}, {"a.b.c": "fail", "d.e.f": "fail"}])
-def test_what_was_not_right_is_judged_again(tmp_path: Path, states: dict[str, str]) -> None:
-    kept = Kept(tree(tmp_path), fresh=False)
-    kept.keep(Bite.of(FAULT, Judged(states, "shut", 1.0)))
-    assert kept.bite("one", RED) is None
-    kept.keep(RIGHT)
-    kept.keep(Bite.of(FAULT, Judged(states, "shut", 1.0)))
-    assert Kept(tmp_path, fresh=False).bite("one", RED) is None, "it was right before"
-
-
-@pytest.mark.parametrize("text", ["{", "[]", '{"bites": [{"name": "one"}]}', '{"bites": [1]}'])
-def test_a_damaged_file_is_as_none(tmp_path: Path, text: str) -> None:
-    kept = Kept(tree(tmp_path), fresh=False)
-    kept.keep(RIGHT)
-    (tmp_path / "build" / "sabotage" / "kept.json").write_text(text)
-    assert Kept(tmp_path, fresh=False).bite("one", RED) is None
 
 
 def test_a_call_that_is_ended_from_outside_heals_and_says_so(
