@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import itertools
+import json
 import os
 import signal
 from collections.abc import Callable
@@ -15,9 +16,12 @@ from typing import Any
 
 import pytest
 
+from sandbox.errors import SandboxError
 from sandbox.faults.fault import Fault
 from tests.sabotage import __main__ as sabotage
-from tests.sabotage.judging import Judged
+from tests.sabotage import wanted
+from tests.sabotage.healthy import Healthy
+from tests.sabotage.judging import CORE, Judge, Judged, Unproven
 from tests.sabotage.keeping import Kept
 from tests.sabotage.rounds import rounds
 from tests.sabotage.telling import Bite, last_line, row
@@ -62,9 +66,29 @@ def test_the_last_stages_alone_may_open_no_gate(gate: str, bitten: bool) -> None
 
 
 def test_only_a_pass_is_green() -> None:
-    judged = Judged({"a.b.c": "pass", "d.e.f": "inconclusive"}, "shut", 1.0)
+    said = {"a.b.c": "All is well.", "d.e.f": "The machine was busy with other things."}
+    judged = Judged({"a.b.c": "pass", "d.e.f": "inconclusive"}, "shut", 1.0, said=said)
     assert judged.unproven(["a.b.c"]) == []
-    assert judged.unproven(["g.h.i", "d.e.f", "a.b.c"]) == ["d.e.f inconclusive", "g.h.i None"]
+    assert [str(one) for one in judged.unproven(["g.h.i", "d.e.f", "a.b.c"])] == [
+        "d.e.f inconclusive (The machine was busy with other things)",
+        "g.h.i not recorded",
+    ]
+
+
+def test_why_a_control_does_not_pass_is_read_from_the_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    control = {"id": "a.b.c", "state": "inconclusive", "summary": "It was busy.", "stage": "validate"}
+    gate = {"stage": "deploy", "policy": {"stages": ["deploy", "validate"]}, "decision": "open"}
+    document = {"run": {"closed": "now"}, "controls": [control], "gate": gate}
+
+    def play(judge: Judge, *_given: object) -> tuple[int, Path]:
+        folder = judge.reports / "sandbox" / "latest"
+        folder.mkdir(parents=True)
+        (folder / "results.json").write_text(json.dumps(document))
+        return 0, tmp_path
+
+    monkeypatch.setattr(Judge, "play", play)
+    judged = Judge(tmp_path)("verify", {}, "one")
+    assert (judged.beyond, str(judged.unproven(["a.b.c"])[0])) == ({"a.b.c"}, "a.b.c inconclusive (It was busy)")
 
 
 def test_the_last_line_counts() -> None:
@@ -172,6 +196,77 @@ def test_each_of_a_round_that_is_wrong_is_judged_alone(
     assert "judged alone" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("error", [KeyError("error"), ValueError("no JSON"), SandboxError("fault", "it is not there")])
+def test_where_a_look_is_confused_by_others_each_is_judged_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    class Confused(Sandbox):
+        def put_together(self, given: list[str]) -> None:
+            super().put_together(given)
+            if len(given) > 1:
+                raise error
+
+    sandbox = Confused(lambda given: {f"x.y.{name}" for name in given})
+    found = bites(sandbox, [marked("a", "x.y.a"), marked("b", "x.y.b")], tmp_path, monkeypatch)
+    assert sandbox.rounds == [["a", "b"], ["a"], ["b"]]
+    assert all(bite.bitten and not bite.together for bite in found)
+
+
+PERFORMANCE = marked("slow", "performance_testing.latency.p95")
+LOGIN = marked("login", "functional_testing.authentication.login")
+BESIDE = dataclasses.replace(LOGIN, name="beside", beside=("performance_testing",))
+
+
+def test_only_the_core_and_the_sections_of_what_is_judged_now_must_be_green() -> None:
+    section = {control.partition(".")[0] for control in wanted.green([BESIDE])}
+    assert section == {*CORE, "functional_testing"}
+    assert "performance_testing" in {control.partition(".")[0] for control in wanted.green([BESIDE, PERFORMANCE])}
+
+
+def healthy_with(sandbox: Sandbox, left: list[Fault], name: str = "") -> list[str]:
+    """What is wrong before the first fault, where the control of that name could not be judged."""
+    green = dict.fromkeys(wanted.ALL, "pass") | ({name: "inconclusive"} if name else {})
+    busy = Judged(green, "open", 1.0, said={name: "It was busy."})
+    healthy = Healthy(None, sandbox, lambda *_: busy, left)  # type: ignore[arg-type]
+    return [str(one) for one in healthy.before()]
+
+
+def test_a_busy_machine_keeps_only_those_faults_back_that_it_disturbs() -> None:
+    name = next(iter(sorted(one for one in wanted.ALL if one.startswith("performance_testing."))))
+    sandbox = Sandbox(lambda _: set())
+    assert healthy_with(sandbox, [BESIDE, LOGIN], name) == []
+    assert healthy_with(sandbox, [LOGIN, PERFORMANCE]) == []
+    assert healthy_with(sandbox, [LOGIN, PERFORMANCE], name) == [f"{name} inconclusive (It was busy)"]
+
+
+class Ended:
+    """Stands in for a sandbox that shows this after the last fault."""
+
+    def __init__(self, left: list[Fault], wrong: list[Unproven]) -> None:
+        self.faults = self.judge = Sandbox(lambda given: {f"x.y.{name}" for name in given})
+        self.left, self.wrong = left, wrong
+
+    def before(self) -> list[Unproven]:
+        return []
+
+    def after(self) -> list[Unproven]:
+        return self.wrong
+
+
+@pytest.mark.parametrize(("state", "counts"), [("fail", False), ("inconclusive", True)])
+def test_what_declares_a_control_that_stays_red_is_judged_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], state: str, counts: bool
+) -> None:
+    left = [marked("a", "x.y.a"), marked("b", "x.y.b")]
+    monkeypatch.setattr(sabotage, "FAULTS", {fault.name: fault for fault in left})
+    given = argparse.Namespace(together=1, seed=None)
+    ended = Ended(left, [Unproven("x.y.a", state, "It is so.")])
+    assert sabotage._judged(left, ended, Kept(tree(tmp_path), fresh=False), given) == 1  # type: ignore[arg-type]
+    kept = Kept(tmp_path, fresh=False)
+    assert [kept.bite(fault) is not None for fault in left] == [counts, True]
+    assert f"x.y.a {state} (It is so)" in capsys.readouterr().err
+
+
 def test_a_call_that_is_ended_from_outside_heals_and_says_so(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -198,3 +293,25 @@ def test_a_call_that_is_ended_from_outside_heals_and_says_so(
         signal.signal(signal.SIGTERM, before)
     assert healed == [True, True], "before the first one, and at the end"
     assert "interrupted" in capsys.readouterr().err
+
+
+def test_a_fault_that_does_not_heal_is_told_and_no_success(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    healed: list[bool] = []
+
+    class Healing:
+        def __init__(self, *_given: object) -> None: ...
+        def heal(self) -> None:
+            healed.append(True)
+            if len(healed) > 1:
+                raise SandboxError("fault", "after 180 s it is not so that one is gone", remedy="make heal")
+
+    monkeypatch.setattr(sabotage, "Faults", Healing)
+    monkeypatch.setattr(sabotage, "_judged", lambda *_: 0)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        assert sabotage.main(["--smoke"]) == 2
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert "A fault is still in" in capsys.readouterr().err
