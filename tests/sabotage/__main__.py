@@ -87,7 +87,8 @@ def _judged(chosen: Sequence[Fault], healthy: Healthy, kept: Kept, given: argpar
     known = {fault.name for fault in chosen} - {fault.name for fault in healthy.left}
     earlier = sum(bool(kept.earlier(name)) for name in known)
     print(last_line(bites, earlier, kept.between))
-    return 0 if not wrong and all(bite.bitten and not bite.collateral for bite in bites) else 1
+    right = not kept.between and all(bite.bitten and not bite.collateral for bite in bites)
+    return 0 if right and not wrong else 1
 
 
 def _doubt(bites: Iterable[Bite], wrong: Iterable[Unproven], left: Iterable[Fault], kept: Kept) -> None:

@@ -196,6 +196,20 @@ def test_each_of_a_round_that_is_wrong_is_judged_alone(
     assert "judged alone" in capsys.readouterr().err
 
 
+def test_a_call_under_which_the_sources_changed_is_no_success(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    left = [marked("a", "x.y.a")]
+    monkeypatch.setattr(sabotage, "FAULTS", {fault.name: fault for fault in left})
+    given = argparse.Namespace(together=1, seed=None)
+    kept = Kept(tree(tmp_path), fresh=False)
+    assert sabotage._judged(left, Ended(left, []), kept, given) == 0  # type: ignore[arg-type]
+    kept = Kept(tmp_path, fresh=True)
+    tree(tmp_path, "y")
+    assert sabotage._judged(left, Ended(left, []), kept, given) == 1  # type: ignore[arg-type]
+    assert "1 of them seen while the sources changed" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("error", [KeyError("error"), ValueError("no JSON"), SandboxError("fault", "it is not there")])
 def test_where_a_look_is_confused_by_others_each_is_judged_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
