@@ -14,7 +14,7 @@ FAULT = $(addprefix -e @,$(wildcard .sandbox/faults/variables.json))
 export ANSIBLE_HOME ?= $(CURDIR)/.ansible
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: help demo verify sign approve gate fault heal faults-seen sabotage conformance soak test test-unit report-seen test-integration test-sabotage benchmark awx lint sanity dist sandbox-up sandbox-full sandbox-down sandbox-status sandbox-reset sandbox-scale clean
+.PHONY: help demo verify sign approve gate ready fault heal faults-seen sabotage conformance soak test test-unit report-seen test-integration test-sabotage benchmark awx lint sanity dist sandbox-up sandbox-full sandbox-down sandbox-status sandbox-reset sandbox-scale clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,8 @@ sabotage: sandbox-up ## put in every fault, one by one, and see that it turns it
 
 gate: $(VENV)/.ready $(LINK) ## decide the gate of the sandbox's last run again; prints 0 open, 2 shut, 3 not assessed (make itself: 0 or 2)
 	@$(PY) scripts/gate sandbox $(if $(STAGE),--stage $(STAGE)); status=$$?; echo "scripts/gate: $$status (0 open, 2 shut, 3 not assessed, 1 unusable)"; exit $$status
+
+ready: $(VENV)/.ready $(LINK) ## what playbooks need that run from this checkout, against the sandbox or another cluster
 
 soak: sandbox-full ## an hour under a steady load, in which nothing may restart and nothing may grow: MINUTES=…
 	@ansible-playbook deploy.yml -e @tests/soak/variables.yml

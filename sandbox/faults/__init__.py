@@ -182,10 +182,19 @@ class Faults:
             raise SandboxError("fault", what, remedy="make sandbox-up PROFILE=full")
 
     def heal(self) -> list[str]:
-        """Take out what is in; what a playbook deployed with it, the next deployment puts right."""
+        """Take out what is in; what a playbook deployed with it, the next deployment puts right.
+
+        :raises SandboxError: something is not gone; what was in is still marked then, for the next healing.
+        """
         names = self.active()
+        if gone := [name for name in names if name not in FAULTS]:
+            what = f"{', '.join(gone)} is in, which this revision does not know"
+            raise SandboxError("fault", what, remedy="make heal, at the revision that put it in")
+        if len(names) > 1:  # one roll-out takes all marks out
+            app_visit.unmarked(self.hands)
         for name in names:
-            FAULTS[name].heal(self.hands)
+            if len(names) == 1:
+                FAULTS[name].heal(self.hands)
             self._until(FAULTS[name], there=False)
             if FAULTS[name].layer == "database":
                 self.hands.until(self.hands.recovered, "the release is ready again")

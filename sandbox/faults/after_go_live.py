@@ -79,6 +79,7 @@ def _in_application(name: str, says: str, look: Look, *turns_red: str) -> Fault:
     return dataclasses.replace(
         fault,
         put=_at_go_live(_rolled(name)),
+        mark="",
         playbook="window",
         variables=variables,
         shuts=True,

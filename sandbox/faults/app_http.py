@@ -206,7 +206,7 @@ FAULTS = (
     planted("rate_limit_for_all", "all callers share one count", _begins_below, LIMITS, API_LIMIT),
     dataclasses.replace(
         planted("rate_limit_does_not_recover", "who was limited once stays limited", _count_lasts, API_LIMIT),
-        heal=_forgotten,
+        heal=_forgotten, mark="",
     ),
     planted("rate_limit_spoofable", "any X-Forwarded-For is believed, so a new address is a new count", _spoofed),
     planted(

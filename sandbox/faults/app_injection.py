@@ -132,6 +132,6 @@ FAULTS = (
     planted("xss_header", "a line break in a filter makes a header", _makes_header, INJECTION),
     planted("input_reflected_as_html", "errors repeat the input as HTML", _reflects, INJECTION),
     dataclasses.replace(
-        _FORGERY, put=steps(_way_out, _FORGERY.put), heal=steps(_FORGERY.heal, _no_way_out),
+        _FORGERY, put=steps(_way_out, _FORGERY.put), heal=steps(_FORGERY.heal, _no_way_out), mark="",
     ),
 )  # fmt: skip

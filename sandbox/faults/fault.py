@@ -189,7 +189,8 @@ class Fault:
     :param before: sections that are judged before it is put in; :param beside: sections that are judged with it.
     :param signed: whether what it turns red is signed in a healthy sandbox. :param turns: the state that its controls
         get; what once counted and does so no more is stale.
-    :param mark: the name by which the API does it of itself; several of those can be in at once. Else empty.
+    :param mark: the name by which the API does it of itself, where that is all that putting in and healing do, so that
+        several can be in at once. Else empty.
     """
 
     name: str

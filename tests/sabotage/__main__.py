@@ -5,55 +5,28 @@
 from __future__ import annotations
 
 import argparse
+import http.client
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import FrameType
 
-from sandbox import replay
 from sandbox.errors import SandboxError
-from sandbox.faults import FAULTS, Faults, after_go_live, reviews
-from sandbox.faults import go_live as last_stages
+from sandbox.faults import FAULTS, Faults
 from sandbox.faults.fault import Fault
 from sandbox.settings import load
-from tests.sabotage import signing
-from tests.sabotage.judging import CORE, Judge, Judged
+from tests.sabotage import signing, wanted
+from tests.sabotage.healthy import Healthy, drilled
+from tests.sabotage.judging import RED, Judge, Judged, Unproven
 from tests.sabotage.keeping import Kept
 from tests.sabotage.rounds import rounds
-from tests.sabotage.telling import SUMS, Bite, last_line, row
+from tests.sabotage.telling import Bite, last_line, row
 
 ROOT = Path(__file__).resolve().parents[2]
-# Where no vertical autoscaler is served, that none fights is not applicable.
-ONLY_WHEN_BROKEN = frozenset({"application_configuration.tuning.vpa"})
-# What is judged in the windows after a go-live, before and in which users must ask.
-WINDOWS = frozenset(one for fault in FAULTS.values() if fault.playbook == "window" for one in fault.turns_red)
-ALL = frozenset(control for fault in FAULTS.values() for control in fault.turns_red) - ONLY_WHEN_BROKEN - SUMS - WINDOWS
-DRILLED_WITHIN_S = 3600.0  # half of what a go-live allows, so that it is over after no fault
-# Judged in the stages of going live alone.
-LATE = frozenset(
-    control
-    for fault in FAULTS.values()
-    for control in fault.turns_red
-    if fault.playbook == "go_live" and control.startswith("go_live.")
-)
-# This says what a drill came to, which the sandbox need not have had.
-DRILL_REGISTER = frozenset({"go_live.change.rollback_plan"})
-WHEN_DRILLED = frozenset({"go_live.t_minus_2h.backup"}) | DRILL_REGISTER
-# These are green in a healthy sandbox only once people have signed.
-SIGNED = frozenset(control for fault in FAULTS.values() if fault.signed for control in fault.turns_red)
-# A drill that signs everybody out: only the fault of its own has it made.
-DRILLED = frozenset({"security_configuration.secrets.rotation"})
-# Not due in a sandbox, which went live today; their faults set the time back.
-WEEK = frozenset({"post_go_live.week_security.controls", "post_go_live.week_security.posture"})
-# Judged by the role of another section than its own.
-ELSEWHERE = {
-    "infrastructure.database.backup": "backup",
-    "post_go_live.week_security.controls": "security_testing",
-    "post_go_live.week_security.posture": "security_testing",
-}
-# What was since a go-live, as history tells it.
-REVIEWED = frozenset(one for fault in FAULTS.values() if fault.playbook == "review" for one in fault.turns_red)
+INTERRUPTED = 130
+# What a look at one fault meets where another one answers in its place.
+CONFUSED = (SandboxError, LookupError, OSError, ValueError, http.client.HTTPException)
 # One for each section that takes seconds to judge, for `make test`; the others' are left to `make sabotage`.
 SMOKE = (
     "kubelet_out_of_skew",
@@ -69,72 +42,75 @@ def main(arguments: list[str] | None = None) -> int:
     """Bite with the wanted faults; 0 where all bite and nothing else turned red."""
     given = _parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, _interrupt)  # as Ctrl-C: the fault is healed, and the playbook that judges is ended
-    chosen = [fault for fault in FAULTS.values() if fault.turns_red and given.section in (None, fault.section)]
-    if given.smoke:
-        chosen = [FAULTS[name] for name in SMOKE]
-    if given.only:
-        chosen = [FAULTS[name] for name in given.only]
+    chosen = _chosen(given)
     if not chosen:
         print(f"No fault belongs to section {given.section}.", file=sys.stderr)
         return 2
-    settings, signed = load(), any(fault.signed for fault in chosen)
-    judge = Judge(ROOT, signing.inputs(settings) if signed else {})
-    faults = Faults(settings, judge.reports)
     try:
         kept = Kept(ROOT, fresh=given.fresh, since=given.since, together=given.together > 1)
-        faults.heal()
-        sections = sorted({name for fault in chosen for name in (*_sections(fault), *fault.before)})
-        at_once = ALL - LATE - REVIEWED - WHEN_DRILLED - DRILLED - WEEK
-        wanted = frozenset(control for control in at_once if _section(control) in {*CORE, *sections})
-        wanted = wanted - SIGNED | {one for fault in chosen if fault.signed for one in fault.turns_red}
-        late = LATE - DRILL_REGISTER if any(fault.playbook == "go_live" for fault in chosen) else frozenset()
-        reviewed = REVIEWED if any(fault.playbook == "review" for fault in chosen) else frozenset()
-        first = judge("deploy", {}, "first", sections)
-        if signed:
-            signing.sign(settings, judge)
-            first = judge("verify", {}, "first_signed", sections)
-        if (
-            wrong := first.unproven(wanted)
-            + _late(faults, judge, "first-late", late)
-            + _reviewed(judge, "first-review", reviewed, faults, made=False)
-        ):
-            print(f"The healthy sandbox is not green: {', '.join(wrong)}. Mend it first.", file=sys.stderr)
-            return 2
-        if any(fault.playbook == "window" for fault in chosen) and (wrong := _windows(faults, judge)):
-            print(f"The windows of a healthy go-live are not green: {', '.join(wrong)}.", file=sys.stderr)
-            return 2
-        bites = _bites(chosen, faults, judge, kept, given)
-        wrong = judge("deploy", {}, "last", sections).unproven(wanted) + _late(faults, judge, "last-late", late)
-        wrong += _reviewed(judge, "last-review", reviewed, faults)
     except SandboxError as error:
         print(f"failed: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("interrupted; the fault is healed, and the same call goes on from here without --fresh", file=sys.stderr)
-        return 130
-    finally:
+    settings, left = load(), [fault for fault in chosen if kept.bite(fault) is None]
+    judge = Judge(ROOT, signing.inputs(settings) if any(fault.signed for fault in left) else {})
+    faults = Faults(settings, judge.reports)
+    try:
         faults.heal()
-    if wrong:
-        print(f"Not green again after healing: {', '.join(wrong)}.", file=sys.stderr)
-    print(last_line(bites, sum(bool(kept.earlier(bite.name)) for bite in bites)))
-    return 0 if not wrong and all(bite.bitten and not bite.collateral for bite in bites) else 1
+        status = _judged(chosen, Healthy(settings, faults, judge, left), kept, given)
+    except SandboxError as error:
+        print(f"failed: {error}", file=sys.stderr)
+        status = 2
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+    finally:
+        healed = _healed(faults)
+    if status == INTERRUPTED and healed:
+        print("interrupted; the fault is healed, and the same call goes on from here without --fresh", file=sys.stderr)
+    return status if healed else 2
 
 
-def _windows(faults: Faults, judge: Judge) -> list[str]:
-    """What is not green after a go-live at which nothing goes wrong, where users ask all the time."""
-    variables = after_go_live.soon(faults.hands)
-    after_go_live.watched(faults.hands, variables)
-    return judge("window", variables, "first-window", ["go_live"]).unproven(WINDOWS)
+def _chosen(given: argparse.Namespace) -> list[Fault]:
+    if given.smoke or given.only:
+        return [FAULTS[name] for name in given.only or SMOKE]
+    return [fault for fault in FAULTS.values() if fault.turns_red and given.section in (None, fault.section)]
 
 
-def _reviewed(judge: Judge, name: str, wanted: frozenset[str], faults: Faults, *, made: bool = True) -> list[str]:
-    """What is not green of the reviews, which are another playbook's and need a history; it is made with the faults."""
-    if not wanted:
-        return []
-    reviews.quiet(faults.hands)
-    if not made:
-        replay.play(faults.hands.settings, faults.hands.cluster)
-    return judge("review", {}, name, ["post_go_live"]).unproven(wanted)
+def _judged(chosen: Sequence[Fault], healthy: Healthy, kept: Kept, given: argparse.Namespace) -> int:
+    """Judge what is left of the chosen ones, between a sandbox that is green and one that is so again."""
+    if wrong := healthy.before():
+        print(f"The healthy sandbox is not green: {_listed(wrong)}. Mend it first.", file=sys.stderr)
+        return 2
+    bites = _bites(chosen, healthy.faults, healthy.judge, kept, given)
+    if wrong := healthy.after():
+        print(f"Not green again after healing: {_listed(wrong)}.", file=sys.stderr)
+        _doubt(bites, wrong, healthy.left, kept)
+    known = {fault.name for fault in chosen} - {fault.name for fault in healthy.left}
+    earlier = sum(bool(kept.earlier(name)) for name in known)
+    print(last_line(bites, earlier, kept.between))
+    right = not kept.between and all(bite.bitten and not bite.collateral for bite in bites)
+    return 0 if right and not wrong else 1
+
+
+def _doubt(bites: Iterable[Bite], wrong: Iterable[Unproven], left: Iterable[Fault], kept: Kept) -> None:
+    """What is red without a fault may have been so by an earlier one, when others were put in that declare it, too."""
+    red, now = {one.control for one in wrong if one.state in RED}, {fault.name for fault in left}
+    doubtful = [bite.name for bite in bites if bite.name in now and red & set(bite.turns_red)]
+    kept.forget(doubtful)
+    if doubtful:
+        print(f"Judged again the next time, since they declare it: {', '.join(doubtful)}.", file=sys.stderr)
+
+
+def _listed(wrong: Iterable[Unproven]) -> str:
+    return "; ".join(map(str, wrong))
+
+
+def _healed(faults: Faults) -> bool:
+    try:
+        faults.heal()
+    except (SandboxError, KeyboardInterrupt) as error:
+        print(f"A fault is still in: {str(error) or 'interrupted'}. `make heal` takes it out.", file=sys.stderr)
+        return False
+    return True
 
 
 def _bites(chosen: Sequence[Fault], faults: Faults, judge: Judge, kept: Kept, given: argparse.Namespace) -> list[Bite]:
@@ -146,14 +122,14 @@ def _bites(chosen: Sequence[Fault], faults: Faults, judge: Judge, kept: Kept, gi
         bites = _bite_together(several, faults, judge) if len(several) > 1 else []
         right = bites and all(bite.bitten and not bite.collateral for bite in bites)
         for bite in bites if right else (_bite(fault.name, faults, judge) for fault in several):
-            kept.keep(bite)
+            kept.keep(FAULTS[bite.name], bite)
             print(row(bite), flush=True)
             found[bite.name] = bite
     return [found[fault.name] for fault in chosen]
 
 
 def _known(fault: Fault, kept: Kept) -> Bite | None:
-    known = kept.bite(fault.name, fault.turns_red)
+    known = kept.bite(fault)
     if known is not None:
         earlier = kept.earlier(fault.name)
         print(f"{row(known)}  ({f'seen at {earlier}' if earlier else 'kept'})", flush=True)
@@ -165,9 +141,9 @@ def _bite_together(several: Sequence[Fault], faults: Faults, judge: Judge) -> li
     names = [fault.name for fault in several]
     try:
         faults.put_together(names)
-        sections = sorted({section for fault in several for section in _sections(fault)})
+        sections = sorted({section for fault in several for section in wanted.sections(fault)})
         judged = judge(several[0].playbook, faults.variables(), f"together-{names[0]}", sections)
-    except SandboxError as error:
+    except CONFUSED as error:
         print(f"{', '.join(names)} together: {error}; each is judged alone", file=sys.stderr, flush=True)
         return []
     finally:
@@ -183,11 +159,11 @@ def _bite(name: str, faults: Faults, judge: Judge) -> Bite:
     fault = FAULTS[name]
     try:
         if fault.playbook == "go_live":
-            _drilled(faults, judge)
+            drilled(faults, judge)
         if fault.before:  # others may have been put in since the first run, which judged these, too
             judge("verify", {}, f"{name}-before", fault.before)
         faults.put(name)
-        judged = judge(fault.playbook, faults.variables(), name, _sections(fault))
+        judged = judge(fault.playbook, faults.variables(), name, wanted.sections(fault))
     except SandboxError as error:  # the others are tried all the same
         print(f"{name}: {error}", file=sys.stderr, flush=True)
         judged = Judged({}, "not_assessed", 0.0)
@@ -196,30 +172,6 @@ def _bite(name: str, faults: Faults, judge: Judge) -> Bite:
     if fault.playbook == "deploy":
         judge("deploy", {}, "healed")  # what it deployed is put right before the next one
     return Bite.of(fault, judged)
-
-
-def _drilled(faults: Faults, judge: Judge) -> None:
-    """A restore drill, unless there was one within the last hour: at a go-live none may be two hours old."""
-    if not last_stages.drilled_within(faults.hands, DRILLED_WITHIN_S):
-        judge("verify", {}, "drill", ["backup"])
-
-
-def _section(control: str) -> str:
-    """The section, and so the tag, of the role that judges a control."""
-    return ELSEWHERE.get(control, control.partition(".")[0])
-
-
-def _late(faults: Faults, judge: Judge, name: str, wanted: frozenset[str]) -> list[str]:
-    """Those of the last stages that do not pass."""
-    if not wanted:
-        return []
-    _drilled(faults, judge)
-    return judge("go_live", {}, name).unproven(wanted)
-
-
-def _sections(fault: Fault) -> list[str]:
-    """What is judged with a fault, beside the core."""
-    return sorted({*map(_section, fault.turns_red), *fault.beside})
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

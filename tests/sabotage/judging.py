@@ -32,21 +32,38 @@ PROVEN = frozenset({"pass", "attested"})
 
 
 @dataclass(frozen=True)
+class Unproven:
+    """A control that does not pass.
+
+    :param why: what its run says of it.
+    """
+
+    control: str
+    state: str
+    why: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.control} {self.state}" + (f" ({self.why.rstrip('.')})" if self.why else "")
+
+
+@dataclass(frozen=True)
 class Judged:
     """What one run recorded.
 
     :param states: state by control; :param gate: the gate's decision.
-    :param beyond: the controls of stages after the gate's, which never shut it.
+    :param beyond: the controls of stages after the gate's, which never shut it. :param said: a sentence by control.
     """
 
     states: Mapping[str, str]
     gate: str
     seconds: float
     beyond: frozenset[str] = frozenset()
+    said: Mapping[str, str] = field(default_factory=dict)
 
-    def unproven(self, controls: Iterable[str]) -> list[str]:
-        """Those among the controls that do not pass, with their states."""
-        return [f"{one} {self.states.get(one)}" for one in sorted(controls) if self.states.get(one) not in PROVEN]
+    def unproven(self, controls: Iterable[str]) -> list[Unproven]:
+        """Those among the controls that do not pass, with their states and the reasons."""
+        found = ((one, self.states.get(one, "not recorded")) for one in sorted(controls))
+        return [Unproven(one, state, self.said.get(one, "")) for one, state in found if state not in PROVEN]
 
     @property
     def red(self) -> frozenset[str]:
@@ -92,7 +109,8 @@ class Judge:
         gate = document["gate"]
         later = gate["policy"]["stages"][gate["policy"]["stages"].index(gate["stage"]) + 1 :] if gate["stage"] else []
         beyond = frozenset(entry["id"] for entry in document["controls"] if entry["stage"] in later)
-        return Judged(states, gate["decision"], time.monotonic() - began, beyond)
+        said = {entry["id"]: entry["summary"] for entry in document["controls"]}
+        return Judged(states, gate["decision"], time.monotonic() - began, beyond, said)
 
     def play(
         self, playbook: str, variables: Mapping[str, Any], name: str, environment: Mapping[str, str]

@@ -7,15 +7,19 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from sandbox.errors import SandboxError
+from sandbox.faults.fault import Fault
 from tests.sabotage.telling import Bite
 
-SOURCES = ("catalogue", "inventories", "playbooks", "plugins", "roles", "sandbox", "tests/sabotage")
+SOURCES = (
+    "ansible.cfg", "catalogue", "deploy.yml", "inventories", "meta", "playbooks", "plugins", "roles", "sandbox",
+    "tests/sabotage",
+)  # fmt: skip
 SHORT = 10  # of a commit's name, as people read it
 
 
@@ -24,11 +28,13 @@ class Seen:
     """A bite, and of which sources it is.
 
     :param sources: their SHA-256; :param commit: they are exactly what it holds, else empty.
+    :param way: how it was judged: another playbook, gate or state would say something else.
     """
 
     bite: Bite
     sources: str
     commit: str
+    way: tuple[str, ...]
 
 
 class Kept:
@@ -41,17 +47,17 @@ class Kept:
     """
 
     def __init__(self, root: Path, *, fresh: bool, since: str = "", together: bool = False) -> None:
-        self._path = root / "build" / "sabotage" / "kept.json"
+        self._root, self._path = root, root / "build" / "sabotage" / "kept.json"
         self._sources = _digest(root)
         self._commit = _commit(root)
         self._counts = frozenset(_commits(root, since)) if since else frozenset()
-        self._fresh, self._together = fresh, together
+        self._fresh, self._together, self._between = fresh, together, 0
         self._seen = self._read()
 
-    def bite(self, name: str, turns_red: Sequence[str]) -> Bite | None:
-        """What is known of a fault, as long as it still declares the same controls."""
-        seen = self._seen.get(name)
-        if self._fresh or seen is None or seen.bite.turns_red != tuple(turns_red):
+    def bite(self, fault: Fault) -> Bite | None:
+        """What is known of a fault, as long as it still declares the same controls, and in the same way."""
+        seen = self._seen.get(fault.name)
+        if self._fresh or seen is None or (seen.bite.turns_red, seen.way) != (fault.turns_red, _way(fault)):
             return None
         if seen.bite.together and not self._together:
             return None
@@ -62,14 +68,27 @@ class Kept:
         seen = self._seen.get(name)
         return seen.commit[:SHORT] if seen is not None and seen.sources != self._sources else ""
 
-    def keep(self, bite: Bite) -> None:
+    @property
+    def between(self) -> int:
+        """How many bites were given here that are of no one state of the sources, and so are not kept."""
+        return self._between
+
+    def keep(self, fault: Fault, bite: Bite) -> None:
         """Remember a bite at once, and forget one that was right before and is so no more."""
         if not bite.bitten or bite.collateral:
-            if self._seen.pop(bite.name, None) is not None:
-                self._write()
-            return
-        self._seen[bite.name] = Seen(bite, self._sources, self._commit)
-        self._write()
+            self.forget([bite.name])
+        elif _digest(self._root) != self._sources:  # they changed since this call began
+            self._between += 1
+        else:
+            self._seen[bite.name] = Seen(bite, self._sources, self._commit, _way(fault))
+            self._write()
+
+    def forget(self, names: Iterable[str]) -> None:
+        """What these did is judged again the next time."""
+        if known := [name for name in names if name in self._seen]:
+            for name in known:
+                del self._seen[name]
+            self._write()
 
     def _write(self) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -81,7 +100,9 @@ class Kept:
     def _read(self) -> dict[str, Seen]:
         try:
             content = json.loads(self._path.read_text(encoding="utf-8"))
-            found = [Seen(_bite(one["bite"]), one["sources"], one["commit"]) for one in content["bites"]]
+            found = [
+                Seen(_bite(one["bite"]), one["sources"], one["commit"], tuple(one["way"])) for one in content["bites"]
+            ]
         except (OSError, ValueError, KeyError, TypeError):
             return {}
         return {one.bite.name: one for one in found}
@@ -92,10 +113,14 @@ def _bite(one: dict[str, Any]) -> Bite:
     return Bite(name=one["name"], gate=one["gate"], wanted_gate=one["wanted_gate"], seconds=one["seconds"], **lists)
 
 
+def _way(fault: Fault) -> tuple[str, ...]:
+    return fault.playbook, "shuts" if fault.shuts else "leaves open", fault.turns
+
+
 def _digest(root: Path) -> str:
     total = hashlib.sha256()
-    for folder in SOURCES:
-        for path in sorted((root / folder).rglob("*")):
+    for name in SOURCES:
+        for path in [root / name, *sorted((root / name).rglob("*"))]:
             if path.is_file() and "__pycache__" not in path.parts:
                 total.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes())
     return total.hexdigest()
@@ -108,11 +133,11 @@ def _commit(root: Path) -> str:
 
 
 def _commits(root: Path, since: str) -> list[str]:
-    """A revision, and those from it to this one, by their names."""
+    """A revision, and those from it to this one that come after it, by their names; none of a branch beside it."""
     first = _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{since}^{{commit}}")
     if not first or _git(root, "merge-base", "--is-ancestor", first, "HEAD") is None:
         raise SandboxError("sabotage", f"there is no revision {since} before this one", remedy="git log names them")
-    return [first, *(_git(root, "rev-list", f"{first}..HEAD") or "").split()]
+    return [first, *(_git(root, "rev-list", "--ancestry-path", f"{first}..HEAD") or "").split()]
 
 
 def _git(root: Path, *arguments: str) -> str | None:

@@ -65,14 +65,16 @@ def row(bite: Bite) -> str:
     return f"{bite.name:<30} {said:<8} {bite.seconds:6.1f} s  {', '.join(bite.turns_red)}{more}{beside}"
 
 
-def last_line(bites: Sequence[Bite], earlier: int = 0) -> str:
+def last_line(bites: Sequence[Bite], earlier: int = 0, between: int = 0) -> str:
     """How many were bitten of how many, and how many others turned red.
 
     :param earlier: how many of them were seen at earlier commits.
+    :param between: how many were seen after the sources had changed under the call.
     """
     bitten = sum(bite.bitten for bite in bites)
     said = f"bitten {bitten} of {len(bites)}, collateral {sum(len(bite.collateral) for bite in bites)}"
     notes = [f"{earlier} of them seen at an earlier commit"] if earlier else []
     together = sum(bool(bite.together) for bite in bites)
     notes += [f"{together} of them seen only together with others"] if together else []
+    notes += [f"{between} of them seen while the sources changed"] if between else []
     return f"{said} ({'; '.join(notes)})" if notes else said

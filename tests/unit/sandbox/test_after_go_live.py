@@ -16,7 +16,7 @@ from sandbox import catalog
 from sandbox.faults import FAULTS, after_go_live
 from sandbox.faults.fault import Hands
 from sandbox.settings import Settings
-from tests.sabotage import __main__ as sabotage
+from tests.sabotage import wanted
 
 NOW = 1_796_000_000.0
 
@@ -100,8 +100,8 @@ def test_the_alert_fires_at_once() -> None:
 
 
 def test_what_is_judged_after_a_go_live_is_not_asked_of_a_deployment() -> None:
-    assert len(sabotage.WINDOWS) == 7
-    assert not sabotage.WINDOWS & sabotage.ALL
+    assert len(wanted.WINDOWS) == 7
+    assert not wanted.WINDOWS & wanted.ALL
     for name in ("login_fails_after_go_live", "task_stuck_after_go_live"):
         fault = FAULTS[name]
         assert fault.variables(None)["go_live_window_controls"] == list(fault.turns_red)  # type: ignore[arg-type]

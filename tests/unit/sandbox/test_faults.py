@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from sandbox import catalog
 from sandbox import faults as registry
 from sandbox.errors import SandboxError
 from sandbox.faults.fault import LAYERS, Fault, Hands
+from sandbox.files import put as mark
 from sandbox.settings import Settings
 from tests.unit import judged
 
@@ -104,16 +106,75 @@ def test_several_are_in_at_once_where_the_application_does_each_of_itself(
     faults: registry.Faults, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rolled: list[Sequence[str]] = []
-    given = {name: replace(registry.FAULTS["one"], name=name, mark=name) for name in ("a", "b")}
-    monkeypatch.setattr(registry, "FAULTS", {**registry.FAULTS, **given})
-    monkeypatch.setattr(registry.app_visit, "together", lambda marks: lambda _hands: rolled.append(marks))
+    world = several(monkeypatch, rolled)
     faults.put_together(["a", "b"])
     assert (rolled, faults.active(), faults.variables()) == ([["a", "b"]], ["a", "b"], {"x": "faults"})
     assert faults.heal() == ["a", "b"]
-    assert faults.told == ["healed", "healed"]  # type: ignore[attr-defined]
+    assert (rolled[1:], world["looked"]) == ([[]], ["a", "b", "a", "b"]), "one roll-out, and each is seen to be gone"
+    assert faults.told == []  # type: ignore[attr-defined]
     with pytest.raises(SandboxError, match="one can be in only alone"):
         faults.put_together(["a", "one"])
     assert faults.active() == []
+
+
+@pytest.mark.parametrize("broken", ["put", "unmarked", "look"])
+def test_several_that_were_broken_off_are_still_marked_and_all_gone_the_next_time(
+    faults: registry.Faults, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    """As a kill while they come in, while they go, or between two looks."""
+    rolled: list[Sequence[str]] = []
+    world = several(monkeypatch, rolled)
+    world["broken"] = broken if broken == "put" else ""
+    with contextlib.suppress(KeyboardInterrupt):
+        faults.put_together(["a", "b"])
+    if broken != "put":
+        world["broken"] = broken
+        with pytest.raises(KeyboardInterrupt):
+            faults.heal()
+    assert faults.active() == ["a", "b"]
+    world["broken"] = ""
+    assert faults.heal() == ["a", "b"]
+    assert (rolled[-1], faults.active()) == ([], [])
+
+
+def several(monkeypatch: pytest.MonkeyPatch, rolled: list[Sequence[str]]) -> dict[str, Any]:
+    """Two faults of the application's own, ``a`` and ``b``; what is ``broken`` is so in the middle."""
+    world: dict[str, Any] = {"in": [], "broken": "", "looked": []}
+
+    def roll(marks: Sequence[str], what: str) -> None:
+        rolled.append(marks)
+        if world["broken"] == what:
+            raise KeyboardInterrupt
+        world["in"] = list(marks)
+
+    def look(name: str) -> bool:
+        if world["broken"] == "look":
+            raise KeyboardInterrupt
+        world["looked"].append(name)
+        return name in world["in"]
+
+    given = {
+        name: replace(registry.FAULTS["one"], name=name, mark=name, seen=lambda _, name=name: look(name))
+        for name in ("a", "b")
+    }
+    monkeypatch.setattr(registry, "FAULTS", {**registry.FAULTS, **given})
+    monkeypatch.setattr(registry.app_visit, "together", lambda marks: lambda _hands: roll(marks, "put"))
+    monkeypatch.setattr(registry.app_visit, "unmarked", lambda _hands: roll([], "unmarked"))
+    return world
+
+
+def test_what_has_a_mark_is_put_in_and_healed_by_nothing_else() -> None:
+    """Several are put in by their marks alone, and go with them: what else one does would stay out, or stay in."""
+    plain = registry.app_visit.planted("x", "x", lambda _: True)
+    acts = {(fault.put.__code__, fault.heal.__code__) for fault in registry.FAULTS.values() if fault.mark}  # type: ignore[attr-defined]
+    assert acts == {(plain.put.__code__, plain.heal.__code__)}  # type: ignore[attr-defined]
+
+
+def test_what_another_revision_put_in_is_not_forgotten(faults: registry.Faults, settings: Settings) -> None:
+    mark(settings.state / "faults" / registry.ACTIVE, json.dumps(["of_before"]))
+    with pytest.raises(SandboxError, match="of_before is in, which this revision does not know"):
+        faults.heal()
+    assert faults.active() == ["of_before"]
 
 
 def test_an_unknown_one_is_refused(faults: registry.Faults) -> None:

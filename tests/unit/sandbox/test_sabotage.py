@@ -7,9 +7,9 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import itertools
+import json
 import os
 import signal
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,13 @@ import pytest
 from sandbox.errors import SandboxError
 from sandbox.faults.fault import Fault
 from tests.sabotage import __main__ as sabotage
-from tests.sabotage.judging import Judged
+from tests.sabotage import wanted
+from tests.sabotage.healthy import Healthy
+from tests.sabotage.judging import CORE, Judge, Judged, Unproven
 from tests.sabotage.keeping import Kept
 from tests.sabotage.rounds import rounds
 from tests.sabotage.telling import Bite, last_line, row
+from tests.unit.sandbox.test_sabotage_kept import tree
 
 FAULT = Fault(name="one", says="it is wrong", layer="cluster", turns_red=("a.b.c",))
 ADVICE = Fault(name="two", says="it is not good", layer="cluster", turns_red=("a.b.c",), shuts=False)
@@ -63,20 +66,37 @@ def test_the_last_stages_alone_may_open_no_gate(gate: str, bitten: bool) -> None
 
 
 def test_only_a_pass_is_green() -> None:
-    judged = Judged({"a.b.c": "pass", "d.e.f": "inconclusive"}, "shut", 1.0)
+    said = {"a.b.c": "All is well.", "d.e.f": "The machine was busy with other things."}
+    judged = Judged({"a.b.c": "pass", "d.e.f": "inconclusive"}, "shut", 1.0, said=said)
     assert judged.unproven(["a.b.c"]) == []
-    assert judged.unproven(["g.h.i", "d.e.f", "a.b.c"]) == ["d.e.f inconclusive", "g.h.i None"]
+    assert [str(one) for one in judged.unproven(["g.h.i", "d.e.f", "a.b.c"])] == [
+        "d.e.f inconclusive (The machine was busy with other things)",
+        "g.h.i not recorded",
+    ]
+
+
+def test_why_a_control_does_not_pass_is_read_from_the_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    control = {"id": "a.b.c", "state": "inconclusive", "summary": "It was busy.", "stage": "validate"}
+    gate = {"stage": "deploy", "policy": {"stages": ["deploy", "validate"]}, "decision": "open"}
+    document = {"run": {"closed": "now"}, "controls": [control], "gate": gate}
+
+    def play(judge: Judge, *_given: object) -> tuple[int, Path]:
+        folder = judge.reports / "sandbox" / "latest"
+        folder.mkdir(parents=True)
+        (folder / "results.json").write_text(json.dumps(document))
+        return 0, tmp_path
+
+    monkeypatch.setattr(Judge, "play", play)
+    judged = Judge(tmp_path)("verify", {}, "one")
+    assert (judged.beyond, str(judged.unproven(["a.b.c"])[0])) == ({"a.b.c"}, "a.b.c inconclusive (It was busy)")
 
 
 def test_the_last_line_counts() -> None:
     good = Bite.of(FAULT, Judged({"a.b.c": "fail"}, "shut", 1.0))
     bad = Bite.of(FAULT, Judged({"d.e.f": "fail", "g.h.i": "fail"}, "shut", 1.0))
     assert last_line([good, good, bad]) == "bitten 2 of 3, collateral 2"
+    assert last_line([good], 0, 1) == "bitten 1 of 1, collateral 0 (1 of them seen while the sources changed)"
     assert last_line([good], 1) == "bitten 1 of 1, collateral 0 (1 of them seen at an earlier commit)"
-
-
-RED = ("a.b.c",)
-RIGHT = Bite.of(FAULT, Judged({"a.b.c": "fail"}, "shut", 1.0))
 
 
 def marked(name: str, *controls: str, **more: Any) -> Fault:
@@ -123,17 +143,6 @@ def test_what_another_one_declares_is_no_collateral() -> None:
     assert Bite.of(a, judged, [b]) == Bite("a", ("x.y.1",), (), ("x.y.3",), "open", "open", 1.0, ("b",))
     assert Bite.of(b, judged, [a]).missed == ("x.y.2",)
     assert row(Bite.of(a, judged, [b])).endswith("COLLATERAL: x.y.3  with b")
-
-
-def test_what_was_seen_only_together_counts_only_where_that_is_wanted(tmp_path: Path) -> None:
-    a, b = marked("a", "x.y.1"), marked("b", "x.y.2")
-    bite = Bite.of(a, Judged({"x.y.1": "fail", "x.y.2": "fail"}, "open", 1.0), [b])
-    Kept(tree(tmp_path), fresh=False).keep(bite)
-    assert Kept(tmp_path, fresh=False).bite("a", a.turns_red) is None
-    assert Kept(tmp_path, fresh=False, together=True).bite("a", a.turns_red) == bite
-    assert last_line([bite, bite], 1) == (
-        "bitten 2 of 2, collateral 0 (1 of them seen at an earlier commit; 2 of them seen only together with others)"
-    )
 
 
 class Sandbox:
@@ -187,83 +196,89 @@ def test_each_of_a_round_that_is_wrong_is_judged_alone(
     assert "judged alone" in capsys.readouterr().err
 
 
-def tree(root: Path, text: str = "x") -> Path:
-    (root / "plugins").mkdir(exist_ok=True)
-    (root / "plugins" / "a.py").write_text(text)
-    return root
-
-
-def git(root: Path, *arguments: str) -> str:
-    who = ["-c", "user.name=one", "-c", "user.email=one@example.org", "-c", "commit.gpgsign=false"]
-    done = subprocess.run(["git", "-C", str(root), *who, *arguments], check=True, capture_output=True, text=True)
-    return done.stdout.strip()
-
-
-def committed(root: Path, text: str) -> str:
-    tree(root, text)
-    git(root, "add", "plugins")
-    git(root, "commit", "-q", "-m", text)
-    return git(root, "rev-parse", "HEAD")
-
-
-def test_what_was_bitten_is_kept_until_the_sources_change(tmp_path: Path) -> None:
-    Kept(tree(tmp_path), fresh=False).keep(RIGHT)
-    assert Kept(tmp_path, fresh=False).bite("one", RED) == RIGHT
-    assert Kept(tmp_path, fresh=True).bite("one", RED) is None
-    assert Kept(tmp_path, fresh=False).bite("one", ("a.b.c", "d.e.f")) is None, "it declares more than it did"
-    assert Kept(tree(tmp_path, "y"), fresh=False).bite("one", RED) is None
-
-
-def test_what_was_bitten_at_a_commit_counts_from_there_on_where_that_is_asked(tmp_path: Path) -> None:
-    git(tmp_path, "init", "-q")
-    before, then = committed(tmp_path, "1"), committed(tmp_path, "2")
-    Kept(tmp_path, fresh=False).keep(RIGHT)
-    now = committed(tmp_path, "3")
-    assert Kept(tmp_path, fresh=False).bite("one", RED) is None
-    for since in (before, then, then[:8]):
-        kept = Kept(tmp_path, fresh=False, since=since)
-        assert (kept.bite("one", RED), kept.earlier("one")) == (RIGHT, then[:10])
-    assert Kept(tmp_path, fresh=False, since=now).bite("one", RED) is None
-    assert Kept(tmp_path, fresh=True, since=before).bite("one", RED) is None
-
-
-def test_what_was_bitten_between_commits_counts_only_as_long_as_it_is_there(tmp_path: Path) -> None:
-    git(tmp_path, "init", "-q")
-    first = committed(tmp_path, "1")
-    Kept(tree(tmp_path, "not committed"), fresh=False).keep(RIGHT)
-    kept = Kept(tmp_path, fresh=False, since=first)
-    assert (kept.bite("one", RED), kept.earlier("one")) == (RIGHT, "")
-    tree(tmp_path, "1")
-    assert Kept(tmp_path, fresh=False, since=first).bite("one", RED) is None
-
-
-@pytest.mark.parametrize("since", ["nothing", "--all", "other"])
-def test_a_revision_that_is_not_before_this_one_is_refused(tmp_path: Path, since: str) -> None:
-    git(tmp_path, "init", "-q", "-b", "main")
-    committed(tmp_path, "1")
-    git(tmp_path, "checkout", "-q", "-b", "other")
-    committed(tmp_path, "2")
-    git(tmp_path, "checkout", "-q", "main")
-    with pytest.raises(SandboxError, match=f"no revision {since} before"):
-        Kept(tmp_path, fresh=False, since=since)
-
-
-@pytest.mark.parametrize("states", [{"a.b.c": "pass"}, {"a.b.c": "fail", "d.e.f": "fail"}])
-def test_what_was_not_right_is_judged_again(tmp_path: Path, states: dict[str, str]) -> None:
+def test_a_call_under_which_the_sources_changed_is_no_success(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    left = [marked("a", "x.y.a")]
+    monkeypatch.setattr(sabotage, "FAULTS", {fault.name: fault for fault in left})
+    given = argparse.Namespace(together=1, seed=None)
     kept = Kept(tree(tmp_path), fresh=False)
-    kept.keep(Bite.of(FAULT, Judged(states, "shut", 1.0)))
-    assert kept.bite("one", RED) is None
-    kept.keep(RIGHT)
-    kept.keep(Bite.of(FAULT, Judged(states, "shut", 1.0)))
-    assert Kept(tmp_path, fresh=False).bite("one", RED) is None, "it was right before"
+    assert sabotage._judged(left, Ended(left, []), kept, given) == 0  # type: ignore[arg-type]
+    kept = Kept(tmp_path, fresh=True)
+    tree(tmp_path, "y")
+    assert sabotage._judged(left, Ended(left, []), kept, given) == 1  # type: ignore[arg-type]
+    assert "1 of them seen while the sources changed" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"bites": [{"name": "one"}]}', '{"bites": [1]}'])
-def test_a_damaged_file_is_as_none(tmp_path: Path, text: str) -> None:
-    kept = Kept(tree(tmp_path), fresh=False)
-    kept.keep(RIGHT)
-    (tmp_path / "build" / "sabotage" / "kept.json").write_text(text)
-    assert Kept(tmp_path, fresh=False).bite("one", RED) is None
+@pytest.mark.parametrize("error", [KeyError("error"), ValueError("no JSON"), SandboxError("fault", "it is not there")])
+def test_where_a_look_is_confused_by_others_each_is_judged_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    class Confused(Sandbox):
+        def put_together(self, given: list[str]) -> None:
+            super().put_together(given)
+            if len(given) > 1:
+                raise error
+
+    sandbox = Confused(lambda given: {f"x.y.{name}" for name in given})
+    found = bites(sandbox, [marked("a", "x.y.a"), marked("b", "x.y.b")], tmp_path, monkeypatch)
+    assert sandbox.rounds == [["a", "b"], ["a"], ["b"]]
+    assert all(bite.bitten and not bite.together for bite in found)
+
+
+PERFORMANCE = marked("slow", "performance_testing.latency.p95")
+LOGIN = marked("login", "functional_testing.authentication.login")
+BESIDE = dataclasses.replace(LOGIN, name="beside", beside=("performance_testing",))
+
+
+def test_only_the_core_and_the_sections_of_what_is_judged_now_must_be_green() -> None:
+    section = {control.partition(".")[0] for control in wanted.green([BESIDE])}
+    assert section == {*CORE, "functional_testing"}
+    assert "performance_testing" in {control.partition(".")[0] for control in wanted.green([BESIDE, PERFORMANCE])}
+
+
+def healthy_with(sandbox: Sandbox, left: list[Fault], name: str = "") -> list[str]:
+    """What is wrong before the first fault, where the control of that name could not be judged."""
+    green = dict.fromkeys(wanted.ALL, "pass") | ({name: "inconclusive"} if name else {})
+    busy = Judged(green, "open", 1.0, said={name: "It was busy."})
+    healthy = Healthy(None, sandbox, lambda *_: busy, left)  # type: ignore[arg-type]
+    return [str(one) for one in healthy.before()]
+
+
+def test_a_busy_machine_keeps_only_those_faults_back_that_it_disturbs() -> None:
+    name = next(iter(sorted(one for one in wanted.ALL if one.startswith("performance_testing."))))
+    sandbox = Sandbox(lambda _: set())
+    assert healthy_with(sandbox, [BESIDE, LOGIN], name) == []
+    assert healthy_with(sandbox, [LOGIN, PERFORMANCE]) == []
+    assert healthy_with(sandbox, [LOGIN, PERFORMANCE], name) == [f"{name} inconclusive (It was busy)"]
+
+
+class Ended:
+    """Stands in for a sandbox that shows this after the last fault."""
+
+    def __init__(self, left: list[Fault], wrong: list[Unproven]) -> None:
+        self.faults = self.judge = Sandbox(lambda given: {f"x.y.{name}" for name in given})
+        self.left, self.wrong = left, wrong
+
+    def before(self) -> list[Unproven]:
+        return []
+
+    def after(self) -> list[Unproven]:
+        return self.wrong
+
+
+@pytest.mark.parametrize(("state", "counts"), [("fail", False), ("inconclusive", True)])
+def test_what_declares_a_control_that_stays_red_is_judged_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], state: str, counts: bool
+) -> None:
+    left = [marked("a", "x.y.a"), marked("b", "x.y.b")]
+    monkeypatch.setattr(sabotage, "FAULTS", {fault.name: fault for fault in left})
+    given = argparse.Namespace(together=1, seed=None)
+    ended = Ended(left, [Unproven("x.y.a", state, "It is so.")])
+    assert sabotage._judged(left, ended, Kept(tree(tmp_path), fresh=False), given) == 1  # type: ignore[arg-type]
+    kept = Kept(tmp_path, fresh=False)
+    assert [kept.bite(fault) is not None for fault in left] == [counts, True]
+    assert f"x.y.a {state} (It is so)" in capsys.readouterr().err
 
 
 def test_a_call_that_is_ended_from_outside_heals_and_says_so(
@@ -292,3 +307,25 @@ def test_a_call_that_is_ended_from_outside_heals_and_says_so(
         signal.signal(signal.SIGTERM, before)
     assert healed == [True, True], "before the first one, and at the end"
     assert "interrupted" in capsys.readouterr().err
+
+
+def test_a_fault_that_does_not_heal_is_told_and_no_success(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    healed: list[bool] = []
+
+    class Healing:
+        def __init__(self, *_given: object) -> None: ...
+        def heal(self) -> None:
+            healed.append(True)
+            if len(healed) > 1:
+                raise SandboxError("fault", "after 180 s it is not so that one is gone", remedy="make heal")
+
+    monkeypatch.setattr(sabotage, "Faults", Healing)
+    monkeypatch.setattr(sabotage, "_judged", lambda *_: 0)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        assert sabotage.main(["--smoke"]) == 2
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert "A fault is still in" in capsys.readouterr().err

@@ -1,0 +1,79 @@
+# Judges the sandbox without a fault: green before the first one is put in, and green again after the last one.
+# SPDX-FileCopyrightText: The bytebot.production authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sandbox import replay
+from sandbox.faults import Faults, after_go_live, reviews
+from sandbox.faults import go_live as last_stages
+from sandbox.faults.fault import Fault
+from sandbox.settings import Settings
+from tests.sabotage import signing, wanted
+from tests.sabotage.judging import Judge, Unproven
+
+DRILLED_WITHIN_S = 3600.0  # half of what a go-live allows, so that it is over after no fault
+
+
+@dataclass(frozen=True)
+class Healthy:
+    """The sandbox around some faults.
+
+    :param left: those that are judged in this call.
+    """
+
+    settings: Settings
+    faults: Faults
+    judge: Judge
+    left: Sequence[Fault]
+
+    def before(self) -> list[Unproven]:
+        """What is not green before the first fault, of what these must find green."""
+        judged = self.judge("deploy", {}, "first", self._sections())
+        if any(fault.signed for fault in self.left):
+            signing.sign(self.settings, self.judge)
+            judged = self.judge("verify", {}, "first_signed", self._sections())
+        wrong = judged.unproven(wanted.green(self.left))
+        wrong += self._late("first-late") + self._reviewed("first-review", made=False)
+        return wrong or self._windows()
+
+    def after(self) -> list[Unproven]:
+        """What is not green after the last fault was healed."""
+        wrong = self.judge("deploy", {}, "last", self._sections()).unproven(wanted.green(self.left))
+        return wrong + self._late("last-late") + self._reviewed("last-review", made=True)
+
+    def _sections(self) -> list[str]:
+        return sorted({name for fault in self.left for name in (*wanted.sections(fault), *fault.before)})
+
+    def _late(self, name: str) -> list[Unproven]:
+        """Those of the last stages that do not pass."""
+        if not (controls := wanted.late(self.left)):
+            return []
+        drilled(self.faults, self.judge)
+        return self.judge("go_live", {}, name).unproven(controls)
+
+    def _reviewed(self, name: str, *, made: bool) -> list[Unproven]:
+        """Those of the reviews, which are another playbook's and need a history; it is made with the faults."""
+        if not (controls := wanted.reviewed(self.left)):
+            return []
+        reviews.quiet(self.faults.hands)
+        if not made:
+            replay.play(self.faults.hands.settings, self.faults.hands.cluster)
+        return self.judge("review", {}, name, ["post_go_live"]).unproven(controls)
+
+    def _windows(self) -> list[Unproven]:
+        """What is not green after a go-live at which nothing goes wrong, where users ask all the time."""
+        if not any(fault.playbook == "window" for fault in self.left):
+            return []
+        variables = after_go_live.soon(self.faults.hands)
+        after_go_live.watched(self.faults.hands, variables)
+        return self.judge("window", variables, "first-window", ["go_live"]).unproven(wanted.WINDOWS)
+
+
+def drilled(faults: Faults, judge: Judge) -> None:
+    """A restore drill, unless there was one within the last hour: at a go-live none may be two hours old."""
+    if not last_stages.drilled_within(faults.hands, DRILLED_WITHIN_S):
+        judge("verify", {}, "drill", ["backup"])
