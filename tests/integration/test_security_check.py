@@ -121,6 +121,7 @@ def container(**changes: Any) -> Object:
 
 @pytest.fixture(scope="module", autouse=True)
 def _namespace() -> Iterator[None]:
+    kube("delete", "namespace", OURS, "--ignore-not-found", "--wait")  # what a run that was killed has left
     kube("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": OURS}}))
     for name in ("app", "default"):
         apply({
