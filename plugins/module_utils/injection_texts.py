@@ -11,6 +11,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.injectio
 
 MARK = "bbprobe"  # is in every text that may be stored, so that what is left of an earlier run is found
 PAUSES = (0.0, 1.5, 3.0)  # seconds, the first for comparison
+SLEPT_ENOUGH = 3  # inputs that wait, after which the cause is certain: each more takes as long as all its pauses
 _CLIMB = "../" * 9 + "etc/passwd"
 # Texts that let a database or a shell wait, by what is to blame: PostgreSQL, MySQL, and a shell's two ways.
 SLEEPERS = (

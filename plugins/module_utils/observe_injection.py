@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -84,6 +85,7 @@ class Injection:
         self._http, self._users, self._description, self._scope, self._sleep = http, users, description, scope, sleep
         self._kept, self._sent, self._ends = _Kept(), 0, time.monotonic() + scope.seconds
         self._made: dict[str, str] = {}
+        self._slept: Counter[str] = Counter()  # inputs that wait as long as a text says, by what is to blame
         self._own, self._who = "", users[0]
 
     def facts(self, canary: Canary | None) -> InjectionFacts:
@@ -160,6 +162,11 @@ class Injection:
     def _pauses(self, operation: Operation, parameter: Parameter, point: Point) -> None:
         word = texts.marks().word
         for cause, form in texts.SLEEPERS:
+            if self._is_found(cause, point):
+                continue
+            if self._slept[cause] >= texts.SLEPT_ENOUGH:
+                self._kept.untried.append(f"waiting for {cause} at further inputs, since {texts.SLEPT_ENOUGH} wait")
+                continue
             taken = []
             for seconds in texts.PAUSES:
                 text = form.format(word=word, seconds=seconds)
@@ -171,6 +178,7 @@ class Injection:
                     break
             else:
                 self._found(cause, point, "the answer waits as long as the text says", text)
+                self._slept[cause] += 1
 
     def _address(self, operation: Operation, parameter: Parameter, point: Point, canary: Canary) -> None:
         word = texts.marks().word
@@ -307,8 +315,11 @@ class Injection:
                 if isinstance(one, dict) and texts.MARK in str(one) and isinstance(one.get(IDS), str):
                     yield f"{path}/{quote(one[IDS], safe='')}", one[IDS]
 
+    def _is_found(self, cause: str, point: Point) -> bool:
+        return any((one.cause, one.point) == (cause, str(point)) for one in self._kept.findings)
+
     def _found(self, cause: str, point: Point, said: str, text: str) -> None:
-        if any((one.cause, one.point) == (cause, str(point)) for one in self._kept.findings):
+        if self._is_found(cause, point):
             return
         self._kept.findings.append(Finding(cause, str(point), said, _curl(self._http.base_url, point, text)))
 

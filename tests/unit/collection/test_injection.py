@@ -213,6 +213,21 @@ def test_each_weakness_is_found_where_it_is(wrong: Wrong, cause: str, said: str)
     assert all(one.curl.startswith("curl ") and "Bearer $TOKEN" in one.curl for one in found.findings)
 
 
+def test_where_enough_inputs_wait_no_more_are_kept_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    def told(text: str, answer: Answer) -> Answer:
+        asked.append(text)
+        return sleeping(text, answer)
+
+    asked: list[str] = []
+    everywhere = facts(Application(told))
+    assert everywhere.untried == (), "three inputs, which is not more than enough"
+    assert not [text for text in asked if "OR SLEEP" in text], "one text that makes it wait is enough for an input"
+    monkeypatch.setattr(injection_texts, "SLEPT_ENOUGH", 1)
+    one = facts(Application(sleeping))
+    assert (judged(one).state, len(one.findings)) == ("fail", 1)
+    assert one.untried == ("waiting for sql at further inputs, since 1 wait",)
+
+
 def test_a_careful_application_has_none_and_keeps_nothing() -> None:
     application = Application()
     found = facts(application)
