@@ -12,6 +12,7 @@ import json
 import secrets
 import socket
 import ssl
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ STRATEGY, AT_ONCE = "strategy.json", {"maxUnavailable": "100%", "maxSurge": "100
 AUTH, TASKS, USERS, ROLES = "/api/v1/auth", "/api/v1/tasks", "/api/v1/users", "/api/v1/roles"
 ME = f"{AUTH}/permissions"
 PATIENCE_S = 30.0
+LONGEST_LIMIT_S = 90  # one window of the application's limits, and a half
 # Answers one after the other that show that no pod of before is asked any more.
 STEADY = 6
 Look = Callable[["Visitor"], bool]
@@ -125,7 +127,7 @@ class Visitor:
         return self.tokens(*self.account(role))
 
     def tokens(self, name: str, password: str) -> dict[str, Any]:
-        answer = self.login(name, password)
+        answer = patiently(lambda: self.login(name, password))
         if answer.status != HTTPStatus.OK:
             raise SandboxError("fault", f"{name} cannot sign in: status {answer.status}")
         found: dict[str, Any] = answer.json
@@ -159,7 +161,7 @@ class Visitor:
         admin = self.token("admin")
         name, password = f"look-{uuid.uuid4().hex[:12]}@bytebot.test", f"Look-{secrets.token_urlsafe(16)}-7a"
         body = {"username": name, "password": password} | ({"roles": list(roles)} if roles else {})
-        made = self.ask("POST", USERS, body, token=admin)
+        made = patiently(lambda: self.ask("POST", USERS, body, token=admin))
         if made.status != HTTPStatus.CREATED:
             raise SandboxError("fault", f"no account is made: status {made.status}")
         one = Person(made.json["id"], name, password)
@@ -171,7 +173,7 @@ class Visitor:
     @contextlib.contextmanager
     def task(self, token: str) -> Iterator[str]:
         """The path of a new task, which is removed afterwards."""
-        made = self.ask("POST", TASKS, {"description": "Take a screenshot"}, token=token)
+        made = patiently(lambda: self.ask("POST", TASKS, {"description": "Take a screenshot"}, token=token))
         if made.status != HTTPStatus.CREATED:
             raise SandboxError("fault", f"no task is made: status {made.status}")
         path = f"{TASKS}/{made.json['id']}"
@@ -195,6 +197,16 @@ class Visitor:
         """The metrics of each pod, as Prometheus gets them."""
         addresses = [pod["status"]["podIP"] for pod in self.pods()]
         return [http_body(self.hands.settings, one, port, "/metrics").decode() for one in addresses]
+
+
+def patiently(ask: Callable[[], Answer], sleep: Callable[[float], None] = time.sleep) -> Answer:
+    """What is answered, at the second time where a limit was met that is soon over: several looks share the limits."""
+    answer = ask()
+    after = answer.headers.get("Retry-After") or ""
+    if answer.status != HTTPStatus.TOO_MANY_REQUESTS or not after.isdigit() or int(after) > LONGEST_LIMIT_S:
+        return answer
+    sleep(float(after))
+    return ask()
 
 
 def body_of(token: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+from email.message import Message
 from typing import Any
 
 import pytest
@@ -77,6 +78,32 @@ def test_each_is_seen_by_itself_and_is_the_applications_or_a_variable(
     assert (marked == fault.name and fault.name in fault_list.ALL) or (
         marked is None and len(deployed.environment) == 2
     )
+
+
+def limited(status: int, after: str | None) -> app_visit.Answer:
+    headers = Message()
+    if after is not None:
+        headers["Retry-After"] = after
+    return app_visit.Answer(status, headers, "")
+
+
+@pytest.mark.parametrize(
+    ("first", "waited", "status"),
+    [
+        (limited(429, "20"), [20.0], 201),
+        (limited(429, "3600"), [], 429),
+        (limited(429, None), [], 429),
+        (limited(429, "soon"), [], 429),
+        (limited(500, "20"), [], 500),
+        (limited(201, None), [], 201),
+    ],
+)
+def test_a_visitor_waits_for_a_limit_that_is_soon_over(
+    first: app_visit.Answer, waited: list[float], status: int
+) -> None:
+    answers, slept = iter([first, limited(201, None)]), list[float]()
+    assert app_visit.patiently(lambda: next(answers), slept.append).status == status
+    assert slept == waited
 
 
 def test_what_was_put_in_twice_and_healed_twice_leaves_all_as_before(hands: Hands, deployed: Deployed) -> None:
