@@ -165,7 +165,8 @@ class Injection:
             if self._is_found(cause, point):
                 continue
             if self._slept[cause] >= texts.SLEPT_ENOUGH:
-                self._kept.untried.append(f"waiting for {cause} at further inputs, since {texts.SLEPT_ENOUGH} wait")
+                told = f"texts that wait ({cause}) at further inputs: {texts.SLEPT_ENOUGH} that obey them are enough"
+                self._kept.untried.append(told)
                 continue
             taken = []
             for seconds in texts.PAUSES:

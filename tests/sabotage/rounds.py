@@ -16,7 +16,7 @@ Variables = Mapping[str, Mapping[str, Any]]
 
 
 def rounds(faults: Sequence[Fault], most: int, variables: Variables, seed: int | None = None) -> list[list[Fault]]:
-    """The faults in rounds of at most so many; each is in one round, and most of them are alone in theirs.
+    """The faults in rounds of at most so many; each is in one round, and those that must be are alone in theirs.
 
     :param variables: the inputs that go with each, by its name; those of a round are the same.
     :param seed: of a random order, so that others meet; None for the order of the registry.

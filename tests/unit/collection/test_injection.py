@@ -225,7 +225,7 @@ def test_where_enough_inputs_wait_no_more_are_kept_waiting(monkeypatch: pytest.M
     monkeypatch.setattr(injection_texts, "SLEPT_ENOUGH", 1)
     one = facts(Application(sleeping))
     assert (judged(one).state, len(one.findings)) == ("fail", 1)
-    assert one.untried == ("waiting for sql at further inputs, since 1 wait",)
+    assert one.untried == ("texts that wait (sql) at further inputs: 1 that obey them are enough",)
 
 
 def test_a_careful_application_has_none_and_keeps_nothing() -> None:
