@@ -1,4 +1,4 @@
-# The faults of the sandbox, by name: one is put in, or several of the application's own; healing takes out what is in.
+# The faults of the sandbox, by name: one is put in, or several at once; healing takes out what is in.
 # SPDX-FileCopyrightText: The bytebot.production authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +55,7 @@ from sandbox.faults import (
     week,
     workload,
 )
-from sandbox.faults.fault import Fault, Hands
+from sandbox.faults.fault import DOCUMENTS_COPY, Fault, Hands
 from sandbox.files import put
 from sandbox.pki import Pki
 from sandbox.settings import Settings
@@ -139,10 +141,10 @@ class Faults:
         return FAULTS[name]
 
     def put_together(self, names: Sequence[str]) -> None:
-        """Put faults in, of which several are possible where the application does each of itself.
+        """Put faults in, one after the other; those that the application has of itself come by one roll-out.
 
-        :raises SandboxError: there is none of such a name, others are in, they cannot be in at once, or what one of
-            them needs is not there.
+        :raises SandboxError: there is none of such a name, others are in, one shows only while it is judged in a way
+            of its own, or what one of them needs is not there.
         """
         for name in names:
             if name not in FAULTS:
@@ -150,16 +152,32 @@ class Faults:
         if others := [other for other in self.active() if other not in names]:
             raise SandboxError("fault", f"{', '.join(others)} is in already", remedy="make heal")
         faults = [FAULTS[name] for name in names]
-        if len(faults) > 1 and (alone := [fault.name for fault in faults if not fault.mark]):
+        if len(faults) > 1 and (alone := [fault.name for fault in faults if not fault.sociable]):
             raise SandboxError("fault", f"{', '.join(alone)} can be in only alone", remedy="make heal")
         for fault in faults:
             self._require(fault)
         put(self._folder / ACTIVE, json.dumps(names))
-        variables = {key: value for fault in faults for key, value in fault.variables(self.hands).items()}
+        shutil.rmtree(self._folder / DOCUMENTS_COPY, ignore_errors=True)
+        hands = self._hands(names)
+        variables = {key: value for fault in faults for key, value in fault.variables(hands[fault.name]).items()}
         put(self._folder / VARIABLES, json.dumps(variables))
-        (faults[0].put if len(faults) == 1 else app_visit.together([fault.mark for fault in faults]))(self.hands)
+        if marks := _marks(names):
+            app_visit.together(marks)(self.hands)
+        for fault in faults:
+            if fault.name not in marks:
+                fault.put(hands[fault.name])
         for fault in faults:
             self._until(fault, there=True)
+
+    def inputs(self, name: str) -> dict[str, Any]:
+        """The inputs that would go with a fault; a path of a file that is its own begins with ``FOLDER``.
+
+        :raises SandboxError: it does not find what it spoils.
+        """
+        with tempfile.TemporaryDirectory() as scratch:
+            found = FAULTS[name].variables(replace(self.hands, keeps=Path(scratch)))
+            told: dict[str, Any] = json.loads(json.dumps(found).replace(scratch, "FOLDER"))
+        return told
 
     def seen(self, name: str) -> bool | None:
         """Whether a fault is there, found out in another way than by controls; None where there is no other."""
@@ -190,13 +208,24 @@ class Faults:
         if gone := [name for name in names if name not in FAULTS]:
             what = f"{', '.join(gone)} is in, which this revision does not know"
             raise SandboxError("fault", what, remedy="make heal, at the revision that put it in")
-        if len(names) > 1:  # one roll-out takes all marks out
+        hands, marks = self._hands(names), _marks(names)
+        for name in reversed(names):  # each finds what it changed as it left it
+            if name not in marks:
+                FAULTS[name].heal(hands[name])
+        if marks:
             app_visit.unmarked(self.hands)
         for name in names:
-            if len(names) == 1:
-                FAULTS[name].heal(self.hands)
             self._until(FAULTS[name], there=False)
             if FAULTS[name].layer == "database":
                 self.hands.until(self.hands.recovered, "the release is ready again")
         shutil.rmtree(self._folder, ignore_errors=True)
         return names
+
+    def _hands(self, names: Sequence[str]) -> dict[str, Hands]:
+        """For each of several a place of its own; for one alone the common one."""
+        return {name: replace(self.hands, place=name if len(names) > 1 else "") for name in names}
+
+
+def _marks(names: Sequence[str]) -> list[str]:
+    """Those among several that the API does of itself: they come and go at once."""
+    return [FAULTS[name].mark for name in names if FAULTS[name].mark] if len(names) > 1 else []

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from sandbox.faults.fault import Fault, Hands
+from sandbox.faults.fault import DOCUMENTS_COPY, Fault, Hands
 
 DEPLOYMENT = tuple(
     f"documentation.deployment.{item}" for item in ("procedures", "configuration", "troubleshooting", "rollback")
@@ -38,12 +38,12 @@ Spoil = Callable[[Path], object]
 
 
 def spoilt(*spoils: Spoil) -> Callable[[Hands], Mapping[str, Any]]:
-    """A copy of the documents that something is wrong with, and the inputs that name it."""
+    """A copy of the documents that something is wrong with, and the inputs that name it; several share the copy."""
 
     def variables(hands: Hands) -> Mapping[str, Any]:
-        copy = hands.folder / "documents"
-        shutil.rmtree(copy, ignore_errors=True)
-        shutil.copytree(hands.settings.documents, copy)
+        copy = hands.common / DOCUMENTS_COPY
+        if not copy.exists():
+            shutil.copytree(hands.settings.documents, copy)
         for spoil in spoils:
             spoil(copy)
         return {"sandbox_documents": str(copy)}

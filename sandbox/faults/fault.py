@@ -25,6 +25,7 @@ MERGE, STRATEGIC = "application/merge-patch+json", "application/strategic-merge-
 NAMESPACE = "bytebot-production"
 API = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/bytebot-api"
 WITHIN_S = 180.0
+DOCUMENTS_COPY = "documents"
 LAYERS = ("application", "values", "cluster", "database", "network", "inputs")
 
 
@@ -33,17 +34,26 @@ class Hands:
     """What faults work with.
 
     :param reports: the folder of the reports, which also has what was signed.
+    :param keeps: what faults keep is below this folder, where not in the sandbox's own.
+    :param place: of one among several faults that are in at once; empty for one alone.
     """
 
     settings: Settings
     cluster: Cluster
     pki: Pki
     reports: Path = Path("reports")
+    keeps: Path | None = None
+    place: str = ""
+
+    @property
+    def common(self) -> Path:
+        """Where all faults that are in at once keep what they need; it goes with healing."""
+        return self.keeps or self.settings.state / "faults"
 
     @property
     def folder(self) -> Path:
-        """Where faults keep what they need; it goes with healing."""
-        return self.settings.state / "faults"
+        """Where one fault keeps what it needs: what the others keep has the same names."""
+        return self.common / self.place
 
     def patch(self, path: str, body: Mapping[str, Any], kind: str = MERGE) -> None:
         self.cluster.call("PATCH", path, json.dumps(body), kind)
@@ -190,7 +200,7 @@ class Fault:
     :param signed: whether what it turns red is signed in a healthy sandbox. :param turns: the state that its controls
         get; what once counted and does so no more is stale.
     :param mark: the name by which the API does it of itself, where that is all that putting in and healing do, so that
-        several can be in at once. Else empty.
+        several come and go by one roll-out. Else empty.
     """
 
     name: str
@@ -214,3 +224,8 @@ class Fault:
     def section(self) -> str:
         """The section of the checklist that it belongs to; empty where it turns nothing red."""
         return self.turns_red[0].partition(".")[0] if self.turns_red else ""
+
+    @property
+    def sociable(self) -> bool:
+        """Whether it may be in beside others: what is judged in a way or at a time of its own is so alone."""
+        return self.playbook == "verify" and not self.before

@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import http.client
 import signal
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from sandbox.errors import SandboxError
 from sandbox.faults import FAULTS, Faults
@@ -44,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _interrupt)  # as Ctrl-C: the fault is healed, and the playbook that judges is ended
     chosen = _chosen(given)
     if not chosen:
-        print(f"No fault belongs to section {given.section}.", file=sys.stderr)
+        print(f"No fault belongs to {', '.join(given.section)}.", file=sys.stderr)
         return 2
     try:
         kept = Kept(ROOT, fresh=given.fresh, since=given.since, together=given.together > 1)
@@ -72,7 +74,9 @@ def main(arguments: list[str] | None = None) -> int:
 def _chosen(given: argparse.Namespace) -> list[Fault]:
     if given.smoke or given.only:
         return [FAULTS[name] for name in given.only or SMOKE]
-    return [fault for fault in FAULTS.values() if fault.turns_red and given.section in (None, fault.section)]
+    return [
+        fault for fault in FAULTS.values() if fault.turns_red and (not given.section or fault.section in given.section)
+    ]
 
 
 def _judged(chosen: Sequence[Fault], healthy: Healthy, kept: Kept, given: argparse.Namespace) -> int:
@@ -117,15 +121,36 @@ def _bites(chosen: Sequence[Fault], faults: Faults, judge: Judge, kept: Kept, gi
     """What each did: known from an earlier call, together with others where that is wanted, or alone."""
     found = {fault.name: known for fault in chosen if (known := _known(fault, kept)) is not None}
     left = [fault for fault in chosen if fault.name not in found]
-    variables = {fault.name: fault.variables(faults.hands) for fault in left if fault.mark}
-    for several in rounds(left, given.together, variables, given.seed):
-        bites = _bite_together(several, faults, judge) if len(several) > 1 else []
-        right = bites and all(bite.bitten and not bite.collateral for bite in bites)
-        for bite in bites if right else (_bite(fault.name, faults, judge) for fault in several):
+    for several in rounds(left, given.together, _inputs(left, faults) if given.together > 1 else {}, given.seed):
+        for bite in _round(several, faults, judge):
             kept.keep(FAULTS[bite.name], bite)
             print(row(bite), flush=True)
             found[bite.name] = bite
     return [found[fault.name] for fault in chosen]
+
+
+def _inputs(left: Iterable[Fault], faults: Faults) -> dict[str, dict[str, Any]]:
+    """The inputs of those that may be in beside others; one that cannot tell them now is alone."""
+    found = {}
+    for fault in left:
+        if fault.sociable:
+            with contextlib.suppress(*CONFUSED):
+                found[fault.name] = faults.inputs(fault.name)
+    return found
+
+
+def _round(several: Sequence[Fault], faults: Faults, judge: Judge) -> Iterator[Bite]:
+    """What each of a round did; where it is not as declared, each half of them is a round of its own."""
+    if len(several) == 1:
+        yield _bite(several[0].name, faults, judge)
+        return
+    bites = _bite_together(several, faults, judge)
+    if bites and all(bite.bitten and not bite.collateral for bite in bites):
+        yield from bites
+        return
+    half = len(several) // 2
+    for part in (several[:half], several[half:]):
+        yield from _round(part, faults, judge)
 
 
 def _known(fault: Fault, kept: Kept) -> Bite | None:
@@ -137,21 +162,21 @@ def _known(fault: Fault, kept: Kept) -> Bite | None:
 
 
 def _bite_together(several: Sequence[Fault], faults: Faults, judge: Judge) -> list[Bite]:
-    """What several did that are in at once; none, or one that is not right, where each has to be judged alone."""
+    """What several did that are in at once; none, or one that is not right, where fewer have to be judged."""
     names = [fault.name for fault in several]
     try:
         faults.put_together(names)
         sections = sorted({section for fault in several for section in wanted.sections(fault)})
         judged = judge(several[0].playbook, faults.variables(), f"together-{names[0]}", sections)
     except CONFUSED as error:
-        print(f"{', '.join(names)} together: {error}; each is judged alone", file=sys.stderr, flush=True)
+        print(f"{', '.join(names)} together: {error}; judged in halves", file=sys.stderr, flush=True)
         return []
     finally:
         faults.heal()
     bites = [Bite.of(fault, judged, [other for other in several if other is not fault]) for fault in several]
     if wrong := [bite for bite in bites if not bite.bitten or bite.collateral]:
         said = "; ".join(row(bite) for bite in wrong)
-        print(f"not as declared together, so each is judged alone: {said}", file=sys.stderr, flush=True)
+        print(f"not as declared together, so judged in halves: {said}", file=sys.stderr, flush=True)
     return bites
 
 
@@ -180,7 +205,9 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.sabotage", description=__doc__)
-    parser.add_argument("--section", help="only the faults of one section of the checklist")
+    parser.add_argument(
+        "--section", nargs="+", metavar="NAME", help="only the faults of these sections of the checklist"
+    )
     parser.add_argument("--smoke", action="store_true", help="only one fault for each section")
     biting = [name for name, fault in FAULTS.items() if fault.turns_red]
     parser.add_argument("--only", nargs="+", choices=biting, metavar="NAME", help="only these faults")
@@ -188,7 +215,7 @@ def _parser() -> argparse.ArgumentParser:
     known.add_argument("--fresh", action="store_true", help="judge again also what an earlier call has judged")
     said = "count also what an earlier call has judged at this revision or at one after it, and tell which"
     known.add_argument("--since", default="", metavar="REVISION", help=said)
-    many = "put in up to so many of the application's own at once, of which no two declare the same control"
+    many = "put in up to so many at once, of which no two declare the same control; in halves where they disturb"
     parser.add_argument("--together", type=int, default=1, metavar="NUMBER", help=many)
     parser.add_argument("--seed", type=int, metavar="NUMBER", help="of which meet; else those next to each other do")
     return parser

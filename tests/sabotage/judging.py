@@ -6,11 +6,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,10 @@ CORE = ("infrastructure", "security_configuration", "deployment", "team")
 RED = frozenset({"fail", "error"})
 WHOLE = ("prepare", "go_live")  # plays of this folder, which have no tags
 PROVEN = frozenset({"pass", "attested"})
+_TASK = re.compile(r"^ *([\d.]+) TASK \[(.+?)\]", re.MULTILINE)
+_LINE = re.compile(r"^ *([\d.]+) ", re.MULTILINE)
+# A task of the sandbox takes seconds; restores, load and windows take longer, and say so.
+SLOW_S = 180.0
 
 
 @dataclass(frozen=True)
@@ -105,6 +111,9 @@ class Judge:
         document = json.loads((latest / "results.json").read_text())
         if document["run"]["closed"] is None:
             raise SandboxError("sabotage", f"{PLAYBOOKS[playbook]} did not come to its end", remedy=f"read {log}")
+        task, seconds = longest_task(log.read_text(encoding="utf-8"))
+        if seconds > SLOW_S:
+            print(f"{name}: {seconds:.0f} s in one task, {task}; {log} has the rest", file=sys.stderr, flush=True)
         states = {entry["id"]: entry["state"] for entry in document["controls"]}
         gate = document["gate"]
         later = gate["policy"]["stages"][gate["policy"]["stages"].index(gate["stage"]) + 1 :] if gate["stage"] else []
@@ -117,21 +126,42 @@ class Judge:
     ) -> tuple[int, Path]:
         """Run a playbook; its exit status, and the log that is kept."""
         inputs = {**self.always, **variables, "bytebot_reports_dir": str(self.reports)}
-        done = subprocess.run(
-            [str(Path(sys.executable).parent / "ansible-playbook"), playbook, "-e", json.dumps(inputs)],
-            cwd=self.root,
-            env={
-                **os.environ,
-                **environment,
-                "ANSIBLE_COLLECTIONS_PATH": str(self.root / ".collections"),
-                "ANSIBLE_NOCOLOR": "1",
-            },
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        command = [str(Path(sys.executable).parent / "ansible-playbook"), playbook, "-e", json.dumps(inputs)]
+        own = {"ANSIBLE_COLLECTIONS_PATH": str(self.root / ".collections"), "ANSIBLE_NOCOLOR": "1"}
         log = self.root / "build" / "sabotage" / f"{name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text(done.stdout + done.stderr, encoding="utf-8")
-        return done.returncode, log
+        with (
+            log.open("w", encoding="utf-8") as kept,
+            subprocess.Popen(
+                command,
+                cwd=self.root,
+                env={**os.environ, **environment, **own},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+            ) as running,
+        ):
+            try:
+                for second, line in _timed(running.stdout or ()):
+                    kept.write(f"{second:7.1f} {line}")
+            except BaseException:
+                running.kill()
+                raise
+        return running.returncode, log
+
+
+def _timed(lines: Iterable[str]) -> Iterator[tuple[float, str]]:
+    """Each line with the second at which it came."""
+    began = time.monotonic()
+    for line in lines:
+        yield time.monotonic() - began, line
+
+
+def longest_task(log: str) -> tuple[str, float]:
+    """The task that took the longest, and its seconds, by a log with the second before each line."""
+    last = [float(found[1]) for found in _LINE.finditer(log)][-1:]
+    begun = [(found[2], float(found[1])) for found in _TASK.finditer(log)]
+    spent = [(name, end - second) for (name, second), (_, end) in pairwise([*begun, ("", last[0] if last else 0.0)])]
+    return max(spent, key=lambda one: one[1], default=("", 0.0))

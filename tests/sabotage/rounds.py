@@ -1,24 +1,29 @@
-# Which faults are put in at once: those that the application has of itself, where no two declare the same control.
+# Which faults are put in at once: those whose inputs agree, and of which no two declare the same control.
 # SPDX-FileCopyrightText: The bytebot.production authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
 from ansible_collections.bytebot.production.plugins.plugin_utils import catalogue
-from sandbox.faults.fault import Fault
+from sandbox.faults.fault import DOCUMENTS_COPY, Fault
+from tests.sabotage import wanted
+from tests.sabotage.judging import CORE
 
+# What a run may do; where it says nothing, it may do more.
+ALLOWED = "bytebot_tests_allowed"
 Variables = Mapping[str, Mapping[str, Any]]
 
 
 def rounds(faults: Sequence[Fault], most: int, variables: Variables, seed: int | None = None) -> list[list[Fault]]:
     """The faults in rounds of at most so many; each is in one round, and those that must be are alone in theirs.
 
-    :param variables: the inputs that go with each, by its name; those of a round are the same.
+    :param variables: the inputs that go with each, by its name; one of which they are not known is alone.
     :param seed: of a random order, so that others meet; None for the order of the registry.
     """
     ordered = list(faults)
@@ -26,27 +31,47 @@ def rounds(faults: Sequence[Fault], most: int, variables: Variables, seed: int |
         random.Random(seed).shuffle(ordered)
     found: list[list[Fault]] = []
     for fault in ordered:
-        place = next((one for one in found if len(one) < most and _fits(fault, one, variables)), None)
-        if place is None:
-            found.append([fault])
+        places = [one for one in found if len(one) < most and _fits(fault, one, variables)]
+        if places:
+            min(places, key=lambda one: len(_judged([*one, fault])) - len(_judged(one))).append(fault)
         else:
-            place.append(fault)
+            found.append([fault])
     return found
 
 
+def _judged(faults: Iterable[Fault]) -> set[str]:
+    """The sections that are judged for these: each takes its time, whatever is looked for."""
+    return {section for fault in faults for section in wanted.sections(fault)} - {*CORE}
+
+
 def _fits(fault: Fault, others: Iterable[Fault], variables: Variables) -> bool:
-    return all(_both(fault, other) and variables[fault.name] == variables[other.name] for other in others)
+    return all(_both(fault, other) and _agree(fault, other, variables) for other in others)
 
 
 def _both(one: Fault, other: Fault) -> bool:
-    """Two of the application's own that are judged in the same way, and by controls none of which blocks another."""
+    """Two that are judged in the same way, and by controls none of which blocks another."""
     ways = [(fault.shuts, fault.signed, fault.turns) for fault in (one, other)]
-    free = all(fault.mark and fault.playbook == "verify" and not fault.before for fault in (one, other))
     return (
-        free
+        one.sociable
+        and other.sociable
         and ways[0] == ways[1]
         and not (_touches(one) & set(other.turns_red)) | (_touches(other) & set(one.turns_red))
     )
+
+
+def _agree(one: Fault, other: Fault, variables: Variables) -> bool:
+    """Whether neither gets another input by the other's; what each spoils in its own copy of a file is not shared."""
+    if not (one.name in variables and other.name in variables):
+        return False
+    mine, theirs = variables[one.name], variables[other.name]
+    if mine.get(ALLOWED) != theirs.get(ALLOWED):
+        return False
+    return all(mine[key] == theirs[key] and not _of_its_own(mine[key]) for key in mine.keys() & theirs.keys())
+
+
+def _of_its_own(value: Any) -> bool:
+    text = json.dumps(value)
+    return "FOLDER" in text and text != f'"FOLDER/{DOCUMENTS_COPY}"'
 
 
 def _touches(fault: Fault) -> set[str]:

@@ -108,13 +108,65 @@ def test_several_are_in_at_once_where_the_application_does_each_of_itself(
     rolled: list[Sequence[str]] = []
     world = several(monkeypatch, rolled)
     faults.put_together(["a", "b"])
-    assert (rolled, faults.active(), faults.variables()) == ([["a", "b"]], ["a", "b"], {"x": "faults"})
+    assert (rolled, faults.active(), faults.variables()) == ([["a", "b"]], ["a", "b"], {"x": "b"})
     assert faults.heal() == ["a", "b"]
     assert (rolled[1:], world["looked"]) == ([[]], ["a", "b", "a", "b"]), "one roll-out, and each is seen to be gone"
     assert faults.told == []  # type: ignore[attr-defined]
-    with pytest.raises(SandboxError, match="one can be in only alone"):
-        faults.put_together(["a", "one"])
+
+
+def test_what_is_judged_at_a_time_of_its_own_is_in_alone(
+    faults: registry.Faults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = replace(registry.FAULTS["one"], name="late", playbook="go_live")
+    monkeypatch.setattr(registry, "FAULTS", {**registry.FAULTS, "late": late})
+    with pytest.raises(SandboxError, match="late can be in only alone"):
+        faults.put_together(["one", "late"])
     assert faults.active() == []
+
+
+def test_each_of_several_keeps_what_it_needs_in_a_place_of_its_own_and_goes_in_reverse(
+    faults: registry.Faults, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two that change one object: the second finds it as the first left it, and so must the first again."""
+    world = {"object": "healthy"}
+
+    def changed(name: str) -> Fault:
+        def put(hands: Hands) -> None:
+            mark(hands.folder / "kept", world["object"])
+            world["object"] += f", {name}"
+
+        def heal(hands: Hands) -> None:
+            world["object"] = (hands.folder / "kept").read_text()
+
+        return replace(registry.FAULTS["one"], name=name, put=put, heal=heal, seen=lambda _: name in world["object"])
+
+    monkeypatch.setattr(registry, "FAULTS", {name: changed(name) for name in ("first", "second")})
+    faults.put_together(["first", "second"])
+    assert world == {"object": "healthy, first, second"}
+    faults.heal()
+    assert world == {"object": "healthy"}
+    assert not (settings.state / "faults").exists()
+
+
+def test_faults_of_documents_spoil_one_copy_and_its_inputs_can_be_asked_for_before(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark(settings.documents / "people" / "a.yml", "a: good")
+    mark(settings.documents / "people" / "b.yml", "b: good")
+    monkeypatch.setattr(registry, "FAULTS", {name: spoils(name) for name in ("a", "b")})
+    made = registry.Faults(settings)
+    assert made.inputs("a") == {"sandbox_documents": "FOLDER/documents"}
+    assert not (settings.state / "faults").exists()
+    for _ in range(2):  # of a call that was broken off and is made again
+        made.put_together(["a", "b"])
+    copy = Path(made.variables()["sandbox_documents"])
+    assert [(copy / "people" / f"{name}.yml").read_text() for name in "ab"] == ["a: good, spoilt", "b: good, spoilt"]
+    assert (settings.documents / "people" / "a.yml").read_text() == "a: good"
+
+
+def spoils(name: str) -> Fault:
+    changed = registry.documents.one(f"people/{name}.yml", lambda text: f"{text}, spoilt")
+    return Fault(name=name, says="x", layer="inputs", turns_red=("x",), variables=registry.documents.spoilt(changed))
 
 
 @pytest.mark.parametrize("broken", ["put", "unmarked", "look"])

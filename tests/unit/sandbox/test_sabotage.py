@@ -21,9 +21,9 @@ from sandbox.faults.fault import Fault
 from tests.sabotage import __main__ as sabotage
 from tests.sabotage import wanted
 from tests.sabotage.healthy import Healthy
-from tests.sabotage.judging import CORE, Judge, Judged, Unproven
+from tests.sabotage.judging import CORE, Judge, Judged, Unproven, longest_task
 from tests.sabotage.keeping import Kept
-from tests.sabotage.rounds import rounds
+from tests.sabotage.rounds import ALLOWED, rounds
 from tests.sabotage.telling import Bite, last_line, row
 from tests.unit.sandbox.test_sabotage_kept import tree
 
@@ -75,7 +75,9 @@ def test_only_a_pass_is_green() -> None:
     ]
 
 
-def test_why_a_control_does_not_pass_is_read_from_the_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_why_a_control_does_not_pass_is_read_from_the_record_and_a_slow_task_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     control = {"id": "a.b.c", "state": "inconclusive", "summary": "It was busy.", "stage": "validate"}
     gate = {"stage": "deploy", "policy": {"stages": ["deploy", "validate"]}, "decision": "open"}
     document = {"run": {"closed": "now"}, "controls": [control], "gate": gate}
@@ -84,11 +86,14 @@ def test_why_a_control_does_not_pass_is_read_from_the_record(tmp_path: Path, mon
         folder = judge.reports / "sandbox" / "latest"
         folder.mkdir(parents=True)
         (folder / "results.json").write_text(json.dumps(document))
-        return 0, tmp_path
+        log = tmp_path / "one.log"
+        log.write_text("    1.0 TASK [a : One] ***\n    2.0 TASK [b : Two] ***\n  600.4 ok\n")
+        return 0, log
 
     monkeypatch.setattr(Judge, "play", play)
     judged = Judge(tmp_path)("verify", {}, "one")
     assert (judged.beyond, str(judged.unproven(["a.b.c"])[0])) == ({"a.b.c"}, "a.b.c inconclusive (It was busy)")
+    assert capsys.readouterr().err.startswith("one: 598 s in one task, b : Two; ")
 
 
 def test_the_last_line_counts() -> None:
@@ -103,13 +108,35 @@ def marked(name: str, *controls: str, **more: Any) -> Fault:
     return Fault(name=name, says="x", layer="application", turns_red=controls, shuts=False, mark=name, **more)
 
 
-def test_those_of_the_application_meet_where_no_two_declare_the_same() -> None:
+def test_those_meet_of_which_no_two_declare_the_same_and_whose_inputs_are_known() -> None:
     several = [marked("a", "x.y.1"), marked("b", "x.y.1"), marked("c", "x.y.2"), FAULT, marked("d", "x.y.3")]
     same: dict[str, dict[str, Any]] = {name: {} for name in "abcd"}
     assert names(rounds(several, 1, same)) == [["a"], ["b"], ["c"], ["one"], ["d"]]
     assert names(rounds(several, 2, same)) == [["a", "c"], ["b", "d"], ["one"]]
     assert names(rounds(several, 9, same)) == [["a", "c", "d"], ["b"], ["one"]]
-    assert names(rounds(several, 9, {**same, "c": {"other": 1}})) == [["a", "d"], ["b"], ["c"], ["one"]]
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "meet"),
+    [
+        ({"x": 1}, {"x": 1}, True),
+        ({"x": 1}, {"y": 1}, True),
+        ({"x": 1}, {"x": 2}, False),
+        ({ALLOWED: ["writes"]}, {ALLOWED: ["writes"]}, True),
+        ({ALLOWED: ["writes"]}, {}, False),
+        ({}, {ALLOWED: ["writes"]}, False),
+        ({"sandbox_documents": "FOLDER/documents"}, {"sandbox_documents": "FOLDER/documents"}, True),
+        ({"bytebot_chart": "FOLDER/chart"}, {"bytebot_chart": "FOLDER/chart"}, False),
+    ],
+)
+def test_inputs_of_those_that_meet_agree(mine: dict[str, Any], theirs: dict[str, Any], meet: bool) -> None:
+    several = [marked("a", "x.y.1"), marked("b", "x.y.2")]
+    assert (len(rounds(several, 2, {"a": mine, "b": theirs})) == 1) is meet
+
+
+def test_those_meet_first_that_are_judged_by_the_same_sections() -> None:
+    several = [marked("a", "backup.y.1"), marked("b", "backup.y.1", "monitoring.y.1"), marked("c", "monitoring.y.2")]
+    assert names(rounds(several, 3, {name: {} for name in "abc"})) == [["a"], ["b", "c"]]
 
 
 def test_what_would_block_another_ones_control_is_not_with_it() -> None:
@@ -161,6 +188,9 @@ class Sandbox:
     def put(self, name: str) -> None:
         self.put_together([name])
 
+    def inputs(self, _name: str) -> dict[str, Any]:
+        return {}
+
     def heal(self) -> None:
         self.names = []
 
@@ -171,9 +201,11 @@ class Sandbox:
         return Judged(dict.fromkeys(self.red(self.names), "fail"), "open", 1.0)
 
 
-def bites(sandbox: Sandbox, faults: list[Fault], root: Path, monkeypatch: pytest.MonkeyPatch) -> list[Bite]:
+def bites(
+    sandbox: Sandbox, faults: list[Fault], root: Path, monkeypatch: pytest.MonkeyPatch, together: int = 2
+) -> list[Bite]:
     monkeypatch.setattr(sabotage, "FAULTS", {fault.name: fault for fault in faults})
-    given = argparse.Namespace(together=2, seed=None)
+    given = argparse.Namespace(together=together, seed=None)
     return sabotage._bites(faults, sandbox, sandbox, Kept(tree(root), fresh=True), given)  # type: ignore[arg-type]
 
 
@@ -185,15 +217,17 @@ def test_a_round_that_is_right_is_not_repeated(tmp_path: Path, monkeypatch: pyte
     assert [(bite.bitten, bite.together) for bite in found] == [(True, ("b",)), (True, ("a",)), (True, ())]
 
 
-def test_each_of_a_round_that_is_wrong_is_judged_alone(
+def test_a_round_that_is_wrong_is_judged_in_halves(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    faults = [marked("a", "x.y.a"), marked("b", "x.y.b")]
-    sandbox = Sandbox(lambda given: {f"x.y.{name}" for name in given[:1]})
-    found = bites(sandbox, faults, tmp_path, monkeypatch)
-    assert sandbox.rounds == [["a", "b"], ["a"], ["b"]]
-    assert all(bite.bitten and not bite.together for bite in found)
-    assert "judged alone" in capsys.readouterr().err
+    """One of them disturbs its neighbours: it ends alone, and those that it does not disturb stay together."""
+    faults = [marked(name, f"x.y.{name}") for name in "abcd"]
+    sandbox = Sandbox(lambda given: {f"x.y.{name}" for name in (given if "a" not in given else "a")})
+    found = bites(sandbox, faults, tmp_path, monkeypatch, together=4)
+    assert sandbox.rounds == [["a", "b", "c", "d"], ["a", "b"], ["a"], ["b"], ["c", "d"]]
+    assert all(bite.bitten for bite in found)
+    assert [bite.together for bite in found] == [(), (), ("d",), ("c",)]
+    assert "judged in halves" in capsys.readouterr().err
 
 
 def test_a_call_under_which_the_sources_changed_is_no_success(
@@ -329,3 +363,9 @@ def test_a_fault_that_does_not_heal_is_told_and_no_success(
     finally:
         signal.signal(signal.SIGTERM, before)
     assert "A fault is still in" in capsys.readouterr().err
+
+
+def test_a_log_tells_which_task_took_the_longest() -> None:
+    log = "    0.4 PLAY [x] ***\n    1.0 TASK [a : One] ***\n    2.0 ok\n    3.0 TASK [b : Two] ***\n    9.0 ok\n"
+    assert longest_task(log) == ("b : Two", 6.0)
+    assert longest_task("    0.4 ERROR! no play\n") == ("", 0.0)
