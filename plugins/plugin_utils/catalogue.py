@@ -119,6 +119,11 @@ class Control:
     signed_before: str = ""
 
     @property
+    def checked(self) -> bool:
+        """Whether a check settles it, alone or with a signature; else a signature alone does."""
+        return not self.signed_by or self.confirms or self.methods[0] != "attested"
+
+    @property
     def age_limit(self) -> timedelta:
         """``valid_for`` as a span of time."""
         return duration(self.valid_for)

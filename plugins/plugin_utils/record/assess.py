@@ -4,17 +4,11 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Iterable, Mapping
-from functools import cache
 from typing import Any
 
-from ansible_collections.bytebot.production.plugins.module_utils import checks
-from ansible_collections.bytebot.production.plugins.module_utils.judge import Checks
 from ansible_collections.bytebot.production.plugins.plugin_utils.catalogue import Catalogue
 from ansible_collections.bytebot.production.plugins.plugin_utils.record import (
-    derived,
     document,
     files,
     history,
@@ -27,17 +21,6 @@ from ansible_collections.bytebot.production.plugins.plugin_utils.statements.acce
 from ansible_collections.bytebot.production.plugins.plugin_utils.statements.joined import Statements, join
 from ansible_collections.bytebot.production.plugins.plugin_utils.statements.shelf import Shelf
 from ansible_collections.bytebot.production.plugins.plugin_utils.statements.signers import Rules
-
-
-@cache
-def settled() -> frozenset[str]:
-    """The controls that the checks of this version settle."""
-    found = set(derived.CONTROLS)
-    for module in pkgutil.iter_modules(checks.__path__, f"{checks.__name__}."):
-        for value in vars(importlib.import_module(module.name)).values():
-            if isinstance(value, Checks):
-                found |= set(value.controls)
-    return frozenset(found)
 
 
 def missing_inputs(catalogue: Catalogue, variables: Mapping[str, Any]) -> frozenset[str]:
@@ -70,7 +53,7 @@ def of_run(
     before, unusable = _before(store, header.id)
     defects |= {f"run {number}": sentence for number, sentence in enumerate(unusable)}
     known = document.Known(
-        settled(),
+        frozenset(control.id for control in catalogue.controls.values() if control.checked),
         missing_inputs(catalogue, variables),
         defects,
         signed(store, header, catalogue, rules),

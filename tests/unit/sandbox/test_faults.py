@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 from ansible_collections.bytebot.production.plugins.plugin_utils import catalogue
-from ansible_collections.bytebot.production.plugins.plugin_utils.record import assess
 from sandbox import catalog
 from sandbox import faults as registry
 from sandbox.errors import SandboxError
@@ -35,14 +34,14 @@ def test_every_fault_of_every_settled_control_is_there() -> None:
 
 
 def test_every_settled_control_has_a_fault() -> None:
-    assert [id_ for id_ in sorted(assess.settled()) if not CATALOGUE.controls[id_].faults] == []
+    assert [id_ for id_ in sorted(judged.settled()) if not CATALOGUE.controls[id_].faults] == []
 
 
 @pytest.mark.parametrize("fault", registry.FAULTS.values(), ids=list(registry.FAULTS))
 def test_a_fault_declares_what_a_check_can_turn_red_or_how_else_it_is_seen(fault: Fault) -> None:
     assert fault.turns_red or fault.seen
     signed = {one.id for one in CATALOGUE.controls.values() if one.signed_by}
-    assert set(fault.turns_red) <= assess.settled() | signed
+    assert set(fault.turns_red) <= judged.settled() | signed
     assert not fault.signed or set(fault.turns_red) <= signed
     assert fault.turns in {"fail", "stale"}
     assert fault.layer in LAYERS
