@@ -176,7 +176,7 @@ _REDIS_BACK = restored(REDIS, then=restarted(REDIS))
 
 
 def _everybody(acl: str) -> str:
-    return acl.replace("user default off", "user default on nopass ~* &* +@all")
+    return acl.replace("user default off", "user default on nopass")
 
 
 def _everything(acl: str) -> str:

@@ -31,9 +31,13 @@ def values(ctx: Reach) -> Mapping[str, str]:
 
 
 def access_list(user: str, word: str) -> str:
-    """Everything an application needs, INFO among it, and nothing that changes or stops the server."""
+    """Everything an application needs, INFO among it, and nothing that changes or stops the server.
+
+    Nobody signs in as the default user, but Redis replays the append-only file as it: without its permissions
+    transactions would be lost at a restart (redis/redis#14541).
+    """
     digest = hashlib.sha256(word.encode()).hexdigest()
-    return f"user default off\nuser {user} on #{digest} ~* &* +@all -@admin -@dangerous +info\n"
+    return f"user default off ~* &* +@all\nuser {user} on #{digest} ~* &* +@all -@admin -@dangerous +info\n"
 
 
 def answers(ctx: Context) -> bool:

@@ -67,3 +67,16 @@ def test_a_window_that_is_over_begins_anew(ask: Ask) -> None:
         return await one.count({"login:ip:a": 60000})
 
     assert ask(question)[0][0] == 1
+
+
+def test_a_window_that_lost_its_end_gets_one(ask: Ask) -> None:
+    """As where a server that was started anew had lost the first request of a window, and none after it."""
+
+    async def question(one: Cache, _two: Cache, shared: Any) -> Any:
+        await shared.set("bytebot:test:limit:api:ip:a", 5000)
+        said = await one.count({"api:ip:a": 60000, "tasks:ip:a": 1000})
+        return said, await shared.pttl("bytebot:test:limit:api:ip:a")
+
+    [(number, rest), (other, _)], left = ask(question)
+    assert (number, rest, other) == (5001, 60000, 1)
+    assert 0 < left <= 60000

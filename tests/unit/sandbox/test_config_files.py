@@ -156,7 +156,7 @@ def test_passwords_are_only_in_secrets(ctx: Context) -> None:
 
 def test_redis_users() -> None:
     lines = access_list("bytebot", "secret").splitlines()
-    assert lines[0] == "user default off"
+    assert lines[0] == "user default off ~* &* +@all", "it replays the append-only file"
     assert lines[1].startswith("user bytebot on #2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b ")
     assert lines[1].endswith("+@all -@admin -@dangerous +info")
     assert "secret" not in "".join(lines)

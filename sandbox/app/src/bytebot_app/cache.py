@@ -73,7 +73,8 @@ class Cache:
     async def count(self, windows: Mapping[str, int]) -> list[tuple[int, int]]:
         """Count one more in each window of so many milliseconds; its number in it, and when the window ends.
 
-        One transaction: no two replicas get the same number, and no window is left without its end.
+        One transaction: no two replicas get the same number. A window without its end gets one: a server that lost the
+        first request of it at a restart, and not those after it, would count on for ever.
         """
         async with self._counter.pipeline(transaction=True) as asked:
             for name, length in windows.items():
@@ -82,7 +83,14 @@ class Cache:
                 asked.incr(key)
                 asked.pttl(key)
             said = await asked.execute()
-        return [(int(number), int(rest)) for number, rest in zip(said[1::3], said[2::3], strict=True)]
+        found = {
+            name: (int(number), int(rest)) for name, number, rest in zip(windows, said[1::3], said[2::3], strict=True)
+        }
+        for name, (number, rest) in found.items():
+            if rest < 0:
+                await self._counter.pexpire(f"{self._prefix}limit:{name}", windows[name])
+                found[name] = number, windows[name]
+        return list(found.values())
 
     async def close(self) -> None:
         """Close the connections."""
