@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sandbox import replay
 from sandbox.faults import Faults, after_go_live, reviews
 from sandbox.faults import go_live as last_stages
-from sandbox.faults.fault import Fault
+from sandbox.faults.fault import API, NAMESPACE, Fault
 from sandbox.settings import Settings
 from tests.sabotage import signing, wanted
 from tests.sabotage.judging import Judge, Unproven
@@ -32,6 +32,7 @@ class Healthy:
 
     def before(self) -> list[Unproven]:
         """What is not green before the first fault, of what these must find green."""
+        renewed(self.faults)
         judged = self.judge("deploy", {}, "first", self._sections())
         if any(fault.signed for fault in self.left):
             signing.sign(self.settings, self.judge)
@@ -71,6 +72,16 @@ class Healthy:
         variables = after_go_live.soon(self.faults.hands)
         after_go_live.watched(self.faults.hands, variables)
         return self.judge("window", variables, "first-window", ["go_live"]).unproven(wanted.WINDOWS)
+
+
+def renewed(faults: Faults) -> None:
+    """A new pod of the API for each that was restarted, as by a sandbox that came back: its start is not seen."""
+    hands = faults.hands
+    deployment = hands.cluster.get(API)
+    for pod in hands.cluster.pods_of(deployment) if deployment else []:
+        if any(one.get("restartCount") for one in pod["status"].get("containerStatuses", [])):
+            hands.delete(f"/api/v1/namespaces/{NAMESPACE}/pods/{pod['metadata']['name']}")
+            hands.until(hands.rolled_out, "the API has a pod in place of one that was restarted")
 
 
 def drilled(faults: Faults, judge: Judge) -> None:

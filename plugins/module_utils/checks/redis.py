@@ -33,8 +33,8 @@ _CLUSTER = "Look at CLUSTER NODES and CLUSTER SHARDS: start the failed node, or 
 _SYNC = "Look at the replica's log and at INFO replication on both sides."
 _SENTINEL = "Name the server that holds the data: SENTINEL GET-MASTER-ADDR-BY-NAME tells it."
 _CLOSE = (
-    "Turn the default user off (ACL SETUSER default off) or set requirepass, and keep it in the server's configuration. "
-    "In a file of users it keeps its permissions (user default off ~* &* +@all): as it, Redis replays transactions from "
+    "Turn the default user off (ACL SETUSER default off) or set requirepass, also in the server's configuration. "
+    "In a users file it keeps its permissions (user default off ~* &* +@all): as it, Redis replays transactions from "
     "the append-only file, and without them these are lost at a restart (redis/redis#14541)."
 )
 _PASSWORD = "Set a random password for the user (ACL SETUSER NAME resetpass >WORD) and write it into the Secret."

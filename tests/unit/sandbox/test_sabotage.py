@@ -12,6 +12,7 @@ import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ import pytest
 from sandbox.errors import SandboxError
 from sandbox.faults.fault import Fault
 from tests.sabotage import __main__ as sabotage
-from tests.sabotage import wanted
+from tests.sabotage import healthy, wanted
 from tests.sabotage.healthy import Healthy
 from tests.sabotage.judging import CORE, Judge, Judged, Unproven, longest_task
 from tests.sabotage.keeping import Kept
@@ -106,6 +107,24 @@ def test_the_last_line_counts() -> None:
 
 def marked(name: str, *controls: str, **more: Any) -> Fault:
     return Fault(name=name, says="x", layer="application", turns_red=controls, shuts=False, mark=name, **more)
+
+
+@pytest.fixture(autouse=True)
+def _no_pods(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(healthy, "renewed", lambda _faults: None)
+
+
+def test_a_pod_that_was_restarted_is_renewed_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    pods = [
+        {"metadata": {"name": name}, "status": {"containerStatuses": [{"restartCount": count}]}}
+        for name, count in (("a", 0), ("b", 1))
+    ]
+    deleted: list[str] = []
+    cluster = SimpleNamespace(get=lambda _path: {"kind": "Deployment"}, pods_of=lambda _found: pods)
+    hands = SimpleNamespace(cluster=cluster, delete=deleted.append, until=lambda *_: None, rolled_out=None)
+    healthy.renewed(SimpleNamespace(hands=hands))  # type: ignore[arg-type]
+    assert [path.rpartition("/")[2] for path in deleted] == ["b"]
 
 
 def test_those_meet_of_which_no_two_declare_the_same_and_whose_inputs_are_known() -> None:
