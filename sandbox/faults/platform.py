@@ -54,9 +54,10 @@ def _guest(version: str, ready: str) -> Act:
     return act
 
 
-def _without_jobs(hands: Hands) -> None:
+def _without_leases(hands: Hands) -> None:
+    """No other role of the deployer has them, as the drills' have Jobs."""
     role = hands.cluster.get(ROLE) or {}
-    hands.patch(ROLE, {"rules": [rule for rule in role["rules"] if rule["apiGroups"] != ["batch"]]})
+    hands.patch(ROLE, {"rules": [rule for rule in role["rules"] if rule["apiGroups"] != ["coordination.k8s.io"]]})
 
 
 def _as_shipped(hands: Hands) -> None:
@@ -220,8 +221,8 @@ FAULTS = (
         put=_guest("v1.36.0", "False"), heal=_gone(GUEST),
     ),
     Fault(
-        name="rbac_verb_removed", says="the deployer may not list Jobs, which it must", layer="cluster",
-        turns_red=(ACCESS,), put=_without_jobs, heal=_as_shipped,
+        name="rbac_verb_removed", says="the deployer may not write the Lease that keeps others out", layer="cluster",
+        turns_red=(ACCESS,), put=_without_leases, heal=_as_shipped,
     ),
     Fault(
         name="deployer_is_cluster_admin", says="the deployer may do everything everywhere", layer="cluster",

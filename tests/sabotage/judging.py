@@ -131,7 +131,7 @@ class Judge:
         log = self.root / "build" / "sabotage" / f"{name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         with (
-            log.open("w", encoding="utf-8") as kept,
+            log.open("w", encoding="utf-8", buffering=1) as kept,
             subprocess.Popen(
                 command,
                 cwd=self.root,

@@ -17,6 +17,16 @@ from tests.sabotage.judging import CORE
 
 # What a run may do; where it says nothing, it may do more.
 ALLOWED = "bytebot_tests_allowed"
+# What others are seen by is not there with these, so that a round with one of them would be judged twice.
+ALONE = frozenset(
+    {
+        "admission_refuses", "cni_ignores_policies", "default_backend_answers", "dns_differs_inside", "dns_host_missing",
+        "dns_points_elsewhere", "helm_2", "helm_missing", "ingress_class_wrong", "ingress_controller_scaled_to_zero",
+        "ingress_service_no_endpoints", "login_fails", "node_cordoned", "node_not_ready", "other_application_answers",
+        "pooler_stopped", "postgres_stopped", "prometheus_bad_config", "prometheus_stopped", "rate_limit_does_not_recover",
+        "redis_stopped", "requests_hog", "restart_loop", "service_selector_typo", "service_target_port_wrong",
+    }
+)  # fmt: skip
 Variables = Mapping[str, Mapping[str, Any]]
 
 
@@ -54,6 +64,7 @@ def _both(one: Fault, other: Fault) -> bool:
     return (
         one.sociable
         and other.sociable
+        and not {one.name, other.name} & ALONE
         and ways[0] == ways[1]
         and not (_touches(one) & set(other.turns_red)) | (_touches(other) & set(one.turns_red))
     )

@@ -18,13 +18,14 @@ from typing import Any
 import pytest
 
 from sandbox.errors import SandboxError
+from sandbox.faults import FAULTS
 from sandbox.faults.fault import Fault
 from tests.sabotage import __main__ as sabotage
 from tests.sabotage import healthy, wanted
 from tests.sabotage.healthy import Healthy
 from tests.sabotage.judging import CORE, Judge, Judged, Unproven, longest_task
 from tests.sabotage.keeping import Kept
-from tests.sabotage.rounds import ALLOWED, rounds
+from tests.sabotage.rounds import ALLOWED, ALONE, rounds
 from tests.sabotage.telling import Bite, last_line, row
 from tests.unit.sandbox.test_sabotage_kept import tree
 
@@ -151,6 +152,12 @@ def test_those_meet_of_which_no_two_declare_the_same_and_whose_inputs_are_known(
 def test_inputs_of_those_that_meet_agree(mine: dict[str, Any], theirs: dict[str, Any], meet: bool) -> None:
     several = [marked("a", "x.y.1"), marked("b", "x.y.2")]
     assert (len(rounds(several, 2, {"a": mine, "b": theirs})) == 1) is meet
+
+
+def test_those_that_take_away_what_others_are_seen_by_are_alone() -> None:
+    assert set(FAULTS) >= ALONE
+    several = [marked("a", "x.y.1"), marked("helm_missing", "x.y.2")]
+    assert len(rounds(several, 2, {"a": {}, "helm_missing": {}})) == 2
 
 
 def test_those_meet_first_that_are_judged_by_the_same_sections() -> None:
