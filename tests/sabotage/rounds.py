@@ -20,11 +20,12 @@ ALLOWED = "bytebot_tests_allowed"
 # What others are seen by is not there with these, so that a round with one of them would be judged twice.
 ALONE = frozenset(
     {
-        "admission_refuses", "cni_ignores_policies", "default_backend_answers", "dns_differs_inside", "dns_host_missing",
-        "dns_points_elsewhere", "helm_2", "helm_missing", "ingress_class_wrong", "ingress_controller_scaled_to_zero",
-        "ingress_service_no_endpoints", "login_fails", "node_cordoned", "node_not_ready", "other_application_answers",
-        "pooler_stopped", "postgres_stopped", "prometheus_bad_config", "prometheus_stopped", "rate_limit_does_not_recover",
-        "redis_stopped", "requests_hog", "restart_loop", "service_selector_typo", "service_target_port_wrong",
+        "admission_refuses", "cni_ignores_policies", "default_backend_answers", "dns_differs_inside",
+        "dns_host_missing", "dns_points_elsewhere", "helm_2", "helm_missing", "ingress_class_wrong",
+        "ingress_controller_scaled_to_zero", "ingress_service_no_endpoints", "login_fails", "node_cordoned",
+        "node_not_ready", "other_application_answers", "pooler_stopped", "postgres_stopped",
+        "prometheus_bad_config", "prometheus_stopped", "rate_limit_does_not_recover", "redis_stopped",
+        "requests_hog", "restart_loop", "service_selector_typo", "service_target_port_wrong",
     }
 )  # fmt: skip
 Variables = Mapping[str, Mapping[str, Any]]
