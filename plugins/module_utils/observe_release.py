@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -88,6 +89,7 @@ def observe(
         deployed_objects=members.objects,
         named_images=members.images,
         live_images=_images(watch.facts.live.items()),
+        image_writers=_image_writers(watch.facts.live.items()),
         revision=members.revision,
         probed=probe,
     )
@@ -183,6 +185,22 @@ def _images(workloads: Iterable[tuple[Identity, Object]]) -> dict[str, str]:
         for kind in ("initContainers", "containers")
         for container in (((workload.get("spec") or {}).get("template") or {}).get("spec") or {}).get(kind) or []
     }
+
+
+def _image_writers(workloads: Iterable[tuple[Identity, Object]]) -> dict[str, tuple[str, ...]]:
+    """The names under which each container's image was written last, by workload and container."""
+    found: dict[str, set[str]] = {}
+    for named, workload in workloads:
+        for entry in (workload.get("metadata") or {}).get("managedFields") or []:
+            template = entry.get("fieldsV1") or {}
+            for key in ("f:spec", "f:template", "f:spec"):
+                template = template.get(key) or {}
+            for kind in ("f:initContainers", "f:containers"):
+                for key, fields in (template.get(kind) or {}).items():
+                    if "f:image" in fields:
+                        name = json.loads(key.removeprefix("k:")).get("name")
+                        found.setdefault(f"{named} container {name}", set()).add(str(entry.get("manager")))
+    return {where: tuple(sorted(names)) for where, names in found.items()}
 
 
 def _selected(cluster: Cluster, scope: Scope) -> tuple[list[Identity], list[Object]]:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from sandbox import probe
@@ -175,6 +176,19 @@ def _other_image(deployment: Object) -> None:
     container["image"] = container["image"].rpartition(":")[0] + ":1.1.0"
 
 
+def _other_digest_pinned(hands: Hands) -> None:
+    """The tag stays, and the digest behind it is another image's: so kubectl set image takes it."""
+
+    def pin(deployment: Object) -> None:
+        container = deployment["spec"]["template"]["spec"]["containers"][0]
+        name = container["image"].removeprefix(f"{hands.settings.registry_name}/").rpartition(":")[0]
+        layout = hands.settings.images / "layouts" / f"{name.replace('/', '_')}_1.1.0"
+        digest = json.loads((layout / "index.json").read_text())["manifests"][0]["digest"]
+        container["image"] = f"{container['image']}@{digest}"
+
+    changed(WORKER, pin, then=ready(WORKER))(hands)
+
+
 def _a_tenth(hands: Hands) -> dict[str, Any]:
     """The register of the sandbox with another share of one flag."""
     register = [("ENABLE_RATE_LIMITING", 100), ("ENABLE_CIRCUIT_BREAKER", 10), ("ENABLE_DISTRIBUTED_TRACING", 0)]
@@ -227,6 +241,11 @@ FAULTS = (
     Fault(
         name="image_changed_past_helm", says="a workload runs another image than helm deployed", layer="cluster",
         turns_red=("deployment.health.pods",), put=changed(WORKER, _other_image, then=ready(WORKER)),
+        heal=restored(WORKER, then=ready(WORKER)),
+    ),
+    Fault(
+        name="image_pinned_past_helm", says="somebody gave an image the digest of another one, and left its tag",
+        layer="cluster", turns_red=("deployment.health.pods",), put=_other_digest_pinned,
         heal=restored(WORKER, then=ready(WORKER)),
     ),
     Fault(

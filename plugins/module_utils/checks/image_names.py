@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+# In the names under which Helm, Flux and Terraform write: by default that of the program (helm.sh/helm, pkg/kube).
+HELM = "helm"
 FILLED = "auto"  # what Istio's admission puts its proxy's image in place of (istio.io, "Installing Gateways")
 _HUB = ("index.docker.io/", "docker.io/", "library/")  # which Docker Hub's images have, or do not name
 
@@ -22,21 +24,33 @@ class PastHelm:
     unclear: tuple[str, ...]
 
 
-def past_helm(named: Mapping[str, str], live: Mapping[str, str], revision: int) -> PastHelm:
-    """What somebody changed past Helm, by workload and container; one whose tag admission only pinned is the same."""
+def past_helm(
+    named: Mapping[str, str],
+    live: Mapping[str, str],
+    revision: int,
+    writers: Mapping[str, Collection[str]],
+) -> PastHelm:
+    """What somebody changed past Helm, by workload and container; one whose tag admission only pinned is the same.
+
+    :param writers: who wrote the image last, as the API server tells. What admission writes has the name of who asked,
+        which is Helm, so a digest that another one wrote pins nothing.
+    """
     changed: list[str] = []
     unclear: list[str] = []
     for where, wanted in sorted(named.items()):
         image = live.get(where, wanted)
         (path, tag, digest), (other, _tag, wanted_digest) = parts_of(image), parts_of(wanted)
-        if image == wanted or image.startswith(f"{wanted}@"):
-            continue
         # Sigstore's policy controller puts the digest in the tag's place.
         bare = bool(digest) and not tag and _at_home(path) == _at_home(other)
-        if bare and digest == wanted_digest:
+        if image == wanted or (bare and digest == wanted_digest):
             continue
-        told = unclear if bare and not wanted_digest else changed
-        told.append(f"{where} runs image {image}, and revision {revision} has {wanted}")
+        past = [one for one in writers.get(where, ()) if HELM not in one.lower()]
+        by_helm = not past or len(past) < len(writers[where])
+        if image.startswith(f"{wanted}@") and by_helm:
+            continue
+        told = unclear if bare and not wanted_digest and by_helm else changed
+        by = f", written by {', '.join(past)}" if past else ""
+        told.append(f"{where} runs image {image}{by}, and revision {revision} has {wanted}")
     return PastHelm(tuple(changed), tuple(unclear))
 
 

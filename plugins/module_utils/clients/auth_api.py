@@ -18,6 +18,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.clients.identit
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
 
 LONGEST_PAUSE_S = 90.0  # for one 429; a window of a limit is a minute
+MOST_IN_VAIN = 3  # pauses one after the other that end nothing: a window of a limit is over after one
 USUAL_PAUSE_S = 15.0  # where a 429 does not say how long
 _NEXT_COOKIE = re.compile(r",\s*(?=[!#$%&'*+.^_`|~0-9A-Za-z-]+=)")  # several Set-Cookie come joined; dates have commas
 _CODE = 64
@@ -82,9 +83,15 @@ class Patience:
     sleep: Callable[[float], None] = time.sleep
     tell: Callable[[str], None] = lambda _text: None
     used_s: float = 0.0
+    in_vain: int = 0
 
     def wait(self, answer: Answer) -> bool:
-        """Wait as long as a 429 says; False where that is longer than may be waited."""
+        """Wait as long as a 429 says; False where that is longer than may be waited, or has been in vain some times."""
+        if self.in_vain >= MOST_IN_VAIN:
+            if self.left_s:
+                self.tell(f"The application limits requests after {self.in_vain} pauses as before; none is waited for.")
+            self.left_s = 0.0
+            return False
         said = answer.headers.get("retry-after", "").strip()
         pause = min(float(said) + 0.5, LONGEST_PAUSE_S) if said.isdigit() else USUAL_PAUSE_S
         if pause > self.left_s:
@@ -92,6 +99,7 @@ class Patience:
         self.tell(f"The application limits requests; going on in {pause:.0f} s.")
         self.left_s -= pause
         self.used_s += pause
+        self.in_vain += pause < LONGEST_PAUSE_S  # a longer one that was told has only begun
         self.sleep(pause)
         return True
 
@@ -114,7 +122,10 @@ class AuthApi:
         sent = {**(headers or {}), **(self.carried(token) if token else {})}
         while True:
             answer = self.http.request(method, path, headers=sent, json=body)
-            if answer.status != HTTPStatus.TOO_MANY_REQUESTS or not self.patience.wait(answer):
+            if answer.status != HTTPStatus.TOO_MANY_REQUESTS:
+                self.patience.in_vain = 0
+                return answer
+            if not self.patience.wait(answer):
                 return answer
 
     def carried(self, token: str) -> dict[str, str]:

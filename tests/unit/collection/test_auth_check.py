@@ -17,6 +17,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.auth imp
 from ansible_collections.bytebot.production.plugins.module_utils.checks.auth_facts import MATRIX, AuthFacts, Wanted
 from ansible_collections.bytebot.production.plugins.module_utils.checks.secrets_facts import JwtKeys
 from ansible_collections.bytebot.production.plugins.module_utils.clients.auth_api import AuthApi, Dialect, Patience
+from ansible_collections.bytebot.production.plugins.module_utils.clients.http import Answer
 from ansible_collections.bytebot.production.plugins.module_utils.clients.identities import Account
 from ansible_collections.bytebot.production.plugins.module_utils.forge import Bent, Keys
 from ansible_collections.bytebot.production.plugins.module_utils.observe_auth import Scope, Source, keys_of, observe
@@ -204,6 +205,24 @@ def test_a_limit_is_waited_for_and_no_longer_than_permitted() -> None:
     facts = seen(application, only=(of.LOGIN,))
     assert facts.paced_s == pytest.approx(22.5)
     assert facts.sign_ins[0].works
+
+
+def test_a_limit_that_does_not_end_is_not_waited_for_request_by_request() -> None:
+    """As where the window of a limit has lost its end: each request would wait anew, until all patience is used up."""
+    application = Application()
+    application.limits = 1000
+    facts = seen(application, only=(of.LOGIN, of.RBAC))
+    assert facts.paced_s == pytest.approx(22.5)
+    assert not facts.sign_ins[0].works
+
+
+def test_a_limit_that_says_that_it_lasts_longer_is_waited_for_as_long_as_permitted() -> None:
+    said, slept, told = Answer("https://shop.test", 429, {"retry-after": "400"}), list[float](), list[str]()
+    patience = Patience(600, sleep=slept.append, tell=told.append)
+    while patience.wait(said):
+        pass
+    assert slept == [90.0] * 6
+    assert not any("as before" in one for one in told)
 
 
 def test_what_a_killed_run_left_is_removed_and_what_goes_on_is_kept() -> None:

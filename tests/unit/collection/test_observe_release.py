@@ -203,9 +203,14 @@ def test_images_are_observed_in_what_helm_deployed_and_in_what_runs() -> None:
         return {**workload, "spec": {**workload["spec"], "template": template}}
 
     named, live = (with_image(LIVE, f"registry.example/api:{number}") for number in (1, 2))
+    written = {'k:{"name":"api"}': {".": {}, "f:image": {}}, 'k:{"name":"proxy"}': {"f:args": {}}}
+    entry = {"manager": "kubectl-set", "fieldsV1": {"f:spec": {"f:template": {"f:spec": {"f:containers": written}}}}}
+    status = {"manager": "kube-controller-manager", "subresource": "status", "fieldsV1": {"f:status": {}}}
+    live = {**live, "metadata": {**live["metadata"], "managedFields": [entry, status, {"manager": "odd"}]}}
     facts = looked(HeldCluster(stored(rendered(named)), live, SET, pod(SET, containerStatuses=[running(LONG_AGO)])))
     assert facts.named_images == NAMED
     assert facts.live_images == {next(iter(NAMED)): "registry.example/api:2"}
+    assert facts.image_writers == {next(iter(NAMED)): ("kubectl-set",)}
 
 
 def test_what_helm_deployed_is_known_by_object_and_a_secret_by_its_keys_alone() -> None:

@@ -457,6 +457,28 @@ def test_an_image_that_was_changed_past_helm_is_red(live: str, state: State) -> 
     assert verdict(HEALTH, named_images=NAMED).state == State.PASS, "a workload that is not there has none"
 
 
+@pytest.mark.parametrize(
+    ("live", "writers", "state"),
+    [
+        (f"registry.example/api:1@sha256:{'0' * 64}", ("helm",), State.PASS),
+        (f"registry.example/api:1@sha256:{'0' * 64}", ("helm-controller", "kubectl-set"), State.PASS),
+        (f"registry.example/api:1@sha256:{'0' * 64}", ("terraform-provider-helm_v3.0.2",), State.PASS),
+        (f"registry.example/api:1@sha256:{'0' * 64}", ("kubectl-set",), State.FAIL),
+        (f"registry.example/api@sha256:{'0' * 64}", ("kubectl-set",), State.FAIL),
+        (f"registry.example/api@sha256:{'0' * 64}", ("Helm",), State.INCONCLUSIVE),
+        ("registry.example/api:1", ("kubectl-set",), State.PASS),
+    ],
+)
+def test_a_digest_that_another_one_than_helm_wrote_pins_nothing(
+    live: str, writers: tuple[str, ...], state: State
+) -> None:
+    """Admission writes in the name of who asked; by hand any image may stand behind the same tag."""
+    where = next(iter(NAMED))
+    found = verdict(HEALTH, named_images=NAMED, live_images={where: live}, image_writers={where: writers}, revision=3)
+    assert found.state == state, found.summary
+    assert ("written by kubectl-set" in found.summary) is (state == State.FAIL)
+
+
 ONE, TWO = (f"sha256:{letter * 64}" for letter in "12")
 
 
