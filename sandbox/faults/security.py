@@ -22,6 +22,7 @@ PRODUCTION = "team.access.production"
 CORE = f"/api/v1/namespaces/{NAMESPACE}"
 RBAC = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{NAMESPACE}"
 OTHER = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/sandbox-other"
+OTHER_POLICY = f"/apis/networking.k8s.io/v1/namespaces/{NAMESPACE}/networkpolicies/sandbox-other"
 PODS = f"{CORE}/pods?labelSelector=app%3Dsandbox-other"
 SETTINGS, BOUNDS = f"{CORE}/configmaps/sandbox-settings", f"{CORE}/limitranges/sandbox-bounds"
 MAKERS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/externalsecrets.external-secrets.io"
@@ -48,7 +49,9 @@ ONE: dict[str, Any] = {
 
 
 def other(replicas: int = 0, pod: Mapping[str, Any] | None = None, **container: Any) -> Act:
-    """A further Deployment that is in order but for what is given; without replicas it is a description only."""
+    """A further Deployment that is in order but for what is given, and may talk to nobody; without replicas it is a
+    description only.
+    """
 
     def act(hands: Hands) -> None:
         labels = {"app": "sandbox-other"}
@@ -56,6 +59,11 @@ def other(replicas: int = 0, pod: Mapping[str, Any] | None = None, **container: 
         template = {"metadata": {"labels": labels}, "spec": {**POD, "containers": containers, **(pod or {})}}
         spec = {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template}
         meta = {"name": "sandbox-other", "namespace": NAMESPACE}
+        shut = {"podSelector": {"matchLabels": labels}, "policyTypes": ["Ingress", "Egress"]}
+        hands.apply(
+            OTHER_POLICY,
+            {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": meta, "spec": shut},
+        )
         hands.apply(OTHER, {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": spec})
 
     return act
@@ -65,6 +73,7 @@ def no_other(hands: Hands) -> None:
     """The further Deployment is no more, nor its pods."""
     hands.delete(OTHER)
     hands.until(lambda: not hands.cluster.items(PODS), "its pods are gone")
+    hands.delete(OTHER_POLICY)
 
 
 def _fresh() -> str:
