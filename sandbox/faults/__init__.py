@@ -223,7 +223,8 @@ class Faults:
 
     def _hands(self, names: Sequence[str]) -> dict[str, Hands]:
         """For each of several a place of its own; for one alone the common one."""
-        return {name: replace(self.hands, place=name if len(names) > 1 else "") for name in names}
+        applied: dict[str, str] = {}
+        return {name: replace(self.hands, place=name if len(names) > 1 else "", applied=applied) for name in names}
 
 
 def _marks(names: Sequence[str]) -> list[str]:

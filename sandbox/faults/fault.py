@@ -36,6 +36,7 @@ class Hands:
     :param reports: the folder of the reports, which also has what was signed.
     :param keeps: what faults keep is below this folder, where not in the sandbox's own.
     :param place: of one among several faults that are in at once; empty for one alone.
+    :param applied: by the path of an object, the place of the fault that described it: two would undo each other.
     """
 
     settings: Settings
@@ -44,6 +45,7 @@ class Hands:
     reports: Path = Path("reports")
     keeps: Path | None = None
     place: str = ""
+    applied: dict[str, str] = field(default_factory=dict)
 
     @property
     def common(self) -> Path:
@@ -59,6 +61,8 @@ class Hands:
         self.cluster.call("PATCH", path, json.dumps(body), kind)
 
     def apply(self, path: str, body: Mapping[str, Any]) -> None:
+        if (before := self.applied.setdefault(path, self.place)) != self.place:
+            raise SandboxError("fault", f"{before} and {self.place} both describe {path}", remedy="put in one of them")
         self.cluster.call("PATCH", f"{path}?fieldManager=bytebot-fault&force=true", json.dumps(body), APPLY)
 
     def delete(self, path: str) -> None:

@@ -17,6 +17,7 @@ import pytest
 from ansible_collections.bytebot.production.plugins.plugin_utils import catalogue
 from sandbox import catalog
 from sandbox import faults as registry
+from sandbox.cluster import Cluster
 from sandbox.errors import SandboxError
 from sandbox.faults.fault import LAYERS, Fault, Hands
 from sandbox.files import put as mark
@@ -145,6 +146,27 @@ def test_each_of_several_keeps_what_it_needs_in_a_place_of_its_own_and_goes_in_r
     faults.heal()
     assert world == {"object": "healthy"}
     assert not (settings.state / "faults").exists()
+
+
+def test_two_that_describe_one_object_are_not_in_at_once(
+    faults: registry.Faults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second description would take from the object what the first one gave it."""
+    told: list[str] = []
+    monkeypatch.setattr(Cluster, "call", lambda _cluster, _method, path, *_: told.append(path.partition("?")[0]))
+
+    def describes(name: str, *paths: str) -> Fault:
+        return replace(
+            registry.FAULTS["one"], name=name, put=lambda hands: [hands.apply(path, {}) for path in paths] and None
+        )
+
+    given = {"a": describes("a", "/x", "/x"), "b": describes("b", "/y", "/x")}
+    monkeypatch.setattr(registry, "FAULTS", given)
+    with pytest.raises(SandboxError, match="a and b both describe /x"):
+        faults.put_together(["a", "b"])
+    assert told == ["/x", "/x", "/y"]
+    assert faults.heal() == ["a", "b"]
+    faults.put("b")
 
 
 def test_faults_of_documents_spoil_one_copy_and_its_inputs_can_be_asked_for_before(
