@@ -142,6 +142,30 @@ def test_a_server_without_tls(server: Postgres) -> None:
     assert (seen.cause, seen.mode, seen.plain.outcome) == ("", "disable", "accepted")
 
 
+def test_a_server_that_takes_no_writes_is_seen_though_it_is_no_replica(server: Postgres) -> None:
+    assert ask(server).server["read_only"] == "off"
+    server.sql("ALTER ROLE shop SET default_transaction_read_only = on")
+    try:
+        seen = ask(server)
+    finally:
+        server.sql("ALTER ROLE shop RESET default_transaction_read_only")
+    assert (seen.server["read_only"], seen.server["in_recovery"]) == ("on", False)
+
+
+def test_rights_by_membership_are_seen(server: Postgres) -> None:
+    assert ask(server).role["member_of"] == ()
+    for role in ("administrators", "rds_superuser", "readers"):
+        server.sql(f"CREATE ROLE {role}")
+    server.sql("ALTER ROLE administrators SUPERUSER", "CREATE ROLE team NOINHERIT", "GRANT administrators TO team")
+    server.sql("GRANT team, rds_superuser, readers, pg_execute_server_program TO shop")
+    try:
+        seen = ask(server)
+    finally:
+        server.sql("DROP ROLE administrators, rds_superuser, readers, team")
+        server.sql("REVOKE pg_execute_server_program FROM shop")
+    assert seen.role["member_of"] == ("administrators", "pg_execute_server_program", "rds_superuser")
+
+
 def test_rights_over_the_server_are_seen(server: Postgres) -> None:
     server.sql("ALTER ROLE shop SUPERUSER CREATEROLE BYPASSRLS")
     seen = ask(server)
