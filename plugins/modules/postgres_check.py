@@ -21,8 +21,8 @@ description:
     password is sent. The password in the Secret is proved by SCRAM only, which does not reveal it, unless the server's
     certificate verifies.
   - Pools come from O(pools), or from the variables of the deployed release's workloads, times the maximum of their
-    HorizontalPodAutoscaler. What may not be read is
-    V(pending), with the permission that is missing.
+    HorizontalPodAutoscaler. Where a workload has the Secret of the database and no such variable, its pool is not
+    known, which is V(pending). So is what may not be read, with the permission that is missing.
   - A control that does not hold is a result, not a failure of the module.
 extends_documentation_fragment:
   - bytebot.production.cluster

@@ -241,6 +241,27 @@ def test_pools_are_the_size_of_each_workload_times_the_most_replicas(tmp_path: P
     assert met[0][1].address == "192.0.2.1"
 
 
+def test_a_workload_that_uses_the_secret_and_says_no_size_is_a_pool_of_unknown_size(
+    tmp_path: Path, met: list[Any]
+) -> None:
+    word: Object = {"name": "PASS", "valueFrom": {"secretKeyRef": {"name": "bytebot-db-secret", "key": "password"}}}
+    first = workload("ui", env=[variable("OTHER", "1")])
+    first["spec"]["template"]["spec"]["initContainers"] = [{"name": "wait", "env": [word]}]  # is over by then
+    objects = [
+        workload("api", env=[word, variable("DATABASE_MAX_CONNECTIONS", "5")]),
+        workload("worker", replicas=2, env=[word]),
+        workload("off", replicas=0, env=[word]),
+        workload("agent", envFrom=[{"secretRef": {"name": "bytebot-db-secret"}}]),
+        first,
+    ]
+    facts = look(Kubernetes(stored(rendered(*objects)), *objects, credentials()), tmp_path)
+    assert [(one.name, one.size, one.replicas) for one in facts.pools] == [
+        ("api", 5, 3), ("worker", None, 2), ("agent", None, 3),
+    ]  # fmt: skip
+    found = {one.control: one.verdict for one in postgres.CHECKS.judge(facts, [POOLING])}[POOLING]
+    assert (str(found.state), "of worker, agent is not known" in found.summary) == ("pending", True)
+
+
 @pytest.mark.parametrize("kind", ["HorizontalPodAutoscaler", "Deployment", "settings"])
 def test_what_may_not_be_read_of_pools_is_told(tmp_path: Path, met: list[Any], kind: str) -> None:
     one = workload(envFrom=[{"configMapRef": {"name": "settings"}}], env=[variable("DATABASE_MAX_CONNECTIONS", "5")])
