@@ -70,7 +70,9 @@ options:
     elements: str
     default: [DATABASE_MAX_CONNECTIONS, DATABASE_URL]
   connection_reserve:
-    description: Connections that are kept for people, backups and migrations, beside those that the server keeps.
+    description:
+      - Connections that are kept for people, backups and migrations, beside those that the server keeps.
+      - Where other users have more than that now, theirs count in its place, unless there is a pooler.
     type: int
     default: 5
   pooler:

@@ -207,6 +207,9 @@ def _facts(connection: Any, mode: str, encryption: Encryption, *, scram: bool) -
         "SELECT coalesce(nullif(application_name, ''), '(none)'), count(*) FROM pg_stat_activity"
         " WHERE datname IS NOT NULL AND pid <> pg_backend_pid() GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 50"
     ).fetchall()
+    (others,) = ask(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname IS NOT NULL AND usename <> current_user"
+    ).fetchone()
     (all_rights,) = ask("SELECT pg_has_role(current_user, 'pg_read_all_stats', 'USAGE')").fetchone()
     return PostgresSeen(
         mode=mode,
@@ -216,6 +219,7 @@ def _facts(connection: Any, mode: str, encryption: Encryption, *, scram: bool) -
             **dict(settings),
             "in_recovery": recovery,
             "read_only": read_only,
+            "connections_of_others": others,
             "ssl": list(tls_row) if tls_row else [],
             "reads_all_statistics": all_rights,
         },

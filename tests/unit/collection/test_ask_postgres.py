@@ -47,6 +47,7 @@ def test_a_server_as_it_should_be(server: Postgres) -> None:
         host=str(server.folder), port=server.port, user="test", dbname="postgres", application_name="another"
     ):
         seen = ask(server)
+    assert seen.number("connections_of_others") == 1
     assert (seen.cause, seen.mode, seen.scram, seen.used_password) == ("", "verify-full", True, True)
     assert (seen.wrong.outcome, seen.plain.outcome) == ("refused", "refused")
     assert (seen.encryption.offered, seen.encryption.verified, seen.encryption.why) == (True, True, "")

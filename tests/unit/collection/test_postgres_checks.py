@@ -111,6 +111,7 @@ def test_a_server_as_it_should_be_is_green() -> None:
         (replace(GOOD, pools=(Pool("api", 20, 10),)), POOLING, "may open 200 connections (api 20 x 10)"),
         (serving(max_connections="20"), POOLING, "has 12 for them"),
         (serving(reserved_connections="40"), POOLING, "has 12 for them"),
+        (serving(connections_of_others=40), POOLING, "has 17 for them (max_connections 60, less reserves and 40 of"),
         (seen(role={"rolconnlimit": 7}), POOLING, "the role may have 7"),
         (seen(plain=Attempt("accepted", "it asked")), TLS, "without TLS is not refused"),
         (seen(encryption=Encryption(False), plain=Attempt("accepted", "none")), TLS, "offers no TLS"),
