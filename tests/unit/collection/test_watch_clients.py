@@ -106,7 +106,8 @@ def test_prometheus_is_asked_as_documented(talker: Talker) -> None:
     }
     seen = look_at_prometheus(Prometheus(talker.service), "monitoring/data")
     assert seen.build.data["version"] == "3.16.0"
-    assert seen.age.data == seen.oldest.data == [({}, "0.4")]
+    assert seen.age.data == seen.oldest.data == seen.cut.data == [({}, "0.4")]
+    assert any("prometheus_tsdb_size_retentions_total" in path for _method, path, _headers in talker.asked)
     assert seen.room is not None
     assert seen.room.ok
     assert any("persistentvolumeclaim%3D%22data%22" in path for _method, path, _headers in talker.asked)
