@@ -59,8 +59,8 @@ def _weaker(facts: MetricsFacts) -> list[str]:
 
 
 def _serves(found: Found, seen: PrometheusSeen) -> bool:
-    """Whether it can be asked at all; some servers that speak its API have no route of readiness."""
-    if seen.ready.kind == ABSENT and seen.build.ok:
+    """Whether it can be asked at all; some that speak its API have no route of readiness, or no version."""
+    if seen.ready.kind == ABSENT and (seen.build.ok or seen.age.ok):
         return True
     return found.asked(seen.ready, "it is not ready", _START, allow=_READ)
 

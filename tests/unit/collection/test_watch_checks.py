@@ -102,7 +102,7 @@ def test_a_good_prometheus_passes() -> None:
     [
         ({"ready": DOWN}, "nothing listens there"),
         ({"ready": BROKEN}, "not ready: it answers 500"),
-        ({"ready": NONE, "build": NONE}, "404"),
+        ({"ready": NONE, "build": NONE, "age": NONE}, "404"),
         ({"build": Told(OK, {"version": "2.45.0"})}, "version 2.45.0 runs, 2.53 or newer"),
         ({"build": BROKEN}, "its version is not to be had"),
         ({"runtime": runtime(reloadConfigSuccess=False)}, "refused its newest configuration"),
@@ -132,6 +132,7 @@ def test_what_is_wrong_with_prometheus_is_red(changes: dict[str, Any], said: str
         ({"age": SHUT}, "not permitted"),
         ({"runtime": NONE}, "does not tell whether its configuration loads"),  # as of Mimir or VictoriaMetrics
         ({"runtime": NONE}, "how long it keeps"),
+        ({"ready": NONE, "build": NONE, "runtime": NONE}, "does not tell its version"),  # as of a managed service
         ({"runtime": runtime(storageRetention="10GiB")}, "what is there reaches back"),
         ({"runtime": runtime(storageRetention="")}, "is no length of time"),
         ({"room": Told(OK, [], "", 200)}, "no series tells the room"),

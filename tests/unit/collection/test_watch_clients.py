@@ -220,6 +220,14 @@ def test_loki_finds_what_came(talker: Talker) -> None:
     assert "Ingester not ready" in store_of("loki", talker.service, "*").look().health.cause
 
 
+def test_loki_behind_a_gateway_that_knows_no_route_of_readiness_is_judged_by_its_answers(talker: Talker) -> None:
+    talker.says = {**LOKI, "/ready": (404, "not found")}  # grafana/loki#17575; Grafana Cloud has none either
+    seen = store_of("loki", talker.service, "*").look()
+    assert (seen.health.ok, seen.search.ok, seen.unwell) == (True, True, ())
+    talker.says = {"/ready": (404, "not found"), "/loki/api/v1/labels": (404, "not found")}
+    assert "404" in store_of("loki", talker.service, "*").look().health.cause
+
+
 @pytest.mark.parametrize(
     ("state", "unwell", "thin"), [("green", 0, 0), ("yellow", 0, 1), ("red", 1, 0)]
 )  # fmt: skip
