@@ -31,7 +31,10 @@ _START_S = 60.0  # a server that starts takes that time for its last snapshot's,
 _SECRET = "Write the host and the password that it accepts into the Secret (in the inventory: bytebot_secrets)."
 _INFO = "Let the user run INFO: ACL SETUSER NAME +info."
 _AOF = "Set appendonly yes, or say in rdb_reason why snapshots will do."
-_WRITE = "Look at the server's log and at the space on its volume: its last write to disk failed."
+_WRITE = (
+    "Look at the server's log, at the space on its volume and the memory for a fork: its last write to disk failed, "
+    "and until one succeeds it may refuse all writes (MISCONF)."
+)
 _SAVE = (
     "Judge again within a day of a snapshot, let the user read the setting (ACL SETUSER NAME +config|get), or set "
     "appendonly yes."
@@ -157,10 +160,10 @@ def _kept_by(facts: RedisFacts, seen: RedisSeen) -> str | None:
 def _write_problems(facts: RedisFacts, seen: RedisSeen) -> list[tuple[str, str]]:
     info = seen.info
     if info.get("aof_enabled") == "1":
-        failed_writes = [
-            name for name in ("aof_last_write_status", "aof_last_bgrewrite_status") if info.get(name, "ok") != "ok"
-        ]
-        return [(f"{name} is {info[name]}", _WRITE) for name in failed_writes]
+        names = ["aof_last_write_status", "aof_last_bgrewrite_status"]
+        if seen.config.get("save") != "":  # one that failed ends writes here too: stop-writes-on-bgsave-error
+            names.append("rdb_last_bgsave_status")
+        return [(f"{name} is {info[name]}", _WRITE) for name in names if info.get(name, "ok") != "ok"]
     if not facts.wanted.rdb_reason:
         return [("the append-only file is off", _AOF)]
     if seen.config.get("save") == "":

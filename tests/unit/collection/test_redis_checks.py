@@ -122,6 +122,8 @@ def test_a_server_as_it_should_be_is_green(facts: RedisFacts, said: str) -> None
         (wanting(tls=True), CREDENTIALS, "not encrypted"),
         (info(aof_enabled="0"), PERSISTENCE, "the append-only file is off"),
         (info(aof_last_write_status="err"), PERSISTENCE, "aof_last_write_status is err"),
+        (info(rdb_last_bgsave_status="err"), PERSISTENCE, "rdb_last_bgsave_status is err"),  # and writes are refused
+        (info(min_slaves_good_slaves="0"), VERSION, "min-replicas-to-write asks for replicas, and none is good"),
         (
             wanting(info(aof_enabled="0", rdb_last_bgsave_status="err"), rdb_reason="a cache"),
             PERSISTENCE,
@@ -237,6 +239,11 @@ def test_snapshots_of_a_server_whose_settings_are_hidden_are_believed_where_one_
     facts = replace(info(aof_enabled="0", rdb_last_bgsave_status="ok", **fields), observed_at="2026-01-02T00:00:00Z")
     found = verdicts(wanting(facts, rdb_reason="a cache"))[PERSISTENCE]
     assert (str(found.state), said in found.summary) == (state, True), found.summary
+
+
+def test_a_snapshot_that_failed_stops_no_writes_where_none_are_to_be_made() -> None:
+    failing = seen(info={**INFO, "rdb_last_bgsave_status": "err"}, config={"save": ""})
+    assert verdicts(failing)[PERSISTENCE].state == "pass"
 
 
 def test_what_is_allowed_all_the_same_is_told_as_weaker() -> None:
