@@ -40,7 +40,7 @@ _SAVE = (
     "appendonly yes."
 )
 _VOLUME = "Keep the data directory on a PersistentVolumeClaim: a volumeClaimTemplate of the StatefulSet."
-_PODS = "Grant get on services and list on pods in the server's namespace."
+_PODS = "Grant get on services and list on pods in the server's namespace; behind a proxy, look at the servers by hand."
 _MAXMEMORY = "Set maxmemory to 80 % of the container's memory limit or less: rewriting the append-only file needs room."
 _POLICY = (
     "Choose maxmemory-policy by what is kept: noeviction for queues, allkeys-lru for a cache, volatile-lru where both "

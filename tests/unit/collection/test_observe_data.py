@@ -379,6 +379,23 @@ def test_the_volume_and_limit_of_the_servers_pod(pod: Object, found: ServerPod) 
     assert seen == Pods((found,))
 
 
+@pytest.mark.parametrize(
+    ("images", "proxy"),
+    [
+        (["public.ecr.aws/docker/library/haproxy:2.9.4-alpine"], True),  # as the chart redis-ha puts before its pods
+        (["registry:5000/envoyproxy/envoy@sha256:1", "registry:5000/exporter"], True),
+        (["haproxy:3", "redis:7"], False),
+        (["registry/cache:1"], False),
+        ([], False),
+    ],
+)
+def test_pods_of_a_proxy_are_not_the_servers(images: list[str], proxy: bool) -> None:
+    pod = server_pod({"emptyDir": {}})
+    pod["spec"]["containers"] = [{"name": f"c{at}", "image": image} for at, image in enumerate(images)]
+    seen = pods_of(Kubernetes(SERVICE, pod), "redis.cache.svc", "shop", "/data")  # type: ignore[arg-type]
+    assert ("of a proxy" in seen.problem, bool(seen.found)) == (proxy, not proxy)
+
+
 def test_pods_that_are_not_there_or_may_not_be_seen() -> None:
     kubernetes = Kubernetes(SERVICE)
     kubernetes.forbidden = {"Pod"}
