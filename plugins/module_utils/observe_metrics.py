@@ -21,6 +21,8 @@ from ansible_collections.bytebot.production.plugins.module_utils.clients.service
 
 AGE = "time() - max(timestamp(up))"
 OLDEST = "min(prometheus_tsdb_lowest_timestamp_seconds)"
+# A block is a tenth of what is kept at most; the counter starts anew with the server.
+CUT = "sum(max_over_time(prometheus_tsdb_size_retentions_total[3d]))"
 SHOWN = "count(up)"  # asked through Grafana
 PROMETHEUS = "prometheus"  # a type of data source
 
@@ -42,6 +44,7 @@ def look_at_prometheus(server: Prometheus, volume: str) -> PrometheusSeen:
         runtime,
         server.query(AGE),
         server.query(OLDEST) if sized else Told(),
+        server.query(CUT) if sized else Told(),
         server.query(room_of(volume)) if volume else None,
     )
 

@@ -12,16 +12,25 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.postgres
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
 from ansible_collections.bytebot.production.plugins.module_utils.errors import CollectionError
 from ansible_collections.bytebot.production.plugins.module_utils.observe_environment import SCALED, Environment, Setting
+from ansible_collections.bytebot.production.plugins.module_utils.observe_secrets import referenced
+from ansible_collections.bytebot.production.plugins.module_utils.podspec import pod_spec
 
 Object = dict[str, Any]
 
 
 def pools_of(
-    cluster: Cluster, namespace: str, objects: Iterable[Object], environment: Environment, variables: tuple[str, ...]
+    cluster: Cluster,
+    objects: Iterable[Object],
+    environment: Environment,
+    variables: tuple[str, ...],
+    *,
+    namespace: str,
+    secret: str,
 ) -> tuple[tuple[Pool, ...], str]:
-    """The pools of the workloads that have one of the variables, and what of them could not be seen.
+    """The pools of the workloads that have one of the variables, or use the Secret, and what could not be seen of them.
 
-    :param objects: as :func:`live` gives them.
+    :param objects: as :func:`live` gives them; :param secret: that of the database: who has it connects, and where no
+        variable says a size, it is the driver's own.
     """
     workloads = [obj for obj in objects if obj.get("kind") in SCALED]
     problems: list[str] = []
@@ -29,12 +38,21 @@ def pools_of(
     found: list[Pool] = []
     for obj in workloads:
         settings = environment.of([obj], variables)
+        replicas, source = _replicas(obj, maxima)
+        name = str((obj.get("metadata") or {}).get("name"))
         if settings:
-            replicas, source = _replicas(obj, maxima)
             size, variable = _size(settings, variables)
-            name = str((obj.get("metadata") or {}).get("name"))
             found.append(Pool(name, size, replicas, f"{variable}; {source}"))
+        elif replicas and secret in referenced(_running(obj)):
+            found.append(Pool(name, None, replicas, f"Secret {secret}; {source}"))
     return tuple(found), "; ".join(dict.fromkeys([*problems, *environment.problems]))
+
+
+def _running(obj: Object) -> Object:
+    """A workload's pod without what has ended before its containers start."""
+    spec = pod_spec(obj) or {}
+    sidecars = [one for one in spec.get("initContainers") or [] if one.get("restartPolicy") == "Always"]
+    return {"kind": "Pod", "spec": {**spec, "initContainers": sidecars}}
 
 
 def _size(settings: Iterable[Setting], variables: tuple[str, ...]) -> tuple[int | None, str]:

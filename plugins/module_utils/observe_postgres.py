@@ -161,7 +161,14 @@ def _of_release(cluster: Cluster, scope: PostgresScope, facts: PostgresFacts, da
         return replace(facts, pools=scope.pools)
     if not scope.judges(POOLING):
         return facts
-    pools, unseen = pools_of(cluster, scope.namespace, objects, environment, scope.size_variables)
+    pools, unseen = pools_of(
+        cluster,
+        objects,
+        environment,
+        scope.size_variables,
+        namespace=scope.namespace,
+        secret=scope.database.secret,
+    )
     return replace(facts, pools=pools or None, pools_problem="; ".join(filter(None, (problem, stale, unseen))))
 
 

@@ -13,6 +13,8 @@ from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster
 from ansible_collections.bytebot.production.plugins.module_utils.errors import CollectionError
 
 Object = dict[str, Any]
+_PROXIES = ("haproxy", "envoy", "twemproxy", "nutcracker", "predixy")
+_STORES = ("redis", "valkey", "keydb", "dragonfly", "kvrocks", "garnet")
 _LASTING = ("persistentVolumeClaim", "hostPath", "nfs", "iscsi", "fc")
 
 
@@ -35,7 +37,10 @@ def pods_of(cluster: Cluster, host: str, namespace: str, data_directory: str) ->
         pods = cluster.list("v1", "Pod", place, labels=labels)
     except CollectionError as exc:
         return Pods(problem=exc.sentence)
-    return Pods(tuple(_pod(one, data_directory) for one in pods if (one.get("status") or {}).get("phase") == "Running"))
+    running = [one for one in pods if (one.get("status") or {}).get("phase") == "Running"]
+    if running and all(_is_proxy(one) for one in running):
+        return Pods(problem=f"the pods of Service {place}/{service} are those of a proxy, which holds no data.")
+    return Pods(tuple(_pod(one, data_directory) for one in running))
 
 
 def service_of(host: str, namespace: str) -> tuple[str, str] | None:
@@ -49,6 +54,15 @@ def service_of(host: str, namespace: str) -> tuple[str, str] | None:
         name, *places = parts
         return (name, places[0]) if len(places) == 1 and not places[0].isdigit() else None
     return parts[-2], parts[-1]
+
+
+def _is_proxy(pod: Object) -> bool:
+    """Whether a pod only leads to the servers, by the names of its images."""
+    images = [str(one.get("image") or "") for one in (pod.get("spec") or {}).get("containers") or []]
+    names = [image.rpartition("/")[2].partition("@")[0].partition(":")[0] for image in images]
+    return any(word in name for name in names for word in _PROXIES) and not any(
+        word in name for name in names for word in _STORES
+    )
 
 
 def _pod(pod: Object, data_directory: str) -> ServerPod:

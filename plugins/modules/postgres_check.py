@@ -21,8 +21,8 @@ description:
     password is sent. The password in the Secret is proved by SCRAM only, which does not reveal it, unless the server's
     certificate verifies.
   - Pools come from O(pools), or from the variables of the deployed release's workloads, times the maximum of their
-    HorizontalPodAutoscaler. What may not be read is
-    V(pending), with the permission that is missing.
+    HorizontalPodAutoscaler. Where a workload has the Secret of the database and no such variable, its pool is not
+    known, which is V(pending). So is what may not be read, with the permission that is missing.
   - A control that does not hold is a result, not a failure of the module.
 extends_documentation_fragment:
   - bytebot.production.cluster
@@ -70,7 +70,9 @@ options:
     elements: str
     default: [DATABASE_MAX_CONNECTIONS, DATABASE_URL]
   connection_reserve:
-    description: Connections that are kept for people, backups and migrations, beside those that the server keeps.
+    description:
+      - Connections that are kept for people, backups and migrations, beside those that the server keeps.
+      - Where other users have more than that now, theirs count in its place, unless there is a pooler.
     type: int
     default: 5
   pooler:

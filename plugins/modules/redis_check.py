@@ -60,7 +60,9 @@ options:
     type: float
     default: 0.2
   rdb_reason:
-    description: Why snapshots will do in place of the append-only file. Where it is empty, they do not.
+    description:
+      - Why snapshots will do in place of the append-only file. Where it is empty, they do not.
+      - That they are made must show by C(CONFIG GET save), or by one of the last day.
     type: str
     default: ""
   data_directory:

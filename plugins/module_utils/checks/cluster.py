@@ -18,6 +18,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.cluster_
 from ansible_collections.bytebot.production.plugins.module_utils.checks.cluster_room import resources as room
 from ansible_collections.bytebot.production.plugins.module_utils.checks.cluster_version import (
     conditions_of,
+    going,
     kubelet_of,
     minor_of,
     node_problems,
@@ -84,7 +85,9 @@ def version(facts: ClusterFacts) -> Verdict:
         )
     if unknown := not_listed(facts, seen, "readyz", "Node"):
         return unknown
-    problems = list(node_problems(facts.nodes, found)) if facts.nodes else ["the cluster has no node"]
+    staying = [node for node in facts.nodes if not going(node)]
+    without = "the cluster has no node that stays" if facts.nodes else "the cluster has no node"
+    problems = list(node_problems(staying, found)) if staying else [without]
     if problems:
         return failed(
             f"Kubernetes {told}: {some(problems)}.",
@@ -92,8 +95,9 @@ def version(facts: ClusterFacts) -> Verdict:
             seen,
             weaker=weaker,
         )
+    less = f" ({len(facts.nodes) - len(staying)} more are being removed)" if len(staying) < len(facts.nodes) else ""
     return passed(
-        f"Kubernetes {told} is ready; all {len(facts.nodes)} nodes are Ready, without pressure, within the skew.",
+        f"Kubernetes {told} is ready; all {len(staying)} nodes are Ready, without pressure, within the skew{less}.",
         seen,
         weaker=weaker,
     )

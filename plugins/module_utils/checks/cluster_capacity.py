@@ -216,13 +216,3 @@ def _selected(obj: Object) -> Mapping[str, str]:
     selector = ((obj.get("spec") or {}).get("selector") or {}) if obj["kind"] not in ("Pod", "CronJob", "Job") else {}
     template = (pod_template(obj) or {}).get("metadata") or {}
     return selector.get("matchLabels") or template.get("labels") or {}
-
-
-def fits(demand: Demand, nodes: Iterable[Object], left: Mapping[str, Amounts]) -> bool:
-    """Whether one pod of a demand fits on one of the nodes that its node selector allows."""
-    wanted = demand.spec.get("nodeSelector") or {}
-    return any(
-        wanted.items() <= (node["metadata"].get("labels") or {}).items()
-        and not short_of(left[node["metadata"]["name"]], demand.pod)
-        for node in nodes
-    )

@@ -18,6 +18,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.cluster_
     not_listed,
     some,
 )
+from ansible_collections.bytebot.production.plugins.module_utils.checks.cluster_placement import may_take, unplaced
 from ansible_collections.bytebot.production.plugins.module_utils.checks.workload import quantity
 from ansible_collections.bytebot.production.plugins.module_utils.model import (
     Evidence,
@@ -34,8 +35,8 @@ GIB = Decimal(2**30)
 def resources(facts: ClusterFacts) -> Verdict:
     """Nodes that take pods offer the minimum, and what is free holds the release, each of its pods on one node.
 
-    Free is what scheduled pods of others have not requested: the release's own pods make room for its new ones. Hooks
-    run one after the other, so each only has to fit.
+    Free is what scheduled pods of others have not requested: the release's own pods make room for its new ones. A pod
+    needs its room on one node that may take it. Hooks run one after the other, so each only has to fit.
     """
     counted = Counted(facts)
     seen = counted.evidence()
@@ -78,9 +79,12 @@ class Counted:
         self.why = {node["metadata"]["name"]: capacity.unusable(node, specs) for node in facts.nodes}
         self.nodes = [node for node in facts.nodes if not self.why[node["metadata"]["name"]]]
         self.whole = capacity.add(*(capacity.allocatable(node) for node in self.nodes))
-        self.left = capacity.free(self.nodes, capacity.others(facts.pods, self.everything, facts.namespace))
-        self.free_total = capacity.add(*self.left.values())
         self.demands = capacity.demands(release.objects, release.hooks, facts.namespace, len(self.nodes))
+        # A pool that is kept for some of the release's pods by a taint is no room for the others.
+        reached = [node for node in facts.nodes if any(not capacity.unusable(node, [spec]) for spec in specs)]
+        self.reached = reached if specs else self.nodes
+        self.left = capacity.free(self.reached, capacity.others(facts.pods, self.everything, facts.namespace))
+        self.free_total = capacity.add(*self.left.values())
         self.asked = capacity.add(*(one.total for one in self.demands if not one.hook))
 
     def below_minimum(self) -> str:
@@ -98,19 +102,32 @@ class Counted:
 
     def does_not_fit(self) -> str:
         """What of the release has no room."""
-        unplaced = [one for one in self.demands if one.replicas and not capacity.fits(one, self.nodes, self.left)]
-        if unplaced:
-            largest = max(unplaced, key=lambda one: (one.pod["memory"], one.pod["cpu"]))
+        homeless = [one for one in self.demands if one.replicas and not self._fits(one)]
+        if homeless:
+            largest = max(homeless, key=lambda one: (one.pod["memory"], one.pod["cpu"]))
             return (
                 f"A pod of {largest.workload} asks {_words(largest.pod)} and fits on none of the "
-                f"{len(self.nodes)} nodes that take pods{more(len(unplaced))}."
+                f"{len(self.reached)} nodes that take pods{more(len(homeless))}."
             )
-        if short := capacity.short_of(self.free_total, self.asked):
+        lost = unplaced(self.demands, self.reached, self.left)
+        if lost and (short := capacity.short_of(self.free_total, self.asked)):
             return (
                 f"The release asks {_words(self.asked)} with its surge, and free are {_words(self.free_total)}: "
                 f"too little {' and '.join(short)}."
             )
+        if lost:
+            return (
+                f"{lost.placed} of {lost.wanted} pods of {lost.demand.workload}, with its surge, find room on the "
+                f"{lost.nodes} nodes that may take them; each asks {_words(lost.demand.pod)}."
+            )
         return ""
+
+    def _fits(self, demand: capacity.Demand) -> bool:
+        """Whether one pod fits on one of the nodes that may take it."""
+        return any(
+            may_take(node, demand.spec) and not capacity.short_of(self.left[node["metadata"]["name"]], demand.pod)
+            for node in self.reached
+        )
 
     def room(self) -> str:
         """What is free and what is asked, as a sentence's end."""

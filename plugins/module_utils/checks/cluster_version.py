@@ -16,6 +16,13 @@ PRESSURES = ("MemoryPressure", "DiskPressure", "PIDPressure")
 # older; one before 1.25 at most two.
 OLDER = 3
 OLDER_BEFORE_1_25 = 2
+# By what autoscalers and clouds mark a node that they are about to remove: cluster-autoscaler, Karpenter, GKE.
+_GOING = (
+    "ToBeDeletedByClusterAutoscaler",
+    "karpenter.sh/disrupted",
+    "karpenter.sh/disruption",
+    "cloud.google.com/impending-node-termination",
+)
 _VERSION = re.compile(r"v?(\d+)\.(\d+)(?:[.+-].*)?")
 
 
@@ -64,8 +71,19 @@ def node_problems(nodes: Iterable[Object], server: Minor) -> Iterator[str]:
         for pressure in PRESSURES:
             if conditions.get(pressure) == "True":
                 yield f"node {name} is under {pressure}"
-        if problem := skew_problem(kubelet_of(node), server):
+        if not _is_virtual(node) and (problem := skew_problem(kubelet_of(node), server)):
             yield f"node {name}: {problem}"
+
+
+def going(node: Object) -> bool:
+    """Whether a node is being removed, so that what it says of itself counts no more."""
+    taints = (node.get("spec") or {}).get("taints") or []
+    return bool(node["metadata"].get("deletionTimestamp")) or any(one.get("key") in _GOING for one in taints)
+
+
+def _is_virtual(node: Object) -> bool:
+    """Whether no kubelet stands behind a node but Virtual Kubelet, whose version is its own."""
+    return (node["metadata"].get("labels") or {}).get("type") == "virtual-kubelet"
 
 
 def kubelet_of(node: Object) -> str:

@@ -8,6 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ansible_collections.bytebot.production.plugins.module_utils.checks.ingress_controllers import (
+    holds_certificate,
+    is_canary,
+)
 from ansible_collections.bytebot.production.plugins.module_utils.checks.ingress_dns import DnsSeen, judge_dns
 from ansible_collections.bytebot.production.plugins.module_utils.checks.ingress_entry import (
     EntrySeen,
@@ -15,6 +19,14 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.ingress_
     judge_load_balancer,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.checks.ingress_health import HealthSeen, judge_health
+from ansible_collections.bytebot.production.plugins.module_utils.checks.ingress_routes import (
+    Route,
+    class_of,
+    name_of,
+    place_of,
+    routes_of,
+    rules_of,
+)
 from ansible_collections.bytebot.production.plugins.module_utils.clients.tls import Certificate
 from ansible_collections.bytebot.production.plugins.module_utils.judge import Checks
 from ansible_collections.bytebot.production.plugins.module_utils.model import (
@@ -27,9 +39,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.model import (
 )
 
 Object = dict[str, Any]
-LEGACY_CLASS = "kubernetes.io/ingress.class"  # the annotation from before IngressClass; controllers still obey it
 TLS_TYPE = "kubernetes.io/tls"
-ACME = "/.well-known/acme-challenge/"  # an issuer's solver borrows this path for a while
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,31 +99,6 @@ class Fault:
     passing: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One path of one Ingress."""
-
-    ingress: str
-    namespace: str
-    ingress_class: str
-    host: str
-    path: str
-    exact: bool
-    service: str
-    port: str
-
-    def same_as(self, other: Route) -> bool:
-        """Whether two routes claim the same requests, so that chance decides."""
-        return (self.host, self.path, self.exact) == (other.host, other.path, other.exact)
-
-    def loses_to(self, other: Route) -> bool:
-        """Whether the other route takes requests that would come here: it claims the same, or more precisely."""
-        if self.host != other.host or other.path.startswith(ACME):
-            return False
-        narrower = other.path == self.path or _below(other.path, self.path)
-        return self.same_as(other) or (not self.exact and narrower)
-
-
 CHECKS: Checks[IngressFacts] = Checks()
 
 
@@ -168,7 +153,7 @@ def published(facts: IngressFacts) -> set[str]:
 
 def backend_names(facts: IngressFacts) -> set[str]:
     """The Services behind the Ingresses."""
-    return {route.service for route in _routes(facts.ours)} - {""}
+    return {route.service for route in routes_of(facts.ours)} - {""}
 
 
 def faults(facts: IngressFacts) -> list[Fault]:
@@ -187,12 +172,6 @@ def faults(facts: IngressFacts) -> list[Fault]:
     ]
 
 
-def class_of(obj: Mapping[str, Any]) -> str:
-    """The class that an Ingress names; empty where it names none."""
-    annotations = (obj.get("metadata") or {}).get("annotations") or {}
-    return str((obj.get("spec") or {}).get("ingressClassName") or annotations.get(LEGACY_CLASS) or "")
-
-
 def secret_names(ours: Iterable[Mapping[str, Any]]) -> list[str]:
     """The TLS Secrets that Ingresses name, each once."""
     return sorted({str(entry["secretName"]) for one in ours for entry in _tls(one) if entry.get("secretName")})
@@ -205,35 +184,39 @@ def _class_faults(facts: IngressFacts) -> Iterator[Fault]:
     known = ", ".join(sorted(facts.classes or {})) or "none"
     for one in facts.ours:
         name, wanted = class_of(one), facts.wanted.ingress_class
-        if not name:
-            what = f"{_name(one)} names no class, so no controller need take it."
+        # A controller that reads the annotation, or takes what names none, needs no IngressClass: it has taken it.
+        taken = bool(_addresses([one])) and not (one.get("spec") or {}).get("ingressClassName")
+        if not name and (wanted or not taken):
+            what = f"{name_of(one)} names no class, so no controller need take it."
             yield Fault(what, f"Set spec.ingressClassName (the cluster has: {known}).")
-        elif facts.classes is not None and name not in facts.classes:
-            what = f"{_name(one)} names the class {name}, which does not exist."
+        elif facts.classes is not None and name not in facts.classes and not taken:
+            what = f"{name_of(one)} names the class {name}, which does not exist."
             yield Fault(what, f"Use one that the cluster has ({known}), or install its controller.")
         elif wanted and name != wanted:
-            yield Fault(f"{_name(one)} has class {name}, and {wanted} is wanted.", f"Set ingressClassName to {wanted}.")
+            yield Fault(
+                f"{name_of(one)} has class {name}, and {wanted} is wanted.", f"Set ingressClassName to {wanted}."
+            )
 
 
 def _host_faults(facts: IngressFacts) -> Iterator[Fault]:
     for host in facts.wanted.hosts:
         publishing = [
-            one for one in facts.ours if any(_covers(str(rule.get("host") or ""), host) for rule in _rules(one))
+            one for one in facts.ours if any(_covers(str(rule.get("host") or ""), host) for rule in rules_of(one))
         ]
         if not publishing:
-            have = ", ".join(sorted({route.host or "any host" for route in _routes(facts.ours)})) or "no host"
+            have = ", ".join(sorted({route.host or "any host" for route in routes_of(facts.ours)})) or "no host"
             yield Fault(
                 f"No Ingress in namespace {facts.namespace} has a rule for {host} (they have: {have}).",
                 f"Add {host} to the chart's ingress hosts.",
             )
-        elif facts.wanted.tls and not any(_secured(one, host) for one in publishing):
-            what = f"{_name(publishing[0])} publishes {host} without a TLS Secret of its own."
+        elif facts.wanted.tls and not any(_secured(one, host) or holds_certificate(one) for one in publishing):
+            what = f"{name_of(publishing[0])} publishes {host} without a TLS Secret of its own."
             yield Fault(what, f"Add a tls entry with {host} and its secretName.")
 
 
 def _backend_faults(facts: IngressFacts) -> Iterator[Fault]:
     seen: set[tuple[str, str, str]] = set()
-    for route in _routes(facts.ours):
+    for route in routes_of(facts.ours):
         key = (route.ingress, route.service, route.port)
         if not route.service or key in seen:  # a backend that is no Service belongs to the controller's own API
             continue
@@ -254,15 +237,16 @@ def _secret_faults(facts: IngressFacts) -> Iterator[Fault]:
         for name in secret_names([one]):
             secret = facts.secrets.get(name)
             if secret is None and name not in facts.unreadable:
-                what = f"{_name(one)} names the TLS Secret {name}, which does not exist in {facts.namespace}."
+                what = f"{name_of(one)} names the TLS Secret {name}, which does not exist in {facts.namespace}."
                 yield Fault(what, f"Create Secret {name}; until then the controller shows its own certificate.")
             elif secret is not None and secret.type != TLS_TYPE:
-                what = f"{_name(one)} names the TLS Secret {name}, which is of type {secret.type} and not {TLS_TYPE}."
+                what = f"{name_of(one)} names the TLS Secret {name}, which is of type {secret.type} and not {TLS_TYPE}."
                 yield Fault(what, f"Delete Secret {name} and create it with type {TLS_TYPE}, keys tls.crt and tls.key.")
 
 
 def _shadow_faults(facts: IngressFacts) -> Iterator[Fault]:
-    ours, others = _routes(facts.ours), _routes(facts.others)
+    canaries = [one for one in (*facts.ours, *facts.others) if is_canary(one) and place_of(one) == facts.namespace]
+    ours, others = (routes_of([one for one in side if one not in canaries]) for side in (facts.ours, facts.others))
     for position, route in enumerate(ours):
         for other in [one for one in ours[position + 1 :] if route.same_as(one)]:
             yield _twice(route, other)
@@ -282,45 +266,12 @@ def _twice(route: Route, other: Route) -> Fault:
 def _admission_faults(facts: IngressFacts) -> Iterator[Fault]:
     for one in facts.ours:
         if not _addresses([one]):
-            what = f"{_name(one)} has no address in its status, so no controller has taken it (or published it)."
+            what = f"{name_of(one)} has no address in its status, so no controller has taken it (or published it)."
             remedy = "Check the controller's pods and log, its class, and the address of its own Service."
             yield Fault(what, remedy, passing=True)
 
 
 # ---------------------------------------------------------------------- reading Ingresses
-
-
-def _routes(objects: Iterable[Mapping[str, Any]]) -> list[Route]:
-    return [route for one in objects for route in _routes_of(one)]
-
-
-def _routes_of(one: Mapping[str, Any]) -> Iterator[Route]:
-    for rule in _rules(one):
-        for path in (rule.get("http") or {}).get("paths") or []:
-            text, kind = str(path.get("path") or "/"), path.get("pathType")
-            yield _route(one, str(rule.get("host") or ""), text, kind == "Exact", path.get("backend") or {})
-    default = (one.get("spec") or {}).get("defaultBackend")
-    if default:
-        yield _route(one, "", "/", False, default)
-
-
-def _route(one: Mapping[str, Any], host: str, path: str, exact: bool, backend: Mapping[str, Any]) -> Route:
-    service = backend.get("service") or {}
-    port = service.get("port") or {}
-    return Route(
-        _name(one),
-        str((one.get("metadata") or {}).get("namespace") or ""),
-        class_of(one),
-        host.lower(),
-        path if exact else path.rstrip("/") or "/",
-        exact,
-        str(service.get("name") or ""),
-        str(port.get("name") or port.get("number") or ""),
-    )
-
-
-def _rules(one: Mapping[str, Any]) -> list[Object]:
-    return list((one.get("spec") or {}).get("rules") or [])
 
 
 def _tls(one: Mapping[str, Any]) -> list[Object]:
@@ -337,11 +288,6 @@ def _covers(rule: str, host: str) -> bool:
     """Whether a rule's host is the host, by name or by a wildcard for its first label (Kubernetes docs, Ingress)."""
     rule, host = rule.lower(), host.lower()
     return rule == host or (rule.startswith("*.") and host.partition(".")[2] == rule[2:])
-
-
-def _below(path: str, prefix: str) -> bool:
-    """Whether a path lies under a prefix, counted in whole elements (pathType Prefix)."""
-    return path.startswith("/" if prefix == "/" else f"{prefix}/")
 
 
 def _one_controller(route: Route, other: Route) -> bool:
@@ -369,19 +315,14 @@ def _addresses(objects: Iterable[Mapping[str, Any]]) -> set[str]:
 
 
 def _good(facts: IngressFacts) -> str:
-    names = ", ".join(_name(one) for one in facts.ours)
-    classes = ", ".join(sorted({class_of(one) for one in facts.ours}))
+    names = ", ".join(name_of(one) for one in facts.ours)
+    classes = ", ".join(sorted({class_of(one) or "not named" for one in facts.ours}))
     where = ", ".join(sorted(_addresses(facts.ours)))
     secured = "with TLS" if facts.wanted.tls else "(TLS not asked for)"
     return (
         f"{', '.join(facts.wanted.hosts)}: published {secured} at {where} by {names} (class {classes}); "
-        f"the backends of {_count(len(_routes(facts.ours)), 'path')} exist, and no other Ingress takes a path away."
+        f"the backends of {_count(len(routes_of(facts.ours)), 'path')} exist, and no other Ingress takes a path away."
     )
-
-
-def _name(one: Mapping[str, Any]) -> str:
-    metadata = one.get("metadata") or {}
-    return f"Ingress {metadata.get('namespace')}/{metadata.get('name')}"
 
 
 def _count(number: int, noun: str) -> str:
@@ -389,10 +330,10 @@ def _count(number: int, noun: str) -> str:
 
 
 def _seen(facts: IngressFacts) -> Evidence:
-    routes = _routes(facts.ours)
+    routes = routes_of(facts.ours)
     observed = {
         "ingresses": [
-            {"name": _name(one), "class": class_of(one), "addresses": sorted(_addresses([one])), "tls": _tls(one)}
+            {"name": name_of(one), "class": class_of(one), "addresses": sorted(_addresses([one])), "tls": _tls(one)}
             for one in facts.ours
         ],
         "routes": [asdict(route) for route in routes],
@@ -401,7 +342,7 @@ def _seen(facts: IngressFacts) -> Evidence:
         },
         "classes": "not permitted" if facts.classes is None else dict(facts.classes),
         "secrets": {name: _secret_words(facts, name) for name in secret_names(facts.ours)},
-        "compared_with": [_name(one) for one in facts.others],
+        "compared_with": [name_of(one) for one in facts.others],
         "all_namespaces": facts.everywhere,
     }
     asked = f" -l {facts.selector}" if facts.selector else ""

@@ -69,10 +69,8 @@ def judge_health(seen: HealthSeen, at: str) -> Verdict:
     for service in seen.services:
         if (service.get("spec") or {}).get("publishNotReadyAddresses"):
             found.wrong(f"Service {_name(service)} publishes addresses that are not ready", _PUBLISH)
-    for pod in seen.pods:
-        for container in (pod.get("spec") or {}).get("containers") or []:
-            if not container.get("readinessProbe") and container.get("ports"):
-                found.wrong(f"container {container.get('name')} of pod {_name(pod)} has no readiness probe", _PROBE)
+    for what in (text for pod in seen.pods for text in _unasked(pod)):
+        found.wrong(what, _PROBE)
     for one in backends:
         if one.in_rotation and not one.ready and one.unready_s > GRACE_S:
             found.wrong(f"pod {one.pod} is not ready and stays in rotation behind Service {one.service}", _SLICE)
@@ -89,6 +87,18 @@ def judge_health(seen: HealthSeen, at: str) -> Verdict:
     kept = sum(one.in_rotation for one in backends)
     good = f"it answers, {kept} backends that are ready are in rotation, and {', '.join(dropped)} (not ready) is not"
     return found.verdict(where, good, [evidence])
+
+
+def _unasked(pod: Object) -> Iterator[str]:
+    """The containers that listen and are never asked; ports need not be named, so one must be asked in any case."""
+    spec = pod.get("spec") or {}
+    containers = spec.get("containers") or []
+    bare = [one for one in containers if not one.get("readinessProbe") and one.get("ports")]
+    yield from (f"container {one.get('name')} of pod {_name(pod)} has no readiness probe" for one in bare)
+    sidecars = [one for one in spec.get("initContainers") or [] if one.get("restartPolicy") == "Always"]
+    asked = any(one.get("readinessProbe") for one in (*containers, *sidecars)) or spec.get("readinessGates")
+    if not bare and not asked:
+        yield f"pod {_name(pod)} has no readiness probe"
 
 
 def _backends(seen: HealthSeen) -> Iterator[Backend]:

@@ -21,6 +21,7 @@ class PrometheusSeen:
     """What Prometheus, or what speaks as it does, answered.
 
     :param age: seconds since the newest sample of ``up`` was stored; :param oldest: Unix time of the oldest sample.
+    :param cut: how often its limit by size removed samples within days.
     :param room: the free share of its volume, by the kubelet's figures; None where no volume is named.
     """
 
@@ -30,6 +31,7 @@ class PrometheusSeen:
     runtime: Told = field(default_factory=Told)
     age: Told = field(default_factory=Told)
     oldest: Told = field(default_factory=Told)
+    cut: Told = field(default_factory=Told)
     room: Told | None = None
 
 

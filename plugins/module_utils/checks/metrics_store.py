@@ -26,6 +26,7 @@ _CONFIG = "Look at Prometheus's log, correct its configuration (promtool check c
 _STORING = "Look at Prometheus's log, at the room on its volume and at its targets (Status, Targets)."
 _ROOM = "Enlarge the volume of Prometheus, or keep less (--storage.tsdb.retention.size)."
 _KEEP = "Set --storage.tsdb.retention.time, with a volume that has the room."
+_LARGER = "Raise --storage.tsdb.retention.size with the volume, or store fewer series."
 _OTHER = "Judge what it keeps by its own means: it speaks Prometheus's API, and this is not in it."
 _SIZE = re.compile(r"\d+(?:\.\d+)?\s*[KMGTPE]?i?B", re.IGNORECASE)
 
@@ -58,8 +59,8 @@ def _weaker(facts: MetricsFacts) -> list[str]:
 
 
 def _serves(found: Found, seen: PrometheusSeen) -> bool:
-    """Whether it can be asked at all; some servers that speak its API have no route of readiness."""
-    if seen.ready.kind == ABSENT and seen.build.ok:
+    """Whether it can be asked at all; some that speak its API have no route of readiness, or no version."""
+    if seen.ready.kind == ABSENT and (seen.build.ok or seen.age.ok):
         return True
     return found.asked(seen.ready, "it is not ready", _START, allow=_READ)
 
@@ -137,18 +138,25 @@ def _kept(found: Found, facts: MetricsFacts, seen: PrometheusSeen) -> str:
             found.unknown("it does not tell how long it keeps metrics", _OTHER)
         return ""
     text = str(seen.runtime.data.get("storageRetention") or "")
-    spans = [known for part in text.split(" or ") if (known := seconds(part)) is not None]
-    if spans:
-        if min(spans) < wanted:
-            found.wrong(f"it keeps metrics for {text}, {facts.wanted.retention} is wanted", _KEEP)
-        return text
+    parts = text.split(" or ")
+    spans = [known for part in parts if (known := seconds(part)) is not None]
+    sized = any(_SIZE.fullmatch(part) for part in parts)
     oldest = number(seen.oldest) if seen.oldest.ok else None
     there = facts.now - oldest if oldest else 0.0
-    if not _SIZE.fullmatch(text):
+    cut = number(seen.cut) if seen.cut.ok else None
+    if spans and min(spans) < wanted:
+        found.wrong(f"it keeps metrics for {text}, {facts.wanted.retention} is wanted", _KEEP)
+    elif not spans and not sized:
         found.unknown(f"its retention {text!r} is no length of time", _KEEP)
-    elif there < wanted:
+    elif sized and there < wanted and cut:
+        back = f"what is there reaches back {words(there)}, {facts.wanted.retention} is wanted"
+        found.wrong(f"it keeps {text}, and its limit by size removes samples before that: {back}", _LARGER)
+    elif not spans and there < wanted:
         found.unknown(f"it keeps {text}, and what is there reaches back {words(there)} so far", _KEEP)
-    return f"{text}, which now reaches back {words(there)}"
+    elif sized and there < wanted and cut is None:
+        gap = "whether its limit by size removes samples before that is not known"
+        found.unknown(f"it keeps {text}, and {gap}", "Let Prometheus scrape itself (prometheus_tsdb_*).")
+    return text if spans else f"{text}, which now reaches back {words(there)}"
 
 
 def number(told: Told) -> float | None:

@@ -49,6 +49,20 @@ def applies(quota: Object) -> bool:
     return not spec.get("scopeSelector") and set(spec.get("scopes") or []) <= _LONG_RUNNING
 
 
+def bounding(quotas: Iterable[Object]) -> list[Object]:
+    """The quotas that bound the CPU and memory of a service's pods; none where either is left open.
+
+    One that only counts objects bounds neither, as the one that GKE puts into each namespace.
+    """
+    found: dict[str, list[Object]] = {"cpu": [], "memory": []}
+    for quota in quotas:
+        keys = ((quota.get("spec") or {}).get("hard") or {}) if applies(quota) else {}
+        for resource in {COUNTED[key][1] for key in keys if key in COUNTED} & set(found):
+            found[resource].append(quota)
+    both = [*found["cpu"], *found["memory"]] if all(found.values()) else []
+    return list({quota["metadata"]["name"]: quota for quota in both}.values())
+
+
 def _of_quota(
     quota: Object,
     asked: Mapping[str, capacity.Amounts],

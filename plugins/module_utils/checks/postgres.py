@@ -31,6 +31,11 @@ from ansible_collections.bytebot.production.plugins.module_utils.model import (
 CHECKS: Checks[PostgresFacts] = Checks()
 _UPGRADE = "Upgrade the server, or let the Secret name one of a supported version: postgresql.org/support/versioning."
 _PRIMARY = "Let the Secret name the server that takes writes, and look why the one it names is a replica."
+_WRITES = (
+    "Look why it takes no writes: room on its disk (managed services turn writes off before it is full), or "
+    "default_transaction_read_only of the server, the database or the role."
+)
+_MEMBER = "Take the application's role out of it: REVOKE ROLE FROM NAME."
 _ROLE = (
     "Use a role of the application's own: ALTER ROLE NAME NOSUPERUSER NOCREATEROLE NOREPLICATION NOBYPASSRLS; and make "
     "it the owner of its database."
@@ -70,8 +75,10 @@ def version(facts: PostgresFacts) -> Verdict:
     number, told = seen.number("server_version_num"), str(seen.server.get("server_version", ""))
     major, wanted = number // 10000, facts.wanted.major
     weaker = (f"PostgreSQL {wanted} wanted, document {DOCUMENT_MAJOR}",) * (wanted < DOCUMENT_MAJOR)
-    recovery = bool(seen.server.get("in_recovery"))
-    evidence = facts.evidence({"server_version": told, "in_recovery": recovery, "service": _provider(facts)})
+    recovery, read_only = bool(seen.server.get("in_recovery")), seen.server.get("read_only") == "on"
+    evidence = facts.evidence(
+        {"server_version": told, "in_recovery": recovery, "read_only": read_only, "service": _provider(facts)}
+    )
     if major < wanted:
         summary = f"The server at {facts.where} is PostgreSQL {told}; {wanted} or newer is wanted."
         return failed(summary, _UPGRADE, evidence, weaker=weaker)
@@ -79,6 +86,13 @@ def version(facts: PostgresFacts) -> Verdict:
         return failed(
             f"The server at {facts.where} is in recovery: a replica, which takes no writes.",
             _PRIMARY,
+            evidence,
+            weaker=weaker,
+        )
+    if read_only:
+        return failed(
+            f"The server at {facts.where} begins each transaction read-only, so it takes no writes.",
+            _WRITES,
             evidence,
             weaker=weaker,
         )
@@ -111,6 +125,7 @@ def credentials(facts: PostgresFacts) -> Verdict:
             "verifier": seen.role.get("verifier", "not asked"),
             "password_encryption": seen.server.get("password_encryption", ""),
             "rights": sorted(words for right, words in _RIGHTS.items() if seen.role.get(right)),
+            "member_of": list(_member_of(seen)),
         }
     )
     problems = _credential_problems(facts, seen)
@@ -150,9 +165,17 @@ def _credential_problems(facts: PostgresFacts, seen: PostgresSeen) -> list[tuple
     if seen.role.get("verifier") == "MD5" or seen.server.get("password_encryption") in ("md5", "on", "off"):
         found.append(("passwords are kept as MD5 hashes, or new ones would be (password_encryption)", _SCRAM))
     found += [(f"the role {words}", _ROLE) for right, words in _RIGHTS.items() if seen.role.get(right)]
+    if roles := _member_of(seen):
+        found.append((f"the role is a member of {', '.join(roles)}", _MEMBER))
     if facts.password_flaw:
         found.append((f"the password {facts.password_flaw}", _PASSWORD))
     return found
+
+
+def _member_of(seen: PostgresSeen) -> tuple[str, ...]:
+    """The roles with rights over the server that the user can become."""
+    found = seen.role.get("member_of")
+    return found if isinstance(found, tuple) else ()
 
 
 @CHECKS.settles(POOLING)

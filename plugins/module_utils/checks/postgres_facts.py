@@ -48,7 +48,8 @@ class PostgresSeen:
     :param cause: why the credentials are not accepted; empty where they are. :param lost: no server spoke at all.
     :param passing: it may pass; :param mode: the ``sslmode`` that was signed in with.
     :param scram: whether the password was proved by SCRAM; None where nobody signed in.
-    :param server: settings by name; :param role: rights of the user by name, ``verifier`` where it may be read.
+    :param server: settings by name; :param role: rights of the user by name, ``verifier`` where it may be read,
+        ``member_of`` the roles with rights over the server that it is in.
     :param connections: by application name, how many there are.
     """
 

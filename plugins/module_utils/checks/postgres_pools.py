@@ -43,12 +43,14 @@ def judged(facts: PostgresFacts) -> Verdict:
     evidence = facts.evidence({**told(facts, seen), "pools": [_words(one) for one in pools]})
     if gap := _gap(facts, seen):
         return pending(gap[0], gap[1], evidence)
-    wanted, room = largest(pools), spare(seen, facts.wanted.reserve)
+    others = seen.number("connections_of_others")  # of other users, as where several applications share a server
+    wanted, room = largest(pools), spare(seen, max(facts.wanted.reserve, others))
     sums = " + ".join(f"{one.name} {one.size} x {one.replicas}" for one in pools)
     if wanted > room:
         summary = (
             f"The pools may open {wanted} connections ({sums}), and the server at {facts.where} has {room} for "
-            f"them (max_connections {seen.number('max_connections')}, less reserves)."
+            f"them (max_connections {seen.number('max_connections')}, less reserves"
+            f"{f' and {others} of other users now' if others > facts.wanted.reserve else ''})."
         )
         return failed(summary, _FEWER, evidence)
     if limit := _role_limit(seen, wanted):
@@ -90,7 +92,7 @@ def _words(pool: Pool) -> str:
 
 def told(facts: PostgresFacts, seen: PostgresSeen) -> dict[str, object]:
     """The server's connections, for the evidence."""
-    names = ("max_connections", "superuser_reserved_connections", "reserved_connections")
+    names = ("max_connections", "superuser_reserved_connections", "reserved_connections", "connections_of_others")
     return {
         **{name: seen.number(name) for name in names},
         "reserve": facts.wanted.reserve,

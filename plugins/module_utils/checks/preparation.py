@@ -15,7 +15,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.cluster_
     some,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.checks.cluster_room import Counted
-from ansible_collections.bytebot.production.plugins.module_utils.checks.namespace_quota import shortages
+from ansible_collections.bytebot.production.plugins.module_utils.checks.namespace_quota import bounding, shortages
 from ansible_collections.bytebot.production.plugins.module_utils.model import (
     Evidence,
     Verdict,
@@ -91,15 +91,19 @@ def _bounded(facts: ClusterFacts, standard: str, seen: Evidence) -> Verdict:
     holds = f"Namespace {facts.namespace} is Active, has its labels, and enforces pod security {standard}"
     if unknown := not_listed(facts, seen, "ResourceQuota"):
         return unknown
-    if not facts.quotas:
+    bounds = bounding(facts.quotas)
+    if not bounds:
+        others = ", ".join(item["metadata"]["name"] for item in facts.quotas)
+        only = f": {others} says nothing of the CPU and memory of its pods" if others else ""
         return failed(
-            f"{holds}, but no quota bounds what it may take.",
-            "Let an administrator set a ResourceQuota in the namespace, so that it cannot starve others.",
+            f"{holds}, but no quota bounds what it may take{only}.",
+            "Let an administrator set a ResourceQuota for CPU and memory in the namespace, so that it cannot starve "
+            "others.",
             seen,
             level="should",
             weaker=weaker,
         )
-    quotas = ", ".join(item["metadata"]["name"] for item in facts.quotas)
+    quotas = ", ".join(item["metadata"]["name"] for item in bounds)
     return passed(f"{holds}; quota {quotas} bounds it.", seen, weaker=weaker)
 
 

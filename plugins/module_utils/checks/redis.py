@@ -90,6 +90,8 @@ def _version_problems(seen: RedisSeen, wanted: int) -> list[tuple[str, str]]:
         found.append((f"the cluster's state is {seen.cluster.get('cluster_state', 'not to be had')}", _CLUSTER))
     if seen.cluster and (seen.cluster.get("cluster_slots_ok") != SLOTS):
         found.append((f"{seen.cluster.get('cluster_slots_ok', 'no')} of {SLOTS} slots are served", _CLUSTER))
+    if info.get("min_slaves_good_slaves") == "0":
+        found.append(("it takes no writes: min-replicas-to-write asks for replicas, and none is good", _SYNC))
     behind = [name for name in _replicas(seen) if "state=online" not in info[name]]
     if behind:
         found.append((f"{len(behind)} of its replicas are not in sync", _SYNC))

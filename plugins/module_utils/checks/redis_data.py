@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from ansible_collections.bytebot.production.plugins.module_utils.checks.redis_facts import (
     CACHE,
     HEADROOM,
@@ -13,6 +15,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.redis_fa
 )
 from ansible_collections.bytebot.production.plugins.module_utils.checks.secrets_facts import some, without_redis
 from ansible_collections.bytebot.production.plugins.module_utils.checks.secrets_login import no_way
+from ansible_collections.bytebot.production.plugins.module_utils.checks.spans import words
 from ansible_collections.bytebot.production.plugins.module_utils.model import (
     Verdict,
     failed,
@@ -23,12 +26,21 @@ from ansible_collections.bytebot.production.plugins.module_utils.model import (
 
 FULL = 0.95  # of maxmemory
 _MIB = 2**20
+DAY_S = 86_400.0
+_START_S = 60.0  # a server that starts takes that time for its last snapshot's, so what is near it proves none
 _SECRET = "Write the host and the password that it accepts into the Secret (in the inventory: bytebot_secrets)."
 _INFO = "Let the user run INFO: ACL SETUSER NAME +info."
 _AOF = "Set appendonly yes, or say in rdb_reason why snapshots will do."
-_WRITE = "Look at the server's log and at the space on its volume: its last write to disk failed."
+_WRITE = (
+    "Look at the server's log, at the space on its volume and the memory for a fork: its last write to disk failed, "
+    "and until one succeeds it may refuse all writes (MISCONF)."
+)
+_SAVE = (
+    "Judge again within a day of a snapshot, let the user read the setting (ACL SETUSER NAME +config|get), or set "
+    "appendonly yes."
+)
 _VOLUME = "Keep the data directory on a PersistentVolumeClaim: a volumeClaimTemplate of the StatefulSet."
-_PODS = "Grant get on services and list on pods in the server's namespace."
+_PODS = "Grant get on services and list on pods in the server's namespace; behind a proxy, look at the servers by hand."
 _MAXMEMORY = "Set maxmemory to 80 % of the container's memory limit or less: rewriting the append-only file needs room."
 _POLICY = (
     "Choose maxmemory-policy by what is kept: noeviction for queues, allkeys-lru for a cache, volatile-lru where both "
@@ -94,7 +106,7 @@ def persistence(facts: RedisFacts) -> Verdict:
         return verdict
     seen = facts.seen or RedisSeen()
     names = ("aof_enabled", "aof_last_write_status", "aof_last_bgrewrite_status", "rdb_last_bgsave_status",
-             "rdb_last_save_time", "loading")  # fmt: skip
+             "rdb_last_save_time", "uptime_in_seconds", "loading")  # fmt: skip
     evidence = facts.evidence(
         {
             **{name: seen.info[name] for name in names if name in seen.info},
@@ -115,26 +127,43 @@ def persistence(facts: RedisFacts) -> Verdict:
         remedies = " ".join(dict.fromkeys(remedy for _text, remedy in problems))
         summary = f"{facts.where}: {some([text for text, _remedy in problems])}."
         return failed(summary, remedies, evidence, weaker=weaker)
+    if (by := _kept_by(facts, seen)) is None:
+        return pending(
+            f"Whether {facts.where} takes snapshots is not known: it does not tell its setting save, and none was made "
+            "within a day.",
+            _SAVE,
+            evidence,
+        )
     if facts.pods.problem:
         return pending(
             f"On what volume {facts.where} keeps its data could not be seen: {facts.pods.problem}", _PODS, evidence
         )
     if not facts.pods.found and not facts.pods.outside:
         return inconclusive(f"No pod of {facts.where} runs that could show its volume.", "Judge again.", evidence)
-    how = "by its append-only file" if seen.info.get("aof_enabled") == "1" else "by snapshots"
     place = ", ".join(one.volume for one in facts.pods.found) or f"outside the cluster ({facts.pods.outside})"
-    return passed(
-        f"{facts.where} keeps its data {how}, and the last write succeeded; {place}.", evidence, weaker=weaker
-    )
+    return passed(f"{facts.where} keeps its data {by}, and the last write succeeded; {place}.", evidence, weaker=weaker)
+
+
+def _kept_by(facts: RedisFacts, seen: RedisSeen) -> str | None:
+    """How data are kept; None where snapshots may be off: the setting is hidden, and none was made of late."""
+    if seen.info.get("aof_enabled") == "1":
+        return "by its append-only file"
+    if "save" in seen.config:
+        return "by snapshots"
+    last, up = seen.number("rdb_last_save_time"), seen.number("uptime_in_seconds")
+    now = datetime.fromisoformat(facts.observed_at.replace("Z", "+00:00")).timestamp()
+    if last is None or up is None or last < now - up + _START_S or now - last > DAY_S:
+        return None
+    return f"by snapshots, the last one {words(max(now - last, 0.0))} ago"
 
 
 def _write_problems(facts: RedisFacts, seen: RedisSeen) -> list[tuple[str, str]]:
     info = seen.info
     if info.get("aof_enabled") == "1":
-        failed_writes = [
-            name for name in ("aof_last_write_status", "aof_last_bgrewrite_status") if info.get(name, "ok") != "ok"
-        ]
-        return [(f"{name} is {info[name]}", _WRITE) for name in failed_writes]
+        names = ["aof_last_write_status", "aof_last_bgrewrite_status"]
+        if seen.config.get("save") != "":  # one that failed ends writes here too: stop-writes-on-bgsave-error
+            names.append("rdb_last_bgsave_status")
+        return [(f"{name} is {info[name]}", _WRITE) for name in names if info.get(name, "ok") != "ok"]
     if not facts.wanted.rdb_reason:
         return [("the append-only file is off", _AOF)]
     if seen.config.get("save") == "":

@@ -98,7 +98,8 @@ def _completeness(certs: list[Any], authorities: list[Any], *, given: bool) -> t
         lead = "is its own issuer and no CA of ca_file" if own else f"ends at one issued by {issuer}, no CA of ca_file"
         return (_incomplete(issuer) if len(certs) == 1 and not own else f"the chain {lead}"), ""
     if own:
-        return "", ""
+        what = "the certificate" if len(certs) == 1 else f"the last of the chain, {issuer},"
+        return "", f"{what} is its own issuer, which is no CA that this machine knows"
     if len(certs) == 1:
         return _incomplete(issuer), ""
     return "", f"the chain ends at one issued by {issuer}, which is no CA that this machine knows"

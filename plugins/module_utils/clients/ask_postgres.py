@@ -42,6 +42,17 @@ _RIGHTS_OF = (
     "SELECT rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls, rolconnlimit FROM pg_roles"
     " WHERE rolname = current_user"
 )
+# Whoever is a member of a role can become it, also without inheriting from it (PostgreSQL documentation, "SET ROLE",
+# "Predefined Roles"; the administrators' roles of RDS and Aurora, Cloud SQL, AlloyDB and Azure Database).
+_POWERFUL = (
+    "pg_execute_server_program", "pg_read_server_files", "pg_write_server_files", "rds_superuser", "cloudsqlsuperuser",
+    "alloydbsuperuser", "azure_pg_admin",
+)  # fmt: skip
+_MEMBER_OF = (
+    "SELECT other.rolname FROM pg_roles other, pg_roles own WHERE own.rolname = current_user AND NOT own.rolsuper"
+    " AND other.oid <> own.oid AND pg_has_role(own.oid, other.oid, 'MEMBER') AND (other.rolsuper OR other.rolcreaterole"
+    " OR other.rolreplication OR other.rolbypassrls OR other.rolname = ANY(%s)) ORDER BY 1"
+)
 _RIGHTS = ("rolsuper", "rolcreaterole", "rolcreatedb", "rolreplication", "rolbypassrls", "rolconnlimit")
 
 
@@ -189,13 +200,16 @@ def _wrong(target: Target, place: Place, mode: str) -> Attempt:
 def _facts(connection: Any, mode: str, encryption: Encryption, *, scram: bool) -> PostgresSeen:
     ask = connection.execute
     settings = ask("SELECT name, setting FROM pg_settings WHERE name = ANY(%s)", [list(_SETTINGS)]).fetchall()
-    (recovery,) = ask("SELECT pg_is_in_recovery()").fetchone()
-    rights = ask(_RIGHTS_OF).fetchone()
+    recovery, read_only = ask("SELECT pg_is_in_recovery(), current_setting('transaction_read_only')").fetchone()
+    rights, members = ask(_RIGHTS_OF).fetchone(), ask(_MEMBER_OF, [list(_POWERFUL)]).fetchall()
     tls_row = ask("SELECT ssl, version, cipher FROM pg_stat_ssl WHERE pid = pg_backend_pid()").fetchone()
     users = ask(
         "SELECT coalesce(nullif(application_name, ''), '(none)'), count(*) FROM pg_stat_activity"
         " WHERE datname IS NOT NULL AND pid <> pg_backend_pid() GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 50"
     ).fetchall()
+    (others,) = ask(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname IS NOT NULL AND usename <> current_user"
+    ).fetchone()
     (all_rights,) = ask("SELECT pg_has_role(current_user, 'pg_read_all_stats', 'USAGE')").fetchone()
     return PostgresSeen(
         mode=mode,
@@ -204,10 +218,16 @@ def _facts(connection: Any, mode: str, encryption: Encryption, *, scram: bool) -
         server={
             **dict(settings),
             "in_recovery": recovery,
+            "read_only": read_only,
+            "connections_of_others": others,
             "ssl": list(tls_row) if tls_row else [],
             "reads_all_statistics": all_rights,
         },
-        role={**dict(zip(_RIGHTS, rights or (), strict=False)), "verifier": _verifier(connection)},
+        role={
+            **dict(zip(_RIGHTS, rights or (), strict=False)),
+            "member_of": tuple(name for (name,) in members),
+            "verifier": _verifier(connection),
+        },
         connections=dict(users),
         encryption=encryption,
     )

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
-from ansible_collections.bytebot.production.plugins.module_utils.clients.service import OK, WRONG, Service, Told
+from ansible_collections.bytebot.production.plugins.module_utils.clients.service import ABSENT, OK, WRONG, Service, Told
 
 _READ_ONLY = re.compile(r"(?m)^vl_storage_is_read_only(?:\{[^}]*\})? ([0-9.e+-]+)\s*$")
 _RECENT = "5m"
@@ -82,9 +82,13 @@ class Loki:
 
     def look(self) -> StoreSeen:
         health = self.service.text("/ready")
-        if not health.ok:
+        if not health.ok and health.kind != ABSENT:
             return StoreSeen("Loki", self.service.url, health)
         search = self.service.json("/loki/api/v1/labels", {"since": _RECENT})
+        if health.kind == ABSENT:  # as at the gateway of its chart, or in Grafana Cloud: its answers tell
+            if not search.ok:
+                return StoreSeen("Loki", self.service.url, health)
+            health = Told(OK, "", "", search.status)
         data = search.data if isinstance(search.data, Mapping) else {}
         if search.ok and data.get("status") != "success":
             search = Told(WRONG, None, "its answer to a search is not that of Loki", search.status)

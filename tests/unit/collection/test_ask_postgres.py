@@ -47,6 +47,7 @@ def test_a_server_as_it_should_be(server: Postgres) -> None:
         host=str(server.folder), port=server.port, user="test", dbname="postgres", application_name="another"
     ):
         seen = ask(server)
+    assert seen.number("connections_of_others") == 1
     assert (seen.cause, seen.mode, seen.scram, seen.used_password) == ("", "verify-full", True, True)
     assert (seen.wrong.outcome, seen.plain.outcome) == ("refused", "refused")
     assert (seen.encryption.offered, seen.encryption.verified, seen.encryption.why) == (True, True, "")
@@ -140,6 +141,30 @@ def test_a_server_without_tls(server: Postgres) -> None:
         server.reload()
     assert seen.encryption.offered is False
     assert (seen.cause, seen.mode, seen.plain.outcome) == ("", "disable", "accepted")
+
+
+def test_a_server_that_takes_no_writes_is_seen_though_it_is_no_replica(server: Postgres) -> None:
+    assert ask(server).server["read_only"] == "off"
+    server.sql("ALTER ROLE shop SET default_transaction_read_only = on")
+    try:
+        seen = ask(server)
+    finally:
+        server.sql("ALTER ROLE shop RESET default_transaction_read_only")
+    assert (seen.server["read_only"], seen.server["in_recovery"]) == ("on", False)
+
+
+def test_rights_by_membership_are_seen(server: Postgres) -> None:
+    assert ask(server).role["member_of"] == ()
+    for role in ("administrators", "rds_superuser", "readers"):
+        server.sql(f"CREATE ROLE {role}")
+    server.sql("ALTER ROLE administrators SUPERUSER", "CREATE ROLE team NOINHERIT", "GRANT administrators TO team")
+    server.sql("GRANT team, rds_superuser, readers, pg_execute_server_program TO shop")
+    try:
+        seen = ask(server)
+    finally:
+        server.sql("DROP ROLE administrators, rds_superuser, readers, team")
+        server.sql("REVOKE pg_execute_server_program FROM shop")
+    assert seen.role["member_of"] == ("administrators", "pg_execute_server_program", "rds_superuser")
 
 
 def test_rights_over_the_server_are_seen(server: Postgres) -> None:

@@ -51,6 +51,13 @@ def node(name: str = "n1", cpu: str = "16", memory: str = "64Gi", kubelet: str =
     }
 
 
+# What autoscalers take away (cluster-autoscaler, Karpenter), and what AKS calls virtual nodes.
+GOING = node(
+    "g1", conditions={"Ready": "Unknown"}, spec={"taints": [{"key": "karpenter.sh/disrupted", "effect": "NoSchedule"}]}
+)
+VIRTUAL = node("v1", kubelet="v1.19.10-vk-azure-aci-1.6.1", labels={"type": "virtual-kubelet"})
+
+
 def asks(cpu: str = "1", memory: str = "1Gi", **more: Any) -> Object:
     return {"containers": [{"name": "app", "resources": {"requests": {"cpu": cpu, "memory": memory}}}], **more}
 
@@ -123,6 +130,15 @@ ROWS: list[tuple[str, dict[str, Any], State, str]] = [
     ("version", {"nodes": (node(conditions={"DiskPressure": "True"}),)}, State.FAIL, "under DiskPressure"),
     ("version", {"nodes": (node(), node("n2", kubelet="v1.26.1"))}, State.FAIL, "n2: its kubelet v1.26.1 is more"),
     ("version", {"nodes": ()}, State.FAIL, "has no node"),
+    (
+        "version",
+        {"nodes": (node(), GOING)},
+        State.PASS,
+        "all 1 nodes are Ready, without pressure, within the skew (1 more",
+    ),
+    ("version", {"nodes": (GOING,)}, State.FAIL, "has no node that stays"),
+    ("version", {"nodes": (node(), VIRTUAL)}, State.PASS, "all 2 nodes"),
+    ("version", {"nodes": (node(), {**VIRTUAL, "status": {}})}, State.FAIL, "v1 is not Ready"),
     ("version", {"denied": {"Node": DENIED}, "nodes": ()}, State.PENDING, "Not permitted"),
     ("version", {"denied": {"readyz": DENIED}}, State.PENDING, "Not permitted"),
     ("version", {"denied": {"Pod": DENIED}}, State.PASS, "is ready"),

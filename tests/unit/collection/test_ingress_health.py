@@ -26,6 +26,11 @@ def pod(name: str, *, ready: bool = True, since: str = "2026-11-29T11:00:00Z", p
     return {"metadata": {"name": name}, "spec": {"containers": [container]}, "status": {"conditions": [condition]}}
 
 
+def without_ports(name: str, **spec: Any) -> dict[str, Any]:
+    """A pod whose container listens and does not say so: containerPort is for information only."""
+    return {**pod(name), "spec": {"containers": [{"name": "api"}], **spec}}
+
+
 def endpoints(**ready: bool) -> dict[str, Any]:
     found = [
         {"addresses": ["10.0.0.1"], "targetRef": {"name": name}, "conditions": {"ready": one}}
@@ -70,6 +75,7 @@ KEPT = replace(ONE_DOWN, slices=(endpoints(a=True, b=True),))
         (judged(answers=(Answer("x", failure=Failure("refused", "no")),)), "refused"),
         (judged(services=({"metadata": {"name": "api"}, "spec": {"publishNotReadyAddresses": True}},)), "publishes"),
         (judged(pods=(pod("a", probe=False), pod("b", ready=False))), "has no readiness probe"),
+        (judged(pods=(without_ports("a"), pod("b", ready=False))), "pod a has no readiness probe"),
         (judged(KEPT), "pod b is not ready and stays in rotation"),
         (judged(slices=(endpoints(a=False, b=False),)), "no backend is in rotation"),
         (judged(slices=()), "no backend is in rotation"),
@@ -83,3 +89,12 @@ def test_a_pod_that_has_just_fallen_ill_is_given_a_moment() -> None:
     """Its word takes a while to its endpoint; then nothing was seen dropped either."""
     now = (pod("a"), pod("b", ready=False, since="2026-11-29T11:59:55Z"))
     assert judged(KEPT, pods=now).state == "pending"
+
+
+def test_a_pod_with_gates_or_with_a_probe_of_another_container_needs_none_more() -> None:
+    gated = without_ports("a", readinessGates=[{"conditionType": "shop.example/open"}])
+    probed = without_ports("a")
+    probed["spec"]["containers"].append({"name": "web", "readinessProbe": {"httpGet": {}}})
+    for one in (gated, probed):
+        told = judged(pods=(one, pod("b", ready=False)))
+        assert told.state == "pass", told.summary

@@ -237,7 +237,7 @@ def whole() -> Kubernetes:
             "metadata": {"name": SHOP, "labels": {"environment": "production", ENFORCE: "restricted"}},
             "status": {"phase": "Active"},
         },
-        {"kind": "ResourceQuota", "metadata": {"name": "bounds"}, "spec": {"hard": {"pods": "20"}}},
+        {"kind": "ResourceQuota", "metadata": {"name": "bounds"}, "spec": {"hard": {"cpu": "20", "memory": "40Gi"}}},
         stored(rendered(revision=1)),
     )
 

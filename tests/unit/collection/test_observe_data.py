@@ -241,6 +241,27 @@ def test_pools_are_the_size_of_each_workload_times_the_most_replicas(tmp_path: P
     assert met[0][1].address == "192.0.2.1"
 
 
+def test_a_workload_that_uses_the_secret_and_says_no_size_is_a_pool_of_unknown_size(
+    tmp_path: Path, met: list[Any]
+) -> None:
+    word: Object = {"name": "PASS", "valueFrom": {"secretKeyRef": {"name": "bytebot-db-secret", "key": "password"}}}
+    first = workload("ui", env=[variable("OTHER", "1")])
+    first["spec"]["template"]["spec"]["initContainers"] = [{"name": "wait", "env": [word]}]  # is over by then
+    objects = [
+        workload("api", env=[word, variable("DATABASE_MAX_CONNECTIONS", "5")]),
+        workload("worker", replicas=2, env=[word]),
+        workload("off", replicas=0, env=[word]),
+        workload("agent", envFrom=[{"secretRef": {"name": "bytebot-db-secret"}}]),
+        first,
+    ]
+    facts = look(Kubernetes(stored(rendered(*objects)), *objects, credentials()), tmp_path)
+    assert [(one.name, one.size, one.replicas) for one in facts.pools] == [
+        ("api", 5, 3), ("worker", None, 2), ("agent", None, 3),
+    ]  # fmt: skip
+    found = {one.control: one.verdict for one in postgres.CHECKS.judge(facts, [POOLING])}[POOLING]
+    assert (str(found.state), "of worker, agent is not known" in found.summary) == ("pending", True)
+
+
 @pytest.mark.parametrize("kind", ["HorizontalPodAutoscaler", "Deployment", "settings"])
 def test_what_may_not_be_read_of_pools_is_told(tmp_path: Path, met: list[Any], kind: str) -> None:
     one = workload(envFrom=[{"configMapRef": {"name": "settings"}}], env=[variable("DATABASE_MAX_CONNECTIONS", "5")])
@@ -356,6 +377,23 @@ CLAIM = {"persistentVolumeClaim": {"claimName": "data-redis-0"}}
 def test_the_volume_and_limit_of_the_servers_pod(pod: Object, found: ServerPod) -> None:
     seen = pods_of(Kubernetes(SERVICE, pod), "redis.cache.svc", "shop", "/var/lib/redis")  # type: ignore[arg-type]
     assert seen == Pods((found,))
+
+
+@pytest.mark.parametrize(
+    ("images", "proxy"),
+    [
+        (["public.ecr.aws/docker/library/haproxy:2.9.4-alpine"], True),  # as the chart redis-ha puts before its pods
+        (["registry:5000/envoyproxy/envoy@sha256:1", "registry:5000/exporter"], True),
+        (["haproxy:3", "redis:7"], False),
+        (["registry/cache:1"], False),
+        ([], False),
+    ],
+)
+def test_pods_of_a_proxy_are_not_the_servers(images: list[str], proxy: bool) -> None:
+    pod = server_pod({"emptyDir": {}})
+    pod["spec"]["containers"] = [{"name": f"c{at}", "image": image} for at, image in enumerate(images)]
+    seen = pods_of(Kubernetes(SERVICE, pod), "redis.cache.svc", "shop", "/data")  # type: ignore[arg-type]
+    assert ("of a proxy" in seen.problem, bool(seen.found)) == (proxy, not proxy)
 
 
 def test_pods_that_are_not_there_or_may_not_be_seen() -> None:

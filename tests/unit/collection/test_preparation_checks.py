@@ -46,7 +46,7 @@ FACTS = ClusterFacts(
     classes=(storage_class(),),
     rendered=Rendered((workload(asks()),)),
     namespace_object=place(),
-    quotas=(quota({"pods": "20"}),),
+    quotas=(quota({"pods": "20", "requests.cpu": "100", "requests.memory": "100Gi"}),),
 )
 
 
@@ -95,6 +95,26 @@ def test_a_namespace_without_quota_is_advised_only() -> None:
     found = verdict("namespace", quotas=())
     assert (found.state, found.level) == ("fail", "should")
     assert "no quota bounds" in found.summary
+
+
+@pytest.mark.parametrize(
+    ("quotas", "state"),
+    [
+        ([{"pods": "1500", "services": "500", "count/jobs.batch": "5000"}], "fail"),  # as GKE puts into each namespace
+        ([{"requests.cpu": "8"}], "fail"),
+        ([{"requests.cpu": "8"}, {"limits.memory": "8Gi"}], "pass"),
+        ([{"cpu": "8", "memory": "8Gi"}], "pass"),
+    ],
+)
+def test_a_quota_that_counts_objects_only_bounds_nothing(quotas: list[dict[str, str]], state: str) -> None:
+    found = verdict("namespace", quotas=tuple(quota(hard, name=f"q{at}") for at, hard in enumerate(quotas)))
+    assert (found.state, "no quota bounds" in found.summary) == (state, state == "fail")
+
+
+def test_a_quota_for_other_pods_bounds_nothing() -> None:
+    hard = {"cpu": "8", "memory": "8Gi"}
+    assert verdict("namespace", quotas=(quota(hard, scopes=["BestEffort"]),)).state == "fail"
+    assert verdict("namespace", quotas=(quota(hard, scopes=["NotBestEffort"]),)).state == "pass"
 
 
 def test_a_standard_below_restricted_is_told_as_weaker() -> None:

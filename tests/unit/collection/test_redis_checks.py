@@ -122,6 +122,8 @@ def test_a_server_as_it_should_be_is_green(facts: RedisFacts, said: str) -> None
         (wanting(tls=True), CREDENTIALS, "not encrypted"),
         (info(aof_enabled="0"), PERSISTENCE, "the append-only file is off"),
         (info(aof_last_write_status="err"), PERSISTENCE, "aof_last_write_status is err"),
+        (info(rdb_last_bgsave_status="err"), PERSISTENCE, "rdb_last_bgsave_status is err"),  # and writes are refused
+        (info(min_slaves_good_slaves="0"), VERSION, "min-replicas-to-write asks for replicas, and none is good"),
         (
             wanting(info(aof_enabled="0", rdb_last_bgsave_status="err"), rdb_reason="a cache"),
             PERSISTENCE,
@@ -217,10 +219,38 @@ def test_what_is_not_known_is_never_green(facts: RedisFacts, wanted: dict[str, s
     assert states(facts) == wanted
 
 
+@pytest.mark.parametrize(
+    ("fields", "state", "said"),
+    [
+        ({}, "pending", "Whether cache.shop:6379 takes snapshots is not known"),
+        ({"rdb_last_save_time": "1767225600", "uptime_in_seconds": "86400"}, "pending", "is not known"),  # its start
+        (
+            {"rdb_last_save_time": "1767225600", "uptime_in_seconds": "900000"},
+            "pass",
+            "by snapshots, the last one 24h ago",
+        ),
+        ({"rdb_last_save_time": "1767220000", "uptime_in_seconds": "900000"}, "pending", "is not known"),
+        ({"rdb_last_save_time": "soon", "uptime_in_seconds": "900000"}, "pending", "is not known"),
+    ],
+)
+def test_snapshots_of_a_server_whose_settings_are_hidden_are_believed_where_one_was_made(
+    fields: dict[str, str], state: str, said: str
+) -> None:
+    facts = replace(info(aof_enabled="0", rdb_last_bgsave_status="ok", **fields), observed_at="2026-01-02T00:00:00Z")
+    found = verdicts(wanting(facts, rdb_reason="a cache"))[PERSISTENCE]
+    assert (str(found.state), said in found.summary) == (state, True), found.summary
+
+
+def test_a_snapshot_that_failed_stops_no_writes_where_none_are_to_be_made() -> None:
+    failing = seen(info={**INFO, "rdb_last_bgsave_status": "err"}, config={"save": ""})
+    assert verdicts(failing)[PERSISTENCE].state == "pass"
+
+
 def test_what_is_allowed_all_the_same_is_told_as_weaker() -> None:
     found = verdicts(wanting(seen(commands={**SEEN.commands, "KEYS": "allowed"}), needed=("KEYS",)))
     assert (found[CREDENTIALS].state, found[CREDENTIALS].weaker) == ("pass", ("KEYS allowed to the application",))
-    found = verdicts(wanting(info(aof_enabled="0"), rdb_reason="it can be computed anew"))
+    shots = {"info": {**INFO, "aof_enabled": "0"}, "config": {"save": "3600 1"}}
+    found = verdicts(wanting(seen(**shots), rdb_reason="it can be computed anew"))
     assert found[PERSISTENCE].state == "pass"
     assert "it can be computed anew" in found[PERSISTENCE].weaker[0]
     assert verdicts(wanting(headroom=0.1, major=5))[MEMORY].weaker

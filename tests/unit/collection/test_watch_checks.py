@@ -102,7 +102,7 @@ def test_a_good_prometheus_passes() -> None:
     [
         ({"ready": DOWN}, "nothing listens there"),
         ({"ready": BROKEN}, "not ready: it answers 500"),
-        ({"ready": NONE, "build": NONE}, "404"),
+        ({"ready": NONE, "build": NONE, "age": NONE}, "404"),
         ({"build": Told(OK, {"version": "2.45.0"})}, "version 2.45.0 runs, 2.53 or newer"),
         ({"build": BROKEN}, "its version is not to be had"),
         ({"runtime": runtime(reloadConfigSuccess=False)}, "refused its newest configuration"),
@@ -132,6 +132,7 @@ def test_what_is_wrong_with_prometheus_is_red(changes: dict[str, Any], said: str
         ({"age": SHUT}, "not permitted"),
         ({"runtime": NONE}, "does not tell whether its configuration loads"),  # as of Mimir or VictoriaMetrics
         ({"runtime": NONE}, "how long it keeps"),
+        ({"ready": NONE, "build": NONE, "runtime": NONE}, "does not tell its version"),  # as of a managed service
         ({"runtime": runtime(storageRetention="10GiB")}, "what is there reaches back"),
         ({"runtime": runtime(storageRetention="")}, "is no length of time"),
         ({"room": Told(OK, [], "", 200)}, "no series tells the room"),
@@ -147,6 +148,31 @@ def test_a_limit_by_size_is_judged_by_what_is_there() -> None:
     by_size = runtime(storageRetention="10GiB")
     assert of_prometheus(runtime=by_size, oldest=sample(NOW - 16 * DAY)).state == "pass"
     assert of_prometheus(runtime=by_size, oldest=sample(NOW - 14 * DAY)).state == "pending"
+
+
+@pytest.mark.parametrize(
+    ("oldest", "cut", "state", "said"),
+    [
+        (16, 9, "pass", "keeps 15d or 50GiB"),
+        (4, 0, "pass", "keeps 15d or 50GiB"),  # young, and nothing was removed for its size so far
+        (4, 9, "fail", "its limit by size removes samples before that: what is there reaches back 4d, 15d is wanted"),
+        (4, None, "pending", "whether its limit by size removes samples before that is not known"),
+    ],
+)
+def test_a_limit_by_time_counts_where_one_by_size_does_not_end_it_before(
+    oldest: int, cut: int | None, state: str, said: str
+) -> None:
+    told = of_prometheus(
+        runtime=runtime(storageRetention="15d or 50GiB"),
+        oldest=sample(NOW - oldest * DAY),
+        cut=Told(OK, [], "", 200) if cut is None else sample(cut),
+    )
+    assert (told.state, said in told.summary) == (state, True), told.summary
+
+
+def test_a_limit_by_size_that_removes_too_early_is_red() -> None:
+    cut = {"runtime": runtime(storageRetention="10GiB"), "oldest": sample(NOW - 2 * DAY), "cut": sample(1)}
+    assert of_prometheus(**cut).state == "fail"
 
 
 def test_weaker_thresholds_are_told() -> None:

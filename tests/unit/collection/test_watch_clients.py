@@ -106,7 +106,8 @@ def test_prometheus_is_asked_as_documented(talker: Talker) -> None:
     }
     seen = look_at_prometheus(Prometheus(talker.service), "monitoring/data")
     assert seen.build.data["version"] == "3.16.0"
-    assert seen.age.data == seen.oldest.data == [({}, "0.4")]
+    assert seen.age.data == seen.oldest.data == seen.cut.data == [({}, "0.4")]
+    assert any("prometheus_tsdb_size_retentions_total" in path for _method, path, _headers in talker.asked)
     assert seen.room is not None
     assert seen.room.ok
     assert any("persistentvolumeclaim%3D%22data%22" in path for _method, path, _headers in talker.asked)
@@ -217,6 +218,14 @@ def test_loki_finds_what_came(talker: Talker) -> None:
     assert store_of("loki", talker.service, "*").look().unwell
     talker.says = {"/ready": (503, "Ingester not ready: waiting for 15s after being ready")}
     assert "Ingester not ready" in store_of("loki", talker.service, "*").look().health.cause
+
+
+def test_loki_behind_a_gateway_that_knows_no_route_of_readiness_is_judged_by_its_answers(talker: Talker) -> None:
+    talker.says = {**LOKI, "/ready": (404, "not found")}  # grafana/loki#17575; Grafana Cloud has none either
+    seen = store_of("loki", talker.service, "*").look()
+    assert (seen.health.ok, seen.search.ok, seen.unwell) == (True, True, ())
+    talker.says = {"/ready": (404, "not found"), "/loki/api/v1/labels": (404, "not found")}
+    assert "404" in store_of("loki", talker.service, "*").look().health.cause
 
 
 @pytest.mark.parametrize(
