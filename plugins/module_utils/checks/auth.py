@@ -134,7 +134,7 @@ def invalid(facts: AuthFacts) -> Verdict:
     lock = seen.lockout
     evidence = facts.evidence(asdict(seen))
     flaws = list(auth_refusals.tells_which(seen))
-    doubts = [*auth_refusals.lock_doubts(lock), *auth_refusals.time_doubts(seen)]
+    doubts = [*auth_refusals.lock_doubts(lock), *auth_refusals.end_doubts(lock), *auth_refusals.time_doubts(seen)]
     if not list(auth_refusals.lock_doubts(lock)):
         flaws += [*auth_refusals.never_locked(lock), *auth_refusals.wrong_end(lock, wanted)]
     open_end = f"The end of the lock-out was not waited for: {lock.not_waited}." if lock.not_waited else ""

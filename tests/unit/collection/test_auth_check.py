@@ -180,6 +180,36 @@ def test_an_end_that_may_not_be_waited_for_is_pending() -> None:
     assert states(Application(), of.INVALID, wait_s=10) == {of.INVALID: "pending"}
 
 
+def test_a_lock_that_is_told_by_another_status_is_waited_for_as_well() -> None:
+    locks = seen(Application("says locked"), only=[of.INVALID]).refusals
+    assert locks
+    assert locks.lockout
+    assert locks.lockout.end
+    assert locks.lockout.end.status == 200
+    assert states(Application("says locked"), of.INVALID) == {of.INVALID: "pass"}
+    assert states(Application("says locked", "long lock"), of.INVALID) == {of.INVALID: "fail"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "state"),
+    [
+        ({"end": None}, "inconclusive"),
+        ({"end": of.Tried("the right password", problem="timed out")}, "inconclusive"),
+        ({"end": of.Tried("the right password", 503)}, "inconclusive"),
+        ({"end": of.Tried("the right password", 429)}, "inconclusive"),
+        ({"end": of.Tried("the right password", 401)}, "fail"),
+        ({"end": None, "middle": of.Tried("the right password", 200), "middle_s": 30.0}, "fail"),
+    ],
+)
+def test_an_end_of_a_lock_that_was_not_seen_is_never_green_nor_red(changes: dict[str, Any], state: str) -> None:
+    facts = seen(Application(), only=[of.INVALID])
+    assert facts.refusals
+    assert facts.refusals.lockout
+    lock = replace(facts.refusals.lockout, **changes)
+    (found,) = CHECKS.judge(replace(facts, refusals=replace(facts.refusals, lockout=lock)), [of.INVALID])
+    assert str(found.verdict.state) == state, found.verdict.summary
+
+
 def test_an_administrator_whom_nobody_named_is_red_and_a_running_identity_is_not() -> None:
     application = Application()
     application.add(f"{test_identities.new_mark()}@shop.test", "Fine-password-1!", ["admin"])
