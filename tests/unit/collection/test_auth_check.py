@@ -210,6 +210,35 @@ def test_an_end_of_a_lock_that_was_not_seen_is_never_green_nor_red(changes: dict
     assert str(found.verdict.state) == state, found.verdict.summary
 
 
+@pytest.mark.parametrize(
+    ("control", "changes", "state"),
+    [
+        (of.REFRESH, {"reused": 429}, "inconclusive"),
+        (of.REFRESH, {"reused": 0}, "inconclusive"),
+        (of.REFRESH, {"refreshed": 503, "new_access": False, "new_refresh": False}, "inconclusive"),
+        (of.REFRESH, {"access_as_refresh": 0}, "inconclusive"),
+        (of.REFRESH, {"access_as_refresh": 429}, "inconclusive"),
+        (of.REFRESH, {"reused": 200}, "fail"),
+        (of.REFRESH, {"refreshed": 401, "new_access": False, "new_refresh": False}, "fail"),
+        (of.REFRESH, {"access_as_refresh": 500}, "fail"),
+        (of.LOGOUT, {"access_after": 429}, "inconclusive"),
+        (of.LOGOUT, {"refresh_after": 503}, "inconclusive"),
+        (of.LOGOUT, {"logout": 0, "access_after": 0, "refresh_after": 0}, "inconclusive"),
+        (of.LOGOUT, {"refresh_after": 200}, "fail"),
+        (of.SESSIONS, {"reused": 429}, "inconclusive"),
+        (of.SESSIONS, {"after_reuse": 429}, "inconclusive"),
+        (of.SESSIONS, {"access_after": 429}, "inconclusive"),
+    ],
+)
+def test_a_limit_that_is_met_or_a_service_that_is_away_refuses_no_token(
+    control: str, changes: dict[str, Any], state: str
+) -> None:
+    facts = seen(Application(), only=[control])
+    assert facts.session
+    (found,) = CHECKS.judge(replace(facts, session=replace(facts.session, **changes)), [control])
+    assert str(found.verdict.state) == state, found.verdict.summary
+
+
 def test_an_administrator_whom_nobody_named_is_red_and_a_running_identity_is_not() -> None:
     application = Application()
     application.add(f"{test_identities.new_mark()}@shop.test", "Fine-password-1!", ["admin"])
