@@ -90,7 +90,7 @@ def _unloaded(facts: Facts, what: str) -> tuple[str, str] | None:
         return f"The {what} were not looked at under load: {told.unloaded.rstrip('.')}.", _PERMIT_LOAD
     sent, answered, _seconds = told.load
     if answered * 2 < sent:
-        return f"Under load only {answered} of {sent} requests were answered.", "Let the public address answer first."
+        return f"Under load only {answered} of {sent} requests were served.", "Let the public address answer first."
     return None
 
 
@@ -151,6 +151,10 @@ def _of_use(facts: Facts, use: Use) -> Iterator[str]:
         yield f"{where} was throttled in {use.throttled:.0%} of its processor's periods"
     if use.processor is not None and use.processor_limit and use.processor > wanted.headroom * use.processor_limit:
         yield f"{where} used {use.processor:.2f} of {use.processor_limit:g} cores for a tenth of the time"
+    if not use.processor_limit:
+        yield f"{where} has no limit of its processor"
+    if not use.memory_limit:
+        yield f"{where} has no limit of memory"
     if use.memory is None or not use.memory_limit:
         return
     if use.memory > wanted.headroom * use.memory_limit:
