@@ -21,6 +21,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster
 from ansible_collections.bytebot.production.plugins.module_utils.clients.inside import log_of, run_inside
 from ansible_collections.bytebot.production.plugins.module_utils.errors import CollectionError, NotPermitted
 from ansible_collections.bytebot.production.plugins.module_utils.observe_environment import Environment
+from ansible_collections.bytebot.production.plugins.module_utils.podspec import pod_spec
 
 Object = dict[str, Any]
 Member = tuple[Object, Object]  # a pod and its workload
@@ -64,6 +65,7 @@ def running_of(
 
 def _told(pod: Object, workload: Object, environment: Environment, changes: _Changes) -> Iterator[Running]:
     statuses = {str(one["name"]): one for one in (pod.get("status") or {}).get("containerStatuses") or []}
+    own = {str(one["name"]) for one in (pod_spec(workload) or {}).get("containers") or []}
     for container in (pod.get("spec") or {}).get("containers") or []:
         begun = ((statuses.get(str(container["name"])) or {}).get("state") or {}).get("running")
         if not begun:
@@ -76,6 +78,7 @@ def _told(pod: Object, workload: Object, environment: Environment, changes: _Cha
             told=told,
             unknown=frozenset(name for name, value in told.items() if any(one in value for one in _NOT_COMPARED)),
             changed=tuple(changes.since(container, str(begun.get("startedAt") or ""))),
+            injected=str(container["name"]) not in own,
         )
 
 

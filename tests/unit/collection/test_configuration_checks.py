@@ -11,10 +11,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.bytebot.production.plugins.module_utils.checks.configuration import CHECKS
-from ansible_collections.bytebot.production.plugins.module_utils.checks.configuration_environment import (
-    distance,
-    share_of,
-)
+from ansible_collections.bytebot.production.plugins.module_utils.checks.configuration_environment import share_of
 from ansible_collections.bytebot.production.plugins.module_utils.checks.configuration_facts import (
     DEBUG,
     FLAGS,
@@ -42,6 +39,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.configur
     Variable,
     Wanted,
 )
+from ansible_collections.bytebot.production.plugins.module_utils.checks.configuration_variables import distance
 from ansible_collections.bytebot.production.plugins.module_utils.checks.postgres_facts import (
     Pool,
     PostgresFacts,
@@ -172,6 +170,16 @@ GOOD = Facts(
     measured=MEASURED,
     drilled=DRILLED,
 )
+
+
+WORKER = {**workload(), "metadata": {"name": "shop-worker", "namespace": "shop"}}
+RUNS_TOO = replace(
+    RUNS, where="Deployment shop-worker container api", workload="Deployment shop-worker", pod="shop-worker-1"
+)
+
+
+def renamed(one: Object) -> Object:
+    return {**one, "metadata": {"name": "shop-worker-1"}}
 
 
 def verdict(control: str, facts: Facts) -> Verdict:
@@ -358,6 +366,12 @@ OPEN = [
         {"workloads": (workload(startupProbe=probe("/start", periodSeconds=2, failureThreshold=2)),)},
         "inconclusive",
     ),
+    ("a variable of a workload of which nothing runs", VARIABLES,
+     {"wanted": replace(WANTED, variables=(Variable("LOG_LEVEL"), Variable("QUEUE_URL", workloads=("shop-worker",))))},
+     "inconclusive"),
+    ("every pod of another workload was restarted", STARTUP,
+     {"workloads": (workload(), WORKER), "pods": (pod(), renamed(pod(1))), "running": (RUNS, RUNS_TOO)},
+     "inconclusive"),
     ("every pod was restarted", STARTUP, {"pods": (pod(1),)}, "inconclusive"),
 ]  # fmt: skip
 
@@ -367,6 +381,25 @@ def test_what_was_not_seen_is_never_green(control: str, changes: dict[str, Any],
     found = verdict(control, replace(GOOD, **changes))
     assert found.state == state, found.summary
     assert found.remedy or state == "inconclusive"
+
+
+def test_a_container_that_a_mesh_puts_into_pods_needs_no_variable_of_the_applications() -> None:
+    proxy = replace(RUNS, where=f"{DEPLOYMENT} container istio-proxy", told={}, has={}, injected=True)
+    assert verdict(VARIABLES, replace(GOOD, running=(RUNS, proxy))).state == "pass"
+    assert verdict(VARIABLES, replace(GOOD, running=(RUNS, replace(proxy, injected=False)))).state == "fail"
+
+
+def test_one_that_had_run_for_long_before_it_was_restarted_began_well() -> None:
+    facts = replace(GOOD, workloads=(workload(), WORKER), running=(RUNS, RUNS_TOO))
+    for at, state in (("2026-01-02T00:00:00Z", "pass"), ("2026-01-01T00:00:20Z", "inconclusive")):
+        last = {"terminated": {"startedAt": "2026-01-01T00:00:00Z", "finishedAt": at, "exitCode": 137}}
+        pods = (pod(), renamed(pod(1, lastState=last)))
+        assert verdict(STARTUP, replace(facts, pods=pods)).state == state
+
+
+def test_a_worker_that_was_not_restarted_is_seen_to_start() -> None:
+    facts = replace(GOOD, workloads=(workload(), WORKER), running=(RUNS, RUNS_TOO))
+    assert verdict(STARTUP, replace(facts, pods=(pod(), renamed(pod())))).state == "pass"
 
 
 def test_what_a_shell_does_not_tell_is_no_drift() -> None:
