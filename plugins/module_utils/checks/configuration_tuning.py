@@ -67,9 +67,11 @@ def pool_size(facts: Facts) -> Verdict:
         return Verdict(rooms.state, rooms.summary, rooms.remedy, (*rooms.evidence, seen))
     if gap := _unloaded(facts, "pools"):
         return pending(*gap, seen)
-    if not any(one.name in facts.measured.in_use for one in pools):
+    blind = [one.name for one in pools if one.replicas and one.name not in facts.measured.in_use]
+    if blind or not facts.measured.in_use:
+        of = some(blind) if blind else "them"
         return inconclusive(
-            "The pools fit, and no metric tells how many of their connections are in use.",
+            f"The pools fit, and no metric tells how many connections of {of} are in use.",
             "Name the metric in application_configuration_pool_metric.",
             seen,
         )
