@@ -22,7 +22,8 @@ description:
   - The score is by the table of MDN's HTTP Observatory; its tests of cookies, subresources and preloading are left out.
   - For origins it sends preflights and real requests with the allowed ones, a foreign one, V(null), and what careless
     comparison takes for an allowed one (another name with the same end or beginning, another scheme or port, a dot
-    taken for any letter). The origin is only a header; nobody is asked at that address.
+    taken for any letter). The origin is only a header; nobody is asked at that address. Where a limit refuses these
+    requests it is waited for, up to three minutes in all; what was refused all the same says nothing of origins.
   - For limits two users sign in. What is left must fall by each request of one user over all replicas, which are told
     apart by the start time in their metrics, and must not fall by another user's. Where O(burst) permits it, one user
     sends more than the limit allows, until a 429 comes, and the other one must not be refused.

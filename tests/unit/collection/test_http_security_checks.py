@@ -253,6 +253,18 @@ def test_an_answer_that_does_not_vary_is_advice() -> None:
     assert (found.state, found.level) == ("fail", "should")
 
 
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+def test_an_answer_by_a_limit_or_of_a_proxy_alone_says_nothing_of_origins(status: int) -> None:
+    answers = asked(lambda origin, how: answer(origin, how) if origin.allowed else Asked("/x", how, origin, status))
+    found = verdict(CORS, replace(GOOD, asked=answers))
+    assert found.state == "inconclusive", found.summary
+    assert str(status) in found.summary
+    mine = asked(lambda origin, how: Asked("/x", how, origin, status) if origin.allowed else answer(origin, how))
+    assert verdict(CORS, replace(GOOD, asked=mine)).state == "inconclusive"
+    echoed = asked(lambda origin, how: replace(answer(Origin(origin.text), how), origin=origin, status=status))
+    assert verdict(CORS, replace(GOOD, asked=echoed)).state == "fail"
+
+
 def test_origins_that_are_not_known_or_not_answered() -> None:
     assert verdict(CORS, replace(GOOD, origins=None)).state == "pending"
     lost = tuple(replace(one, headers={}, problem="no answer.") for one in asked())
