@@ -253,7 +253,7 @@ def share_of(value: str) -> int | None:
     if text in OFF and text != "0":
         return 0
     digits = text.removesuffix("%").strip()
-    if not digits.isdigit() or int(digits) > _FULL:
+    if not digits.isdecimal() or int(digits) > _FULL:
         return None
     return 100 if text == "1" else int(digits)
 

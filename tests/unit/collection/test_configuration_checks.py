@@ -455,7 +455,17 @@ def test_distances_of_names(one: str, other: str, far: int) -> None:
 
 @pytest.mark.parametrize(
     ("value", "share"),
-    [("true", 100), ("off", 0), ("", 0), ("1", 100), ("0", 0), ("10%", 10), ("25", 25), ("101", None), ("soon", None)],
+    [
+        ("true", 100),
+        ("off", 0),
+        ("", 0),
+        ("1", 100),
+        ("0", 0),
+        ("10%", 10),
+        ("25", 25),
+        ("101", None),
+        ("\u00b2", None),
+    ],
 )
 def test_shares_of_flags(value: str, share: int | None) -> None:
     assert share_of(value) == share

@@ -325,6 +325,47 @@ def test_a_window_may_begin_anew_once() -> None:
     assert verdict(LIMIT, replace(GOOD, limits=replace(LIMITS, row=rolled))).state == "pass"
 
 
+@pytest.mark.parametrize(
+    ("headers", "limit", "remaining", "reset"),
+    [
+        ({"x-ratelimit-limit": "100", "x-ratelimit-remaining": "99", "x-ratelimit-reset": "30"}, 100, 99, 30),
+        ({"x-ratelimit-limit": "100, 100;w=60", "x-ratelimit-remaining": "99", "x-ratelimit-reset": "30"}, 100, 99, 30),
+        ({"x-ratelimit-limit": '50, 50;name="a b";w=30', "x-ratelimit-remaining": "9", "x-ratelimit-reset": "1"},
+         100, 9, 1),
+        ({"x-ratelimit-limit": "10, 10;w=1, 200;w=60", "x-ratelimit-remaining": "9", "x-ratelimit-reset": "1"},
+         200, 9, 1),
+        ({"x-ratelimit-limit": "1000;w=3600", "x-ratelimit-remaining": "9", "x-ratelimit-reset": "1"}, 1000, 9, 1),
+        ({"x-ratelimit-limit": "\u00b2", "x-ratelimit-remaining": "many", "x-ratelimit-reset": "0.5"}, None, None, 0),
+        ({}, None, None, None),
+    ],
+)  # fmt: skip
+def test_limits_are_read_in_the_forms_of_gateways(
+    headers: dict[str, str], limit: int | None, remaining: int | None, reset: int | None
+) -> None:
+    found = rate_limit.counted(200, headers, rate_limit.Names())
+    assert (found.a_minute, found.remaining, found.reset) == (limit, remaining, reset)
+
+
+def test_a_limit_for_each_second_is_one_for_a_minute_that_is_sixty_times_as_large() -> None:
+    headers = {"x-ratelimit-limit": "100, 100;w=1", "x-ratelimit-remaining": "99", "x-ratelimit-reset": "1"}
+    each = rate_limit.counted(200, headers, rate_limit.Names())
+    wide = verdict(LIMIT, replace(GOOD, limits=replace(LIMITS, nobody=replace(each, status=401))))
+    assert (wide.state, "is 6000" in wide.summary) == ("fail", True), wide.summary
+
+
+@pytest.mark.parametrize(
+    ("said", "state"), [("57", "pass"), ("Mon, 30 Nov 2026 18:00:00 GMT", "pass"), ("soon", "fail"), ("", "fail")]
+)
+def test_when_to_come_back_may_be_told_by_a_date(said: str, state: str) -> None:
+    burst = replace(LIMITS.burst or Burst("/x", 0), first=Counted(429, 100, 0, 1, said))
+    assert verdict(LIMIT, replace(GOOD, limits=replace(LIMITS, burst=burst))).state == state
+
+
+def test_a_date_is_held_against_the_answers_own() -> None:
+    headers = {"retry-after": "Mon, 30 Nov 2026 18:00:30 GMT", "date": "Mon, 30 Nov 2026 18:00:00 GMT"}
+    assert rate_limit.counted(429, headers, rate_limit.Names()).retry_after == "30"
+
+
 def test_larger_limits_are_weaker() -> None:
     found = verdict(LIMIT, replace(GOOD, wanted=Wanted(api_limit=6000, login_limit=600)))
     assert (found.state, len(found.weaker)) == ("pass", 2)
