@@ -131,6 +131,41 @@ def test_a_header_that_is_wrong_on_one_kind_of_answer_is_red(
     assert f"(on {kind})" in found.summary
 
 
+@pytest.mark.parametrize(
+    ("changes", "state"),
+    [
+        ({"x-content-type-options": "nosniff, nosniff"}, "pass"),
+        ({"x-content-type-options": "sniff, nosniff"}, "fail"),
+        ({"strict-transport-security": "max-age=31536000; includeSubDomains, max-age=0"}, "pass"),
+        ({"strict-transport-security": "max-age=31536000, max-age=15724800; includeSubDomains"}, "pass"),
+        ({"strict-transport-security": "max-age=0, max-age=31536000"}, "fail"),
+        ({"x-frame-options": "SAMEORIGIN, SAMEORIGIN", "content-security-policy": "default-src 'self'"}, "pass"),
+        ({"x-frame-options": "DENY, SAMEORIGIN", "content-security-policy": "default-src 'self'"}, "pass"),
+        ({"x-frame-options": "SAMEORIGIN, ALLOWALL", "content-security-policy": "default-src 'self'"}, "pass"),
+        ({"x-frame-options": "ALLOWALL, ALLOWALL", "content-security-policy": "default-src 'self'"}, "fail"),
+    ],
+)
+def test_a_header_that_proxy_and_application_both_set_is_read_as_browsers_read_it(
+    changes: dict[str, str], state: str
+) -> None:
+    pages = tuple(page(kind) if kind == REDIRECT else page(kind, headers=GOOD_HEADERS | changes) for kind in KINDS)
+    found = verdict(HEADERS, replace(GOOD, pages=pages))
+    assert found.state == state, found.summary
+
+
+def test_what_browsers_ignore_beside_strict_dynamic_is_no_flaw() -> None:
+    known = "script-src 'strict-dynamic' 'nonce-x' 'unsafe-inline' https: http:; object-src 'none'; base-uri 'none'"
+    assert policy_flaws(policies_of({"content-security-policy": known})) == []
+    for wide in (
+        "script-src 'strict-dynamic' https:; object-src 'none'",  # nothing vouches for a script
+        "script-src 'nonce-x' https:; object-src 'none'",
+        "script-src 'strict-dynamic' 'nonce-x' data:; object-src https:",
+        "script-src 'self'; script-src-elem *; object-src 'none'",
+        "script-src 'strict-dynamic' 'nonce-x' 'unsafe-eval'; object-src 'none'",
+    ):
+        assert policy_flaws(policies_of({"content-security-policy": wide})), wide
+
+
 def test_frames_are_kept_out_by_either_header() -> None:
     without = {name: text for name, text in GOOD_HEADERS.items() if name != "x-frame-options"}
     assert http_headers.flaws(page(headers=without)) == []
