@@ -17,6 +17,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.configur
     Running,
     name_of,
 )
+from ansible_collections.bytebot.production.plugins.module_utils.checks.log_facts import NUMBERS
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
 from ansible_collections.bytebot.production.plugins.module_utils.clients.inside import log_of, run_inside
 from ansible_collections.bytebot.production.plugins.module_utils.errors import CollectionError, NotPermitted
@@ -42,7 +43,6 @@ _LEVEL_WORD = re.compile(
     r"^[^A-Za-z]*(?:\S+\s+){0,3}?\[?(TRACE|DEBUG|VERBOSE|INFO|NOTICE|WARN(?:ING)?|ERROR|FATAL|CRITICAL)\b"
 )
 _LEVEL_PAIR = re.compile(r"\b(?:level|lvl|severity)=\"?(\w+)", re.IGNORECASE)
-_NUMBERS = {10: "trace", 20: "debug", 30: "info", 40: "warn", 50: "error", 60: "fatal"}  # of pino and bunyan
 _NO_SHELL = ("executable file not found", "no such file or directory", "not found in $PATH")
 
 
@@ -190,7 +190,7 @@ def level_of(line: str) -> str:
             return ""
         told = next((said[key] for key in ("level", "severity", "lvl", "log.level") if key in said), "")
         if isinstance(told, int):
-            return _NUMBERS.get(told, "")
+            return NUMBERS.get(told, "")
         return str(told).lower() if isinstance(told, str) else ""
     pair = _LEVEL_PAIR.search(line)
     word = pair or _LEVEL_WORD.match(line)
