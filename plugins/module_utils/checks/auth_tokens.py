@@ -19,6 +19,10 @@ GOOD = range(200, 300)
 MOMENT = (0, 429, 502, 503, 504)  # a limit, or a service that is away for a moment: tells nothing of a token
 _AFTER = "a refresh after that"
 _SAME_SITE = ("none", "lax", "strict")
+# Cookies that load balancers and proxies set for themselves, by how their documentation has their names begin.
+_BALANCERS = ("awsalb", "awselb", "gclb", "gcilb", "arraffinity", "__cf", "_cfuvid", "cf_clearance", "ingresscookie",
+              "serverid")  # fmt: skip
+_FOR_SCRIPTS = frozenset({"xsrf-token", "csrftoken", "csrf-token", "csrf_token"})  # which send it back in a header
 
 
 # ---------------------------------------------------------------------- tokens
@@ -30,7 +34,7 @@ def accepted(seen: TokenFacts) -> Iterator[str]:
         what, status = one
         if status < REFUSED.start:
             yield f"a token is believed: {what} ({status})"
-        elif status != UNAUTHORIZED:
+        elif status not in (UNAUTHORIZED, *MOMENT):
             yield f"a token is answered with {status} in place of 401: {what}"
 
 
@@ -50,9 +54,9 @@ def token_doubts(seen: TokenFacts) -> Iterator[str]:
     """Why refusals prove nothing."""
     if seen.good != OK:
         yield f"the token of the login itself gets {seen.good or 'no answer'}"
-    lost = [one for one in seen.cases if one.problem]
+    lost = [one for one in seen.cases if one.problem or one.status in MOMENT]
     if lost:
-        yield f"{len(lost)} of {len(seen.cases)} tokens got no answer ({lost[0].problem})"
+        yield f"{len(lost)} of {len(seen.cases)} tokens got no answer that tells of them ({lost[0].told})"
     if any(one.by for one in seen.cases) and seen.counter != OK:
         yield (
             f"a token signed anew with the key of the Secret and nothing changed gets {seen.counter or 'no answer'}, "
@@ -126,9 +130,9 @@ def ill_kept(seen: SessionFacts, wanted: Wanted) -> Iterator[str]:
         "the refresh token is good after signing out": seen.refresh_after if ended else 0,
     }
     yield from (f"{what} ({status})" for what, status in good.items() if status in GOOD)
-    for one in seen.cookies:
+    for one in own_cookies(seen):
         yield from _cookie(one, wanted)
-    if wanted.token_in_cookie and not seen.cookies:
+    if wanted.token_in_cookie and not own_cookies(seen):
         yield "the login sets no cookie"
     if seen.fixed:
         yield f"the login takes over a session that was brought along ({seen.fixed})"
@@ -176,10 +180,15 @@ def lifetime_doubts(seen: SessionFacts) -> Iterator[str]:
         yield "how long a refresh token is good is said neither by it nor by its cookie"
 
 
+def own_cookies(seen: SessionFacts) -> list[Cookie]:
+    """The cookies that the application sets, and no load balancer before it."""
+    return [one for one in seen.cookies if not one.name.lower().startswith(_BALANCERS)]
+
+
 def _cookie(cookie: Cookie, wanted: Wanted) -> Iterator[str]:
     if not cookie.secure:
         yield f"the cookie {cookie.name} is not Secure"
-    if not cookie.http_only:
+    if not cookie.http_only and cookie.name.lower() not in _FOR_SCRIPTS:
         yield f"the cookie {cookie.name} is not HttpOnly"
     said = cookie.same_site or "none"
     if said not in _SAME_SITE or _SAME_SITE.index(said) < _SAME_SITE.index(wanted.same_site):

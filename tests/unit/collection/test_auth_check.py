@@ -239,6 +239,36 @@ def test_a_limit_that_is_met_or_a_service_that_is_away_refuses_no_token(
     assert str(found.verdict.state) == state, found.verdict.summary
 
 
+@pytest.mark.parametrize(("status", "state"), [(401, "pass"), (429, "inconclusive"), (503, "inconclusive"),
+                                               (500, "fail"), (403, "fail"), (200, "fail")])  # fmt: skip
+def test_a_forged_token_that_met_a_limit_is_neither_refused_nor_believed(status: int, state: str) -> None:
+    facts = seen(Application(), only=[of.JWT])
+    assert facts.tokens
+    cases = (replace(facts.tokens.cases[0], status=status), *facts.tokens.cases[1:])
+    (found,) = CHECKS.judge(replace(facts, tokens=replace(facts.tokens, cases=cases)), [of.JWT])
+    assert str(found.verdict.state) == state, found.verdict.summary
+
+
+@pytest.mark.parametrize(
+    ("cookie", "state"),
+    [
+        (of.Cookie("AWSALB"), "pass"),
+        (of.Cookie("AWSALBTGCORS", secure=True, same_site="none"), "pass"),
+        (of.Cookie("__cf_bm", secure=True, http_only=True, same_site="none"), "pass"),
+        (of.Cookie("INGRESSCOOKIE", http_only=True), "pass"),
+        (of.Cookie("XSRF-TOKEN", secure=True, same_site="strict"), "pass"),
+        (of.Cookie("XSRF-TOKEN", same_site="strict"), "fail"),
+        (of.Cookie("session", secure=True, same_site="strict"), "fail"),
+    ],
+)
+def test_cookies_that_carry_no_session_are_not_asked_what_one_must_have(cookie: of.Cookie, state: str) -> None:
+    facts = seen(Application(), only=[of.SESSIONS])
+    assert facts.session
+    changed = replace(facts.session, cookies=(*facts.session.cookies, cookie))
+    (found,) = CHECKS.judge(replace(facts, session=changed), [of.SESSIONS])
+    assert str(found.verdict.state) == state, found.verdict.summary
+
+
 def test_an_administrator_whom_nobody_named_is_red_and_a_running_identity_is_not() -> None:
     application = Application()
     application.add(f"{test_identities.new_mark()}@shop.test", "Fine-password-1!", ["admin"])
