@@ -30,6 +30,7 @@ OFF = frozenset({"0", "false", "off", "no", "disabled", ""})
 # Of Node.js, Python, Java: what opens a debugger's port or a debugger's page.
 _INSPECTS = re.compile(r"--inspect\b|--inspect-brk\b|--debug\b|-agentlib:jdwp|-Xdebug|\bdebugpy\b|\bpydevd\b")
 _OPTIONS = ("NODE_OPTIONS", "JAVA_TOOL_OPTIONS", "JAVA_OPTS", "PYTHONBREAKPOINT", "PYTHONINSPECT")
+_ELSEWHERE = (429, 502, 503, 504)  # a limit, or a proxy with nobody behind it: no error of the application's own
 _FULL = 100  # percent
 _WHAT = "Deploy the release first, and let this account list its workloads and pods."
 
@@ -118,7 +119,11 @@ def debug_off(facts: Facts) -> Verdict:
     if gap := unseen(facts):
         return gap
     problems = list(dict.fromkeys([*_switches(facts), *_ports(facts), *_shown(facts)]))
-    errors = [one for one in facts.pages if one.kind == "error" and one.status >= HTTPStatus.BAD_REQUEST]
+    errors = [
+        one
+        for one in facts.pages
+        if one.kind == "error" and one.status >= HTTPStatus.BAD_REQUEST and one.status not in _ELSEWHERE
+    ]
     seen = facts.evidence(
         "variables, listening ports and provoked errors",
         {
