@@ -389,6 +389,16 @@ def test_what_was_not_seen_is_never_green(control: str, changes: dict[str, Any],
     assert found.remedy or state == "inconclusive"
 
 
+def test_an_autoscaler_that_reads_one_of_its_two_metrics_is_red() -> None:
+    one = scaler()
+    one["spec"]["metrics"].append({"type": "External", "external": {"metric": {"name": "queue"}}})
+    both = {**one["status"], "currentMetrics": [{"type": "Resource"}, {"type": "External"}]}
+    assert verdict(HPA, replace(GOOD, autoscalers=({**one, "status": both},))).state == "pass"
+    half = {**one["status"], "currentMetrics": [{"type": "Resource"}, {"type": ""}]}
+    found = verdict(HPA, replace(GOOD, autoscalers=({**one, "status": half},)))
+    assert (found.state, "no figure of 1 of its 2 metrics" in found.summary) == ("fail", True), found.summary
+
+
 def test_a_container_that_a_mesh_puts_into_pods_needs_no_variable_of_the_applications() -> None:
     proxy = replace(RUNS, where=f"{DEPLOYMENT} container istio-proxy", told={}, has={}, injected=True)
     assert verdict(VARIABLES, replace(GOOD, running=(RUNS, proxy))).state == "pass"
