@@ -100,7 +100,7 @@ class Asker:
 
     def _told_to_wait(self, answer: Answer) -> float | None:
         said = answer.headers.get("retry-after", "")
-        if answer.status != HTTPStatus.TOO_MANY_REQUESTS or not said.isdigit():
+        if answer.status != HTTPStatus.TOO_MANY_REQUESTS or not said.isdecimal():
             return None
         return float(said) if time.monotonic() + float(said) < self._until else None
 

@@ -168,14 +168,14 @@ class _Look:
         if problems := [f"{one.role}: {one.problem}" for one in users if one.problem]:
             return LimitSeen(), Missing(f"Two users must sign in: {'; '.join(problems)}.", _ACCOUNTS), 0.0
         burst, why, remedy = burst_by(self._http, _http_scope(scope), users, self._clients, scope.limit)
-        after = int(burst.first.retry_after) if burst and burst.first and burst.first.retry_after.isdigit() else 0
+        after = int(burst.first.retry_after) if burst and burst.first and burst.first.retry_after.isdecimal() else 0
         why = f"That a burst meets a limit is not seen: {why}"
         return LimitSeen(burst, no_burst=why, remedy=remedy), None, time.monotonic() + after
 
     def _recovery(self, burst: Burst, back_at: float) -> Recovery:
         """Ask as the one that was refused, when it is told to come back."""
         said = burst.first.retry_after if burst.first else ""
-        if not said.isdigit():
+        if not said.isdecimal():
             return Recovery(problem="it does not say when to come back")
         rest = back_at - time.monotonic()
         if rest > self._scope.patience_s:

@@ -135,8 +135,8 @@ class LockoutTrial:
             return replace(seen, not_waited=why)
         self.glance(wait=True)
         seen = self._seen
-        if seen.middle and seen.middle.status != HTTPStatus.UNAUTHORIZED:
-            return seen
+        if seen.middle and seen.middle.status == HTTPStatus.OK:
+            return seen  # it is open already, too early
         end, after = seen.right, 0.0
         for number in range(LOOKS):  # a try while it is locked may prolong it elsewhere: few, and late
             end, after = self._look_at(lasts * (1 + GRACE * number / (LOOKS - 1)) + GRACE_S * (number + 1) / LOOKS)
@@ -151,7 +151,7 @@ class LockoutTrial:
             return
         if wait or passed >= lasts / 2:
             middle, second = self._look_at(lasts / 2)
-            if second <= lasts * LATEST or middle.status == HTTPStatus.UNAUTHORIZED:  # the answer came in time
+            if second <= lasts * LATEST or middle.status != HTTPStatus.OK:  # the answer came in time
                 self._seen = replace(self._seen, middle=middle, middle_s=second)
 
     def _look_at(self, second: float) -> tuple[Tried, float]:

@@ -370,7 +370,7 @@ class Use:
 
     def _waited(self, said: str) -> bool:
         """Come back when that is said, within the patience; whether that was waited for."""
-        if not said.isdigit() or int(said) > self._patience_s:
+        if not said.isdecimal() or int(said) > self._patience_s:
             return False
         self._patience_s -= int(said)
         self._pause(float(said))

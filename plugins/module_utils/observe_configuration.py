@@ -54,6 +54,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.observe_use imp
     Asked,
     LoadScope,
     Sent,
+    limits_of,
     measure,
     send,
 )
@@ -216,7 +217,8 @@ def _vertical(cluster: Cluster, scope: Scope, facts: Facts) -> Facts:
 
 def _tried(cluster: Cluster, scope: Scope, facts: Facts, workload_of: Mapping[str, str]) -> Facts:
     """Load and drills side by side, since each mostly waits; then the figures."""
-    asked = Asked(scope.namespace, workload_of, scope.window, scope.pool_metric)
+    given = limits_of(facts.pods, workload_of)
+    asked = Asked(scope.namespace, workload_of, scope.window, scope.pool_metric, given)
     why = _unloaded(scope)
     undone = _undone(scope, facts)
     with contextlib.ExitStack() as stack:

@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Collection, Iterator
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from ansible_collections.bytebot.production.plugins.module_utils.checks import cors, http_headers
@@ -25,6 +27,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.http_sec
     Wanted,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.checks.rate_limit import LimitFacts, Names
+from ansible_collections.bytebot.production.plugins.module_utils.clients.auth_api import Patience
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
 from ansible_collections.bytebot.production.plugins.module_utils.clients.http import Answer, Http
 from ansible_collections.bytebot.production.plugins.module_utils.clients.identities import Account, Door
@@ -33,6 +36,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.observe_https i
 from ansible_collections.bytebot.production.plugins.module_utils.observe_limits import LimitScope, limits_of
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
 
+PATIENCE_S = 185.0  # three windows of a limit, which is a minute
 BROKEN = b'{"broken'  # no JSON at all: an error that changes nothing
 
 
@@ -61,6 +65,7 @@ class Scope:
     :param origins: those that are allowed; None where they are not known.
     :param door: where users sign in; None where no account is given.
     :param hosts: those that are asked in clear; :param inside: the cluster, where its side doors are looked for.
+    :param patience_s: seconds that may be waited in all where asking with many origins meets a limit.
     """
 
     paths: Paths
@@ -75,6 +80,8 @@ class Scope:
     hosts: tuple[str, ...] = ()
     inside: Cluster | None = None
     namespace: str = ""
+    patience_s: float = PATIENCE_S
+    pause: Callable[[float], None] = time.sleep
 
     def judges(self, *controls: str) -> bool:
         """Whether any of these is judged."""
@@ -156,10 +163,22 @@ def _page(kind: str, method: str, answer: Answer) -> Page:
 
 
 def _origins(http: Http, scope: Scope) -> Iterator[Asked]:
+    patience = Patience(scope.patience_s, sleep=scope.pause)
+
+    def ask(method: str, path: str, headers: Mapping[str, str]) -> Answer:
+        """Again after a pause where a limit refuses it, as what a limit answers says nothing of origins."""
+        while True:
+            answer = http.request(method, path, headers=headers)
+            if answer.status != HTTPStatus.TOO_MANY_REQUESTS:
+                patience.in_vain = 0
+                return answer
+            if not patience.wait(answer):
+                return answer
+
     for path in scope.paths.cors or (scope.paths.protected, scope.paths.login, scope.paths.ok):
         for origin in cors.origins(scope.origins or ()):
-            yield _asked(path, PREFLIGHT, origin, http.request("OPTIONS", path, headers=_preflight(origin)))
-            yield _asked(path, REAL, origin, http.get(path, headers={"Origin": origin.text}))
+            yield _asked(path, PREFLIGHT, origin, ask("OPTIONS", path, _preflight(origin)))
+            yield _asked(path, REAL, origin, ask("GET", path, {"Origin": origin.text}))
 
 
 def _preflight(origin: Origin) -> dict[str, str]:

@@ -230,7 +230,7 @@ class Injection:
     def _paused(self, answer: Answer) -> bool:
         """Wait until a limit is over, where its answer says when, and it is soon."""
         wanted = answer.headers.get("retry-after", "")
-        if not wanted.isdigit() or int(wanted) > self._scope.longest_pause_s:
+        if not wanted.isdecimal() or int(wanted) > self._scope.longest_pause_s:
             return False
         self._sleep(float(wanted))
         return True

@@ -29,6 +29,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.redact import R
 ROW, MIXED, SCRAPES, AT_ONCE = 12, 6, 8, 8
 USERS = 2
 SPOOFS = 6
+LONGEST_S = 366 * 86400  # of a window: a larger number is the time of its end, a smaller one the seconds until then
 # Headers by which proxies tell whom they speak for; whoever believes them of anybody counts what the sender likes.
 FORWARDED = ("X-Forwarded-For", "X-Real-IP", "X-Client-IP", "True-Client-IP", "CF-Connecting-IP")
 
@@ -168,6 +169,7 @@ class _Look:
     def _sent(self, wanted: int, ends: int | None) -> Burst:
         statuses: Counter[int] = Counter()
         refused: list[Counted] = []
+        ends = ends if ends is None or ends > LONGEST_S else ends + int(time.time())
         lock = threading.Lock()
         left = [wanted]
 

@@ -23,6 +23,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.errors import N
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
 
 HEADER = "x-correlation-id"
+DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 AT_ONCE, ROUNDS, PAUSE_S = 4, 6, 0.5  # requests for each replica and round; rounds at most
 LINES = 400  # of each pod that are read, from the end
 WRITTEN_S = 10.0  # for a line to be written and read from the pod
@@ -76,14 +77,14 @@ class Lines:
         return self._found(seen, began)
 
     def _pods(self) -> dict[str, str]:
-        """The ready pods of the Deployment, by the ReplicaSets that own them, each with its first container."""
+        """The ready pods of the Deployment, by the ReplicaSets that own them, each with the container that is meant."""
         found = {}
         for one in self.cluster.list("v1", "Pod", self.namespace):
             owners = one["metadata"].get("ownerReferences") or []
             made = any(str(own.get("name") or "").rpartition("-")[0] == self.workload for own in owners)
             states = {str(state.get("type")): state.get("status") for state in _status(one).get("conditions") or []}
             if made and states.get("Ready") == "True" and not one["metadata"].get("deletionTimestamp"):
-                found[one["metadata"]["name"]] = str(one["spec"]["containers"][0]["name"])
+                found[one["metadata"]["name"]] = _meant(one)
         return dict(sorted(found.items()))
 
     # ------------------------------------------------------------------ requests
@@ -165,6 +166,13 @@ class Lines:
             return True
         mine = sum(seen.error_id in line for one in seen.wrote for line in one.lines)
         return sum(1 for line in seen.lines if line.fields.get(self.names.correlation) == seen.error_id) >= mine
+
+
+def _meant(pod: Mapping[str, Any]) -> str:
+    """The container that kubectl takes, too: the one that the pod names, as a mesh that adds its proxy does."""
+    names = [str(one["name"]) for one in pod["spec"]["containers"]]
+    told = str((pod["metadata"].get("annotations") or {}).get(DEFAULT_CONTAINER) or "")
+    return told if told in names else names[0]
 
 
 def _status(found: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -17,10 +17,12 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.configur
     Running,
     name_of,
 )
+from ansible_collections.bytebot.production.plugins.module_utils.checks.log_facts import NUMBERS
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
 from ansible_collections.bytebot.production.plugins.module_utils.clients.inside import log_of, run_inside
 from ansible_collections.bytebot.production.plugins.module_utils.errors import CollectionError, NotPermitted
 from ansible_collections.bytebot.production.plugins.module_utils.observe_environment import Environment
+from ansible_collections.bytebot.production.plugins.module_utils.podspec import pod_spec
 
 Object = dict[str, Any]
 Member = tuple[Object, Object]  # a pod and its workload
@@ -41,7 +43,6 @@ _LEVEL_WORD = re.compile(
     r"^[^A-Za-z]*(?:\S+\s+){0,3}?\[?(TRACE|DEBUG|VERBOSE|INFO|NOTICE|WARN(?:ING)?|ERROR|FATAL|CRITICAL)\b"
 )
 _LEVEL_PAIR = re.compile(r"\b(?:level|lvl|severity)=\"?(\w+)", re.IGNORECASE)
-_NUMBERS = {10: "trace", 20: "debug", 30: "info", 40: "warn", 50: "error", 60: "fatal"}  # of pino and bunyan
 _NO_SHELL = ("executable file not found", "no such file or directory", "not found in $PATH")
 
 
@@ -64,6 +65,7 @@ def running_of(
 
 def _told(pod: Object, workload: Object, environment: Environment, changes: _Changes) -> Iterator[Running]:
     statuses = {str(one["name"]): one for one in (pod.get("status") or {}).get("containerStatuses") or []}
+    own = {str(one["name"]) for one in (pod_spec(workload) or {}).get("containers") or []}
     for container in (pod.get("spec") or {}).get("containers") or []:
         begun = ((statuses.get(str(container["name"])) or {}).get("state") or {}).get("running")
         if not begun:
@@ -76,6 +78,7 @@ def _told(pod: Object, workload: Object, environment: Environment, changes: _Cha
             told=told,
             unknown=frozenset(name for name, value in told.items() if any(one in value for one in _NOT_COMPARED)),
             changed=tuple(changes.since(container, str(begun.get("startedAt") or ""))),
+            injected=str(container["name"]) not in own,
         )
 
 
@@ -187,7 +190,7 @@ def level_of(line: str) -> str:
             return ""
         told = next((said[key] for key in ("level", "severity", "lvl", "log.level") if key in said), "")
         if isinstance(told, int):
-            return _NUMBERS.get(told, "")
+            return NUMBERS.get(told, "")
         return str(told).lower() if isinstance(told, str) else ""
     pair = _LEVEL_PAIR.search(line)
     word = pair or _LEVEL_WORD.match(line)

@@ -9,7 +9,7 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.bytebot.production.plugins.module_utils.checks.configuration_facts import (
@@ -28,6 +28,7 @@ CALLERS = 4
 FRESH_S = 60.0  # for the figures of the load to have been scraped: twice the usual interval
 POLL_S = 2.0
 _MOSTLY = 0.9  # of the window: a burst, or a test to the limit, is no want of room
+_UNSERVED = (0, 429, 502, 503, 504)  # by a limit, or by a proxy without anybody behind it: the application had no work
 _LEAST_PERIODS = 50  # below which a share of them says little
 
 
@@ -47,7 +48,7 @@ class LoadScope:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """The load that was sent: requests, those that were answered, and seconds; ``ended`` by this machine's clock."""
+    """The load that was sent: requests, those that were served, and seconds; ``ended`` by this machine's clock."""
 
     requests: int
     answered: int
@@ -70,7 +71,7 @@ def send(scope: LoadScope, pause: Pause) -> Sent | None:
             if due > 0:
                 pause(due)
             answer = http.get(scope.path) if http else None
-            good += bool(answer and answer.status)
+            good += answer is not None and answer.status not in _UNSERVED
         return good
 
     with ThreadPoolExecutor(CALLERS) as pool:
@@ -80,12 +81,16 @@ def send(scope: LoadScope, pause: Pause) -> Sent | None:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What Prometheus is asked about: pods with their workloads, the window, the metric of a pool's connections."""
+    """What Prometheus is asked about: pods with their workloads, the window, the metric of a pool's connections.
+
+    :param given: the limits that pods have, by workload and container: some are a LimitRange's, and in no workload.
+    """
 
     namespace: str
     workload_of: Mapping[str, str]
     window: str
     pool_metric: str
+    given: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def matcher(self) -> str:
@@ -112,8 +117,8 @@ def measure(
     of = asked.matcher
     named = f'{of},container!="",container!="POD"'
     cpu = f"rate(container_cpu_usage_seconds_total{{{named}}}[2m])"
-    periods = f"container_cpu_cfs_periods_total{{{of}}} > {_LEAST_PERIODS}"
-    ratio = f"container_cpu_cfs_throttled_periods_total{{{of}}} / ({periods})"
+    periods = f"increase(container_cpu_cfs_periods_total{{{of}}}[{asked.window}]) > {_LEAST_PERIODS}"
+    ratio = f"increase(container_cpu_cfs_throttled_periods_total{{{of}}}[{asked.window}]) / ({periods})"
     memory = f"max_over_time(container_memory_working_set_bytes{{{named}}}[{asked.window}])"
     questions = {
         "memory": f"max by (pod, container) ({memory})",
@@ -128,7 +133,7 @@ def measure(
             return Measured(load=told, unloaded=unloaded, window=asked.window, problem=f"Prometheus: {answer.cause}")
         figures[name] = [(labels, number) for labels, text in answer.data if math.isfinite(number := float(text))]
     return Measured(
-        uses=tuple(_uses(workloads, asked.workload_of, figures)),
+        uses=tuple(_uses(workloads, asked, figures)),
         in_use=_in_use(asked.workload_of, figures["pools"]),
         window=asked.window,
         load=told,
@@ -149,13 +154,13 @@ def _wait_fresh(prometheus: Prometheus, asked: Asked, since: float, pause: Pause
 
 def _uses(
     workloads: Sequence[Object],
-    workload_of: Mapping[str, str],
+    asked: Asked,
     figures: Mapping[str, list[tuple[Mapping[str, str], float]]],
 ) -> list[Use]:
     found = []
     for workload in workloads:
         name = name_of(workload)
-        pods = {pod for pod, owner in workload_of.items() if owner == name}
+        pods = {pod for pod, owner in asked.workload_of.items() if owner == name}
         if not pods:
             continue
         containers = lasting(workload)
@@ -171,12 +176,25 @@ def _uses(
                 ]
                 return max(values, default=None)
 
-            limits = (container.get("resources") or {}).get("limits") or {}
+            limits = {**asked.given.get((name, own), {}), **((container.get("resources") or {}).get("limits") or {})}
             found.append(
                 Use(name, own, most("processor"), most("memory"), most("throttled"),
                     _number(limits.get("cpu")), _number(limits.get("memory")))
             )  # fmt: skip
     return found
+
+
+def limits_of(pods: Sequence[Object], workload_of: Mapping[str, str]) -> dict[tuple[str, str], Mapping[str, Any]]:
+    """The limits of running containers, by workload and name."""
+    return {
+        (workload_of[name], str(container["name"])): (container.get("resources") or {}).get("limits") or {}
+        for pod in pods
+        if (name := str(pod["metadata"]["name"])) in workload_of
+        for container in (
+            *((pod.get("spec") or {}).get("containers") or []),
+            *((pod.get("spec") or {}).get("initContainers") or []),
+        )
+    }
 
 
 def _number(text: Any) -> float | None:

@@ -20,9 +20,10 @@ description:
   - The level of logs is judged by the variable that sets it and by the last 500 lines of each container, of which only
     the levels are kept.
   - Errors are provoked by requests that nobody can take for good ones; none changes anything.
-  - Pools are judged by the database's own connections, limits by the figures of O(prometheus) in O(window). Where
-    O(tests_allowed) permits V(load), a few requests a second are sent to O(load_path) meanwhile; without it both are
-    V(pending) unless they are red.
+  - Pools are judged by the database's own connections, limits by the figures of O(prometheus) in O(window); a container
+    without a limit of its processor or its memory is red. Where O(tests_allowed) permits V(load), a few requests a
+    second are sent to O(load_path) meanwhile; without it, or where most of them met 429 or a proxy with nobody behind
+    it, both are V(pending) unless they are red.
   - Where O(tests_allowed) permits V(drills), two copies of one pod of the release are made, to which nobody is led. One
     is hung and must be restarted; the other reaches its database through a relay of its own, which is cut, and must
     become unready, leave its Service, not be restarted, and come back. Each autoscaler is put below what its pods use

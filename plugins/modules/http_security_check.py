@@ -22,9 +22,11 @@ description:
   - The score is by the table of MDN's HTTP Observatory; its tests of cookies, subresources and preloading are left out.
   - For origins it sends preflights and real requests with the allowed ones, a foreign one, V(null), and what careless
     comparison takes for an allowed one (another name with the same end or beginning, another scheme or port, a dot
-    taken for any letter). The origin is only a header; nobody is asked at that address.
+    taken for any letter). The origin is only a header; nobody is asked at that address. Where a limit refuses these
+    requests it is waited for, up to three minutes in all; what was refused all the same says nothing of origins.
   - For limits two users sign in. What is left must fall by each request of one user over all replicas, which are told
-    apart by the start time in their metrics, and must not fall by another user's. Where O(burst) permits it, one user
+    apart by the start time in their metrics, and must not fall by another user's. Where the header names policies
+    (V(100, 100;w=60)), a limit is what they let through in a minute. Where O(burst) permits it, one user
     sends more than the limit allows, until a 429 comes, and the other one must not be refused.
   - For the test of limits, requests without a token name another address each time in the headers by which proxies tell
     whom they speak for; what is left must fall all the same. It is tried with logins too, so that where these are few

@@ -28,7 +28,8 @@ description:
     level that went well.
   - Meanwhile a short program in each container of the release reads its control group, through the API server's exec,
     every two seconds. Where this account may not exec, O(prometheus) is asked. PostgreSQL is asked for its own counters
-    before and after, and for connections and locks each second.
+    before and after, and for connections and locks each second. What no limit bounds, memory or processor time, is
+    V(pending), as there is nothing to hold it against.
   - Memory grows where the slope by Theil and Sen is certainly (95 %) more than what O(leak_hours) allow. A soak too
     short to tell is V(inconclusive), and the remedy says how long it must be. A restart is red.
   - It sends GET only, to hosts in O(allowed_hosts) only, follows no redirect, and reads at most 1 MiB of an answer. No

@@ -22,8 +22,10 @@ description:
     the summary says why, such as a taint that is not tolerated. A node that is not ready is another control's matter.
   - For lines it makes requests at O(base_url) that bear a word of their own as correlation id, until each ready pod of
     O(workload) has written of one, as its own log tells. A line that each of them wrote must be found in the store.
-  - Each line that these pods wrote meanwhile must be one JSON object with O(line_fields), a known level, and a time
-    with its zone. Those of the requests must bear the correlation id, which the answer's header tells, too.
+  - Each line that these pods wrote meanwhile must be one JSON object with O(line_fields), a known level (a word, or a
+    number as pino writes it), and a time with its zone. The log is that of the container that the pod names by
+    C(kubectl.kubernetes.io/default-container), or of its first one. Those of the requests must bear
+    the correlation id, which the answer's header tells, too.
   - One of the requests is a sign-in of a user that does not exist, which is an error and changes nothing. Its line
     must stand under a level of O(error_levels), with a code. The token, password and e-mail address that the requests
     bear must stand in no line.

@@ -193,7 +193,7 @@ def delivery(facts: AlertsFacts) -> Verdict:
     if not facts.permitted:
         return pending("No test alert may be sent in this environment.", _PERMIT)
     found, where = Found(), f"Alertmanager at {seen.url}"
-    if seen.unread:
+    if found.asked(seen.status, "its configuration", "Start Alertmanager.", allow=_READ) and seen.unread:
         found.unknown(seen.unread, _RECORDS)
     for one in seen.sent:
         _arrived(found, one)
@@ -202,6 +202,8 @@ def delivery(facts: AlertsFacts) -> Verdict:
     for name in seen.uncovered:
         found.unknown(f"nothing says where {name} arrives", _RECORDS)
     ways = [way for one in seen.sent for way in one.ways]
+    if not ways and not found.problems and not found.gaps:
+        found.unknown("no test alert was followed to a receiver", _RECORDS)
     slowest = max([way.fired or 0.0 for way in ways], default=0.0)
     names = ", ".join(f"{way.receiver} by {way.kind}" for way in ways)
     good = f"a test alert and its end arrived at {names}; the slowest alert took {slowest:.0f} s"

@@ -103,7 +103,7 @@ def refresh(facts: AuthFacts) -> Verdict:
     return judged(
         auth_tokens.not_refreshed(seen),
         "Give a new pair for each refresh token and refuse the used one.",
-        (),
+        auth_tokens.refresh_doubts(seen) if seen.has_refresh else (),
         f"A refresh token gives a new pair that works, a second use gets {seen.reused}, and an access token in its "
         f"place {seen.access_as_refresh}.",
         facts.evidence(asdict(seen)),
@@ -119,7 +119,7 @@ def logout(facts: AuthFacts) -> Verdict:
     return judged(
         auth_tokens.not_ended(seen) if seen.logout else (),
         "Revoke the session with all its tokens, for all replicas, before the answer.",
-        auth_tokens.session_doubts(seen),
+        [*auth_tokens.session_doubts(seen), *auth_tokens.end_doubts(seen)],
         f"Both tokens are good before signing out, and refused after it ({seen.access_after}, {seen.refresh_after}).",
         facts.evidence(asdict(seen)),
     )
@@ -134,7 +134,7 @@ def invalid(facts: AuthFacts) -> Verdict:
     lock = seen.lockout
     evidence = facts.evidence(asdict(seen))
     flaws = list(auth_refusals.tells_which(seen))
-    doubts = [*auth_refusals.lock_doubts(lock), *auth_refusals.time_doubts(seen)]
+    doubts = [*auth_refusals.lock_doubts(lock), *auth_refusals.end_doubts(lock), *auth_refusals.time_doubts(seen)]
     if not list(auth_refusals.lock_doubts(lock)):
         flaws += [*auth_refusals.never_locked(lock), *auth_refusals.wrong_end(lock, wanted)]
     open_end = f"The end of the lock-out was not waited for: {lock.not_waited}." if lock.not_waited else ""

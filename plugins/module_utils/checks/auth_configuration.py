@@ -103,8 +103,8 @@ def sessions(facts: AuthFacts) -> Verdict:
         ("lifetime of an access token in s", wanted.access_s, auth_facts.ACCESS_S, True),
         ("lifetime of a refresh token in s", wanted.refresh_s, auth_facts.REFRESH_S, True),
     )
-    cookies = ", ".join(one.name for one in seen.cookies)
-    flags = f"; the cookie {cookies} is Secure, HttpOnly and SameSite" if cookies else "; no cookie is set"
+    cookies = ", ".join(one.name for one in auth_tokens.own_cookies(seen))
+    flags = f"; the cookie {cookies} is kept from others" if cookies else "; no cookie is set"
     return judged(
         auth_tokens.ill_kept(seen, wanted) if seen.logout else (),
         "Shorten the lifetimes, rotate refresh tokens, end a session whose token is used twice, set all flags.",

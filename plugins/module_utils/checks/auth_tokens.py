@@ -15,9 +15,14 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.auth_fac
 
 OK, UNAUTHORIZED, REFUSED = 200, 401, range(400, 500)
 ENDED = (200, 204)
-BROKEN = 500
 GOOD = range(200, 300)
+MOMENT = (0, 429, 502, 503, 504)  # a limit, or a service that is away for a moment: tells nothing of a token
+_AFTER = "a refresh after that"
 _SAME_SITE = ("none", "lax", "strict")
+# Cookies that load balancers and proxies set for themselves, by how their documentation has their names begin.
+_BALANCERS = ("awsalb", "awselb", "gclb", "gcilb", "arraffinity", "__cf", "_cfuvid", "cf_clearance", "ingresscookie",
+              "serverid")  # fmt: skip
+_FOR_SCRIPTS = frozenset({"xsrf-token", "csrftoken", "csrf-token", "csrf_token"})  # which send it back in a header
 
 
 # ---------------------------------------------------------------------- tokens
@@ -29,7 +34,7 @@ def accepted(seen: TokenFacts) -> Iterator[str]:
         what, status = one
         if status < REFUSED.start:
             yield f"a token is believed: {what} ({status})"
-        elif status != UNAUTHORIZED:
+        elif status not in (UNAUTHORIZED, *MOMENT):
             yield f"a token is answered with {status} in place of 401: {what}"
 
 
@@ -49,9 +54,9 @@ def token_doubts(seen: TokenFacts) -> Iterator[str]:
     """Why refusals prove nothing."""
     if seen.good != OK:
         yield f"the token of the login itself gets {seen.good or 'no answer'}"
-    lost = [one for one in seen.cases if one.problem]
+    lost = [one for one in seen.cases if one.problem or one.status in MOMENT]
     if lost:
-        yield f"{len(lost)} of {len(seen.cases)} tokens got no answer ({lost[0].problem})"
+        yield f"{len(lost)} of {len(seen.cases)} tokens got no answer that tells of them ({lost[0].told})"
     if any(one.by for one in seen.cases) and seen.counter != OK:
         yield (
             f"a token signed anew with the key of the Secret and nothing changed gets {seen.counter or 'no answer'}, "
@@ -68,31 +73,34 @@ def not_refreshed(seen: SessionFacts) -> Iterator[str]:
         yield "the login gives no refresh token"
         return
     if seen.refreshed != OK:
-        yield f"a refresh token gets {seen.refreshed}"
+        if seen.refreshed not in MOMENT:
+            yield f"a refresh token gets {seen.refreshed}"
         return
     if not seen.new_access:
         yield "a refresh gives no new access token"
-    elif seen.new_works != OK:
+    elif seen.new_works not in (OK, *MOMENT):
         yield f"the new access token gets {seen.new_works}"
     yield from _not_rotated(seen)
-    if seen.access_as_refresh < REFUSED.start or seen.access_as_refresh >= BROKEN:
+    if seen.access_as_refresh not in (*REFUSED, *MOMENT):
         yield f"an access token in place of a refresh token gets {seen.access_as_refresh}"
 
 
 def _not_rotated(seen: SessionFacts) -> Iterator[str]:
     if not seen.new_refresh:
         yield "a refresh gives no new refresh token"
-    if seen.reused not in REFUSED:
+    if seen.reused not in (*REFUSED, *MOMENT):
         yield f"a refresh token that was used gets {seen.reused} a second time"
 
 
 def not_ended(seen: SessionFacts) -> Iterator[str]:
     """What is good after signing out and must not be."""
+    if seen.logout in MOMENT:
+        return
     if seen.logout not in ENDED:
         yield f"signing out gets {seen.logout}"
-    if seen.access_after and seen.access_after not in REFUSED:
+    if seen.access_after not in (*REFUSED, *MOMENT):
         yield f"the access token gets {seen.access_after} after signing out"
-    if seen.refresh_after and seen.refresh_after not in REFUSED:
+    if seen.refresh_after not in (*REFUSED, *MOMENT):
         yield f"the refresh token gets {seen.refresh_after} after signing out"
 
 
@@ -114,16 +122,17 @@ def ill_kept(seen: SessionFacts, wanted: Wanted) -> Iterator[str]:
             yield f"{what} is good for {lasts} s, at most {most} s is wanted"
     if seen.refreshed == OK and not seen.new_refresh:
         yield "a refresh gives no new refresh token"
+    twice, ended = seen.refreshed == OK, seen.logout not in MOMENT
     good = {
-        "a refresh token that was used is good a second time": seen.reused,
+        "a refresh token that was used is good a second time": seen.reused if twice else 0,
         "after a refresh token was used twice its session goes on": seen.after_reuse if seen.reused in REFUSED else 0,
-        "the access token is good after signing out": seen.access_after,
-        "the refresh token is good after signing out": seen.refresh_after,
+        "the access token is good after signing out": seen.access_after if ended else 0,
+        "the refresh token is good after signing out": seen.refresh_after if ended else 0,
     }
     yield from (f"{what} ({status})" for what, status in good.items() if status in GOOD)
-    for one in seen.cookies:
+    for one in own_cookies(seen):
         yield from _cookie(one, wanted)
-    if wanted.token_in_cookie and not seen.cookies:
+    if wanted.token_in_cookie and not own_cookies(seen):
         yield "the login sets no cookie"
     if seen.fixed:
         yield f"the login takes over a session that was brought along ({seen.fixed})"
@@ -133,17 +142,34 @@ def ill_kept(seen: SessionFacts, wanted: Wanted) -> Iterator[str]:
 
 def unclear(seen: SessionFacts) -> Iterator[str]:
     """Requests that got no answer that tells anything, as where a service is away for a moment."""
-    asked = {"signing out": seen.logout, "the access token after signing out": seen.access_after}
-    if seen.has_refresh:
-        asked |= {
-            "a refresh": seen.refreshed,
-            "a second use of a refresh token": seen.reused,
-            "a refresh after that": seen.after_reuse,
-            "the refresh token after signing out": seen.refresh_after,
-        }
+    asked = {**_asked_at_end(seen), **(_asked_anew(seen) if seen.has_refresh else {})}
     for what, status in asked.items():
-        if status not in REFUSED and status not in GOOD:
+        if status in MOMENT or (status not in REFUSED and status not in GOOD):
             yield f"{what} gets {status or 'no answer'}"
+
+
+def refresh_doubts(seen: SessionFacts) -> Iterator[str]:
+    """Why it is not known what a refresh token is good for."""
+    asked = {**_asked_anew(seen), "an access token in place of a refresh token": seen.access_as_refresh}
+    if seen.new_access:
+        asked["the new access token"] = seen.new_works
+    asked.pop(_AFTER)
+    yield from (f"{what} gets {status or 'no answer'}" for what, status in asked.items() if status in MOMENT)
+
+
+def end_doubts(seen: SessionFacts) -> Iterator[str]:
+    """Why it is not known what is good after signing out."""
+    asked = _asked_at_end(seen)
+    yield from (f"{what} gets {status or 'no answer'}" for what, status in asked.items() if status in MOMENT)
+
+
+def _asked_at_end(seen: SessionFacts) -> dict[str, int]:
+    asked = {"signing out": seen.logout, "the access token after signing out": seen.access_after}
+    return {**asked, "the refresh token after signing out": seen.refresh_after} if seen.has_refresh else asked
+
+
+def _asked_anew(seen: SessionFacts) -> dict[str, int]:
+    return {"a refresh": seen.refreshed, "a second use of a refresh token": seen.reused, _AFTER: seen.after_reuse}
 
 
 def lifetime_doubts(seen: SessionFacts) -> Iterator[str]:
@@ -154,10 +180,15 @@ def lifetime_doubts(seen: SessionFacts) -> Iterator[str]:
         yield "how long a refresh token is good is said neither by it nor by its cookie"
 
 
+def own_cookies(seen: SessionFacts) -> list[Cookie]:
+    """The cookies that the application sets, and no load balancer before it."""
+    return [one for one in seen.cookies if not one.name.lower().startswith(_BALANCERS)]
+
+
 def _cookie(cookie: Cookie, wanted: Wanted) -> Iterator[str]:
     if not cookie.secure:
         yield f"the cookie {cookie.name} is not Secure"
-    if not cookie.http_only:
+    if not cookie.http_only and cookie.name.lower() not in _FOR_SCRIPTS:
         yield f"the cookie {cookie.name} is not HttpOnly"
     said = cookie.same_site or "none"
     if said not in _SAME_SITE or _SAME_SITE.index(said) < _SAME_SITE.index(wanted.same_site):

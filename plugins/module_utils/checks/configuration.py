@@ -7,7 +7,9 @@ from __future__ import annotations
 from ansible_collections.bytebot.production.plugins.module_utils.checks import configuration_environment as environment
 from ansible_collections.bytebot.production.plugins.module_utils.checks import configuration_health as health
 from ansible_collections.bytebot.production.plugins.module_utils.checks import configuration_scaling as scaling
+from ansible_collections.bytebot.production.plugins.module_utils.checks import configuration_startup as starting
 from ansible_collections.bytebot.production.plugins.module_utils.checks import configuration_tuning as tuning
+from ansible_collections.bytebot.production.plugins.module_utils.checks import configuration_variables as variables
 from ansible_collections.bytebot.production.plugins.module_utils.checks.configuration_facts import (
     DEBUG,
     FLAGS,
@@ -25,7 +27,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.configur
 from ansible_collections.bytebot.production.plugins.module_utils.judge import Checks
 
 CHECKS: Checks[Facts] = Checks()
-CHECKS.settles(VARIABLES)(environment.variables)
+CHECKS.settles(VARIABLES)(variables.variables)
 CHECKS.settles(LOG_LEVEL)(environment.log_level)
 CHECKS.settles(DEBUG)(environment.debug_off)
 CHECKS.settles(FLAGS)(environment.feature_flags)
@@ -35,4 +37,4 @@ CHECKS.settles(HPA)(scaling.hpa)
 CHECKS.settles(VPA)(scaling.vpa)
 CHECKS.settles(LIVENESS)(health.liveness)
 CHECKS.settles(READINESS)(health.readiness)
-CHECKS.settles(STARTUP)(health.startup)
+CHECKS.settles(STARTUP)(starting.startup)

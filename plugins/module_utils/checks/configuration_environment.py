@@ -1,4 +1,4 @@
-# Judges what a release's containers are told: variables, the level of their logs, what helps to debug, feature flags.
+# Judges what a release's containers are told beside variables: the level of logs, what helps to debug, feature flags.
 # SPDX-FileCopyrightText: The bytebot.production authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
@@ -14,8 +14,6 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.configur
     Flag,
     Object,
     Page,
-    Running,
-    Variable,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.model import (
     State,
@@ -32,10 +30,7 @@ OFF = frozenset({"0", "false", "off", "no", "disabled", ""})
 # Of Node.js, Python, Java: what opens a debugger's port or a debugger's page.
 _INSPECTS = re.compile(r"--inspect\b|--inspect-brk\b|--debug\b|-agentlib:jdwp|-Xdebug|\bdebugpy\b|\bpydevd\b")
 _OPTIONS = ("NODE_OPTIONS", "JAVA_TOOL_OPTIONS", "JAVA_OPTS", "PYTHONBREAKPOINT", "PYTHONINSPECT")
-_NAME = re.compile(r"[A-Za-z_]\w*")  # others a shell does not tell
-_SHELLS = frozenset({"_", "OLDPWD", "PWD", "SHLVL"})  # which a shell sets for itself
-_SHORT = 6  # letters of a name below which one other letter is another name
-_EDITS = 2
+_ELSEWHERE = (429, 502, 503, 504)  # a limit, or a proxy with nobody behind it: no error of the application's own
 _FULL = 100  # percent
 _WHAT = "Deploy the release first, and let this account list its workloads and pods."
 
@@ -52,123 +47,12 @@ def unseen(facts: Facts) -> Verdict | None:
     return None
 
 
-def _looked(facts: Facts) -> Object:
+def looked(facts: Facts) -> Object:
     blind = {f"{one.where} of pod {one.pod}": one.problem for one in facts.running if one.problem}
     return {
         "containers": [f"{one.where} of pod {one.pod}" for one in facts.running],
         "not_looked_inside": facts.not_looked or blind,
     }
-
-
-# ---------------------------------------------------------------------------- variables
-
-
-def variables(facts: Facts) -> Verdict:
-    """Every container has the wanted variables, under their right names, as their sources say them now."""
-    if gap := unseen(facts):
-        return gap
-    wanted = facts.wanted.variables
-    problems = [*_drift(facts)]
-    if wanted is not None:
-        problems = [*_missing(facts.running, wanted), *problems]
-    seen = facts.evidence(
-        "variables of running containers, by name",
-        {
-            **_looked(facts),
-            "wanted": [one.name for one in wanted or ()],
-            "variables": {one.where: sorted(one.variables) for one in facts.running},
-            "problems": problems,
-        },
-    )
-    if problems:
-        return failed(
-            f"{some(problems)}.",
-            "Set what is missing under its right name, and roll the workloads so that new pods read what has changed.",
-            seen,
-        )
-    if wanted is None:
-        return pending("What variables are wanted is not known.", "Set bytebot_variables.", seen)
-    if not wanted:
-        return inconclusive("The list of wanted variables is empty.", "Name them in bytebot_variables.", seen)
-    if late := [
-        f"{source} was changed after {one.where} had read it" for one in _blind(facts) for source in one.changed
-    ]:
-        return inconclusive(
-            f"{some(late)}, and whether what it reads has changed was not seen: {_not_compared(facts)}.",
-            "Grant create on pods/exec, or roll the workload.",
-            seen,
-        )
-    if compared := _not_compared(facts):
-        how = f"compared by times, since {compared}"
-    else:
-        how = "as their sources say them now"
-    return passed(
-        f"{len(facts.running)} running containers have the {len(wanted)} wanted variables that are theirs, {how}.", seen
-    )
-
-
-def _missing(running: tuple[Running, ...], wanted: tuple[Variable, ...]) -> list[str]:
-    names = {one.name for one in wanted}
-    found: dict[str, None] = {}
-    for container in running:
-        workload = container.workload.rpartition(" ")[2]
-        mine = [one for one in wanted if not one.workloads or workload in one.workloads]
-        for one in mine:
-            value = container.variables.get(one.name)
-            if value is None or not value.strip():
-                near = _near(one.name, [name for name in container.variables if name not in names])
-                what = "is empty" if value is not None else f"is not there{f', and {near} is like it' if near else ''}"
-                found[f"{one.name} {what} in {container.where}"] = None
-            elif one.pattern and not re.fullmatch(one.pattern, value):
-                found[f"{one.name} in {container.where} is not of the wanted form"] = None
-    return list(found)
-
-
-def _near(name: str, others: list[str]) -> str:
-    """The name among others that is one slip or two away; names of a few letters have no such neighbours."""
-    if len(name) < _SHORT:
-        return ""
-    return next((one for one in others if 0 < distance(name, one) <= _EDITS), "")
-
-
-def distance(one: str, other: str) -> int:
-    """How many letters must be put in, taken out, replaced or swapped with their neighbour."""
-    if abs(len(one) - len(other)) > _EDITS:
-        return _EDITS + 1
-    before: list[int] = []
-    row = list(range(len(other) + 1))
-    for i, left in enumerate(one, 1):
-        before, last, row = row, before, [i]
-        for j, right in enumerate(other, 1):
-            best = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (left != right))
-            if i > 1 and j > 1 and left == other[j - 2] and one[i - 2] == right:
-                best = min(best, last[j - 2] + 1)
-            row.append(best)
-    return row[-1]
-
-
-def _drift(facts: Facts) -> Iterator[str]:
-    """What containers have otherwise than their sources say now, each once for all pods of a workload."""
-    found: dict[str, None] = {}
-    for one in facts.running:
-        if one.has is None:
-            continue
-        same = sorted(name for name in set(one.told) - one.unknown - _SHELLS if _NAME.fullmatch(name))
-        stale = [name for name in same if name in one.has and one.has[name] != one.told[name]]
-        late = [name for name in same if name not in one.has]
-        for name in (*stale, *late):
-            found[f"{one.where} still has another {name} than its source says now"] = None
-    return iter(found)
-
-
-def _blind(facts: Facts) -> list[Running]:
-    return [one for one in facts.running if one.has is None]
-
-
-def _not_compared(facts: Facts) -> str:
-    if facts.not_looked:
-        return facts.not_looked
-    return next((f"{one.where}: {one.problem.rstrip('.')}" for one in facts.running if one.has is None), "")
 
 
 # ---------------------------------------------------------------------------- log level
@@ -235,11 +119,15 @@ def debug_off(facts: Facts) -> Verdict:
     if gap := unseen(facts):
         return gap
     problems = list(dict.fromkeys([*_switches(facts), *_ports(facts), *_shown(facts)]))
-    errors = [one for one in facts.pages if one.kind == "error" and one.status >= HTTPStatus.BAD_REQUEST]
+    errors = [
+        one
+        for one in facts.pages
+        if one.kind == "error" and one.status >= HTTPStatus.BAD_REQUEST and one.status not in _ELSEWHERE
+    ]
     seen = facts.evidence(
         "variables, listening ports and provoked errors",
         {
-            **_looked(facts),
+            **looked(facts),
             "ports": {one.where: sorted(one.ports) for one in facts.running if one.ports is not None},
             "answers": [{"asked": one.asked, "status": one.status, "shows": one.shows} for one in facts.pages],
             "problems": problems,
@@ -370,7 +258,7 @@ def share_of(value: str) -> int | None:
     if text in OFF and text != "0":
         return 0
     digits = text.removesuffix("%").strip()
-    if not digits.isdigit() or int(digits) > _FULL:
+    if not digits.isdecimal() or int(digits) > _FULL:
         return None
     return 100 if text == "1" else int(digits)
 

@@ -83,6 +83,7 @@ class Running:
     :param unknown: variables whose value is made while the container starts, and so is not compared.
     :param changed: sources that were changed after the container was made.
     :param ports: on which somebody listens; None where that could not be asked.
+    :param injected: whether it is in the pod and not in its workload, as a mesh's proxy is.
     """
 
     where: str
@@ -94,6 +95,7 @@ class Running:
     changed: tuple[str, ...] = ()
     ports: tuple[int, ...] | None = None
     problem: str = ""
+    injected: bool = False
 
     @property
     def variables(self) -> Mapping[str, str]:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from ansible_collections.bytebot.production.plugins.module_utils.checks.chart_facts import some
@@ -31,7 +30,6 @@ _ACTIONS = ("httpGet", "exec", "tcpSocket", "grpc")
 _DEFAULTS = {"initialDelaySeconds": 0, "periodSeconds": 10, "timeoutSeconds": 1, "failureThreshold": 3}
 LONGEST_S = 300  # after which a hung process must be restarted
 _SHORTEST_S = 5  # a liveness probe that gives up sooner ends what is only busy
-_LATE_S = 5  # by which a kubelet under load may be late
 _OFTEN = 2  # failures of one pod's probe that are no chance
 _TIMED_OUT = ("context deadline exceeded", "timed out", "Client.Timeout", "timeout")
 
@@ -290,110 +288,3 @@ def _cut_problems(facts: Facts) -> list[str]:
     if cut.out_s is None:
         return [f"{who} was unready without {cut.dependency} and stayed in its Service"]
     return [] if cut.back_s is not None else [f"{who} was not ready again when {cut.dependency} answered again"]
-
-
-# ---------------------------------------------------------------------------- startup
-
-
-def startup(facts: Facts) -> Verdict:
-    """Every start is shorter than what the probes allow, and none was ended while it started."""
-    if gap := unseen(facts):
-        return gap
-    starts, problems = [], list(_ended_at_start(facts))
-    templates = {name_of(one): one for one in facts.workloads}
-    owners = {one.pod: one.workload for one in facts.running}
-    for pod in facts.pods:
-        workload = templates.get(owners.get(str(pod["metadata"]["name"]), ""))
-        took = start_s(pod)
-        if workload is None or took is None:
-            continue
-        for container in lasting(workload):
-            where = f"{name_of(workload)} container {container['name']}"
-            allowed, by = allowance(container)
-            if allowed is None or took <= allowed:  # else it was ready before: a start so long would have been ended
-                starts.append({"container": where, "took_s": round(took, 1), "allowed_s": allowed, "by": by})
-    seen = facts.evidence("starts of pods, and the probes that bound them", {"starts": starts, "problems": problems})
-    problems = list(dict.fromkeys(problems))
-    if problems:
-        return failed(
-            f"{some(problems)}.", "Give it a startup probe whose period times failures covers the longest start.", seen
-        )
-    if not starts:
-        return inconclusive(
-            "How long a start takes was not seen: every pod was restarted or unready since.",
-            "Judge after a roll-out.",
-            seen,
-        )
-    longest = max(starts, key=lambda one: float(str(one["took_s"])))
-    bound = (
-        "nothing ends it"
-        if longest["allowed_s"] is None
-        else f"{longest['allowed_s']} s are allowed by its {longest['by']}"
-    )
-    return passed(
-        f"The longest of {len(starts)} starts took {longest['took_s']:.0f} s at the most ({longest['container']}), and "
-        f"{bound}; none was ended while it started.",
-        seen,
-    )
-
-
-def allowance(container: Mapping[str, Any]) -> tuple[int | None, str]:
-    """Seconds that a start may take, and which probe says so; None where no probe ends it."""
-    for kind, words in (("startupProbe", "startup probe"), ("livenessProbe", "liveness probe")):
-        if probe := probe_of(container, kind):
-            return probe.allowance_s, words
-    return None, ""
-
-
-def start_s(pod: Mapping[str, Any]) -> float | None:
-    """Seconds from the containers' start until the pod was ready; None where that is not to be seen any more.
-
-    A pod that was unready since tells a later moment, so that a start took this long at the most.
-    """
-    status = pod.get("status") or {}
-    ready: Object = next((one for one in status.get("conditions") or [] if one.get("type") == "Ready"), {})
-    told = status.get("containerStatuses") or []
-    begun = [((one.get("state") or {}).get("running") or {}).get("startedAt") for one in told]
-    if ready.get("status") != "True" or not begun or None in begun or any(one.get("restartCount") for one in told):
-        return None
-    took = (_time(str(ready.get("lastTransitionTime"))) - max(_time(str(one)) for one in begun)).total_seconds()
-    return max(took, 0.0)
-
-
-def _time(text: str) -> datetime:
-    return datetime.fromisoformat(text.replace("Z", "+00:00"))
-
-
-def _ended_at_start(facts: Facts) -> Iterator[str]:
-    """Containers that a probe ended about when it first could: they were still starting."""
-    pods = {str(pod["metadata"]["name"]): pod for pod in facts.pods}
-    for event in facts.events:
-        name, said = str((event.get("involvedObject") or {}).get("name")), str(event.get("message") or "")
-        when = event.get("lastTimestamp") or event.get("eventTime") or event.get("firstTimestamp")
-        if name not in pods or event.get("reason") != "Killing" or not when or "probe, will be restarted" not in said:
-            continue
-        for container in (pods[name].get("spec") or {}).get("containers") or []:
-            own = str(container["name"])
-            # Where there is a startup probe, the others wait until it has passed: what they end had started.
-            by = "startup" if container.get("startupProbe") else "liveness"
-            if f"Container {own} failed {by} probe" in said and any(
-                0 <= (_time(str(when)) - begun).total_seconds() <= _soonest(container)
-                for begun in _begun(pods[name], own)
-            ):
-                yield f"container {own} of pod {name} was ended by a probe while it started"
-
-
-def _soonest(container: Mapping[str, Any]) -> float:
-    """Seconds within which a probe that never passed has ended a container."""
-    probe = probe_of(container, "startupProbe") or probe_of(container, "livenessProbe")
-    return probe.allowance_s + probe.period + probe.timeout + _LATE_S if probe else 0.0
-
-
-def _begun(pod: Mapping[str, Any], container: str) -> list[datetime]:
-    """When a container started, the last time and the time before."""
-    told = (pod.get("status") or {}).get("containerStatuses") or []
-    status: Object = next((one for one in told if one.get("name") == container), {})
-    ends = [(status.get("state") or {}).get("running"), *(
-        (status.get(name) or {}).get("terminated") for name in ("state", "lastState")
-    )]  # fmt: skip
-    return [_time(str(one["startedAt"])) for one in ends if one and one.get("startedAt")]

@@ -122,8 +122,12 @@ def _scaler_problems(facts: Facts, scaler: Object) -> Iterator[str]:
             yield f"{who} {what}: no controller has looked at it yet"
         elif told.get("status") != "True":
             yield f"{who} {what} ({told.get('reason')})"
-    if not (scaler.get("status") or {}).get("currentMetrics") and "ScalingActive" in conditions:
+    figures = (scaler.get("status") or {}).get("currentMetrics") or []
+    if not figures and "ScalingActive" in conditions:
         yield f"{who} has no figure of its metrics"
+    # The controller leaves blank what it could not read, and goes on with the others: it scales out, and in no more.
+    elif blank := sum(not one.get("type") for one in figures):
+        yield f"{who} has no figure of {blank} of its {len(figures)} metrics"
     kind, name = _target(scaler)
     for one in facts.released:
         if (one.get("kind"), (one.get("metadata") or {}).get("name")) == (kind, name):

@@ -67,9 +67,11 @@ def pool_size(facts: Facts) -> Verdict:
         return Verdict(rooms.state, rooms.summary, rooms.remedy, (*rooms.evidence, seen))
     if gap := _unloaded(facts, "pools"):
         return pending(*gap, seen)
-    if not any(one.name in facts.measured.in_use for one in pools):
+    blind = [one.name for one in pools if one.replicas and one.name not in facts.measured.in_use]
+    if blind or not facts.measured.in_use:
+        of = some(blind) if blind else "them"
         return inconclusive(
-            "The pools fit, and no metric tells how many of their connections are in use.",
+            f"The pools fit, and no metric tells how many connections of {of} are in use.",
             "Name the metric in application_configuration_pool_metric.",
             seen,
         )
@@ -90,7 +92,7 @@ def _unloaded(facts: Facts, what: str) -> tuple[str, str] | None:
         return f"The {what} were not looked at under load: {told.unloaded.rstrip('.')}.", _PERMIT_LOAD
     sent, answered, _seconds = told.load
     if answered * 2 < sent:
-        return f"Under load only {answered} of {sent} requests were answered.", "Let the public address answer first."
+        return f"Under load only {answered} of {sent} requests were served.", "Let the public address answer first."
     return None
 
 
@@ -151,6 +153,10 @@ def _of_use(facts: Facts, use: Use) -> Iterator[str]:
         yield f"{where} was throttled in {use.throttled:.0%} of its processor's periods"
     if use.processor is not None and use.processor_limit and use.processor > wanted.headroom * use.processor_limit:
         yield f"{where} used {use.processor:.2f} of {use.processor_limit:g} cores for a tenth of the time"
+    if not use.processor_limit:
+        yield f"{where} has no limit of its processor"
+    if not use.memory_limit:
+        yield f"{where} has no limit of memory"
     if use.memory is None or not use.memory_limit:
         return
     if use.memory > wanted.headroom * use.memory_limit:

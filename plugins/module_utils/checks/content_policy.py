@@ -11,6 +11,8 @@ _UNSAFE = ("'unsafe-inline'", "'unsafe-eval'")
 # What stands for every address, or for any text that somebody put there, where scripts or plug-ins come from.
 _WIDE = frozenset({"*", "http:", "https:", "data:", "blob:", "filesystem:", "http://*", "https://*"})
 _RUNNING = ("script-src", "object-src")
+_ELEMENTS = "script-src-elem"  # counts before script-src where it is there
+_FRAMES = frozenset({"DENY", "SAMEORIGIN", "ALLOWALL"})  # several that differ let nobody frame it (HTML, 7.5.6)
 _ANCESTORS_OF_ALL = frozenset({"*", "http:", "https:", "http://*", "https://*"})
 
 
@@ -42,17 +44,28 @@ def _flaws(policy: Policy) -> Iterator[str]:
         if sources is None:
             yield f"Content-Security-Policy has no {directive} and no default-src"
             continue
-        yield from (f"Content-Security-Policy lets {directive} come from {one}" for one in sources if one in _WIDE)
+        yield from _wide(directive, sources)
+    yield from _wide(_ELEMENTS, policy.get(_ELEMENTS, ()))
     for name, sources in policy.items():
         for word in _UNSAFE:
             if word in sources and not _overridden(word, sources):
                 yield f"Content-Security-Policy has {word.strip(chr(39))} in {name}"
 
 
+def _wide(directive: str, sources: Sequence[str]) -> Iterator[str]:
+    """Sources that stand for any address; browsers ignore them for scripts where trust is passed on (CSP 3, 8.2)."""
+    if directive.startswith("script-src") and "'strict-dynamic'" in sources and _marked(sources):
+        return
+    yield from (f"Content-Security-Policy lets {directive} come from {one}" for one in sources if one in _WIDE)
+
+
+def _marked(sources: Sequence[str]) -> bool:
+    return any(one.startswith(("'nonce-", "'sha256-", "'sha384-", "'sha512-")) for one in sources)
+
+
 def _overridden(word: str, sources: Sequence[str]) -> bool:
     """Whether browsers ignore it, since a nonce or hash stands beside (CSP 3, 6.7.3.2)."""
-    marks = ("'nonce-", "'sha256-", "'sha384-", "'sha512-")
-    return word == "'unsafe-inline'" and any(one.startswith(marks) for one in sources)
+    return word == "'unsafe-inline'" and _marked(sources)
 
 
 def frame_flaw(headers: Mapping[str, str]) -> Iterator[str]:
@@ -62,6 +75,7 @@ def frame_flaw(headers: Mapping[str, str]) -> Iterator[str]:
         if all(_ANCESTORS_OF_ALL & set(sources) for sources in stated):
             yield "frame-ancestors lets every page frame it"
         return
-    said = headers.get("x-frame-options", "").strip().upper()
-    if said not in {"DENY", "SAMEORIGIN"}:
-        yield f"X-Frame-Options {said or 'missing'}, and no frame-ancestors"
+    said = {one.strip().upper() for one in headers.get("x-frame-options", "").split(",")} - {""}
+    kept_out = said & _FRAMES if len(said) > 1 else said & (_FRAMES - {"ALLOWALL"})
+    if not kept_out:
+        yield f"X-Frame-Options {', '.join(sorted(said)) or 'missing'}, and no frame-ancestors"

@@ -12,6 +12,7 @@ ALLOWED, FOREIGN = "allowed", "foreign"
 PREFLIGHT, REAL = "preflight", "request"
 _OTHER_PORT, _SUCCESS = 8443, range(200, 300)
 NULL = "null"
+ELSEWHERE = (429, 502, 503, 504)  # a limit, or a proxy with nobody behind it: who compares origins was not asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,13 @@ class Asked:
         return self.headers.get("access-control-allow-origin", "").strip()
 
     @property
+    def lost(self) -> str:
+        """Why it says nothing of the origin; empty where it does. What an answer admits, it admits all the same."""
+        if self.problem:
+            return self.problem.rstrip(".")
+        return f"{self.group} answers {self.status}" if self.status in ELSEWHERE and not self.admits else ""
+
+    @property
     def with_credentials(self) -> bool:
         return self.headers.get("access-control-allow-credentials", "").strip().lower() == "true"
 
@@ -76,7 +84,7 @@ def _tricks(origin: str) -> Iterator[Origin]:
 
 def flaws(answers: Iterable[Asked], *, credentials: bool) -> list[str]:
     """What is wrong, each once, with the path and the origin that show it."""
-    return list(dict.fromkeys(flaw for one in answers if not one.problem for flaw in _flaws(one, credentials)))
+    return list(dict.fromkeys(flaw for one in answers if not one.lost for flaw in _flaws(one, credentials)))
 
 
 def advice(answers: Iterable[Asked]) -> list[str]:

@@ -82,8 +82,11 @@ def flaws(page: Page, max_age: int = DOCUMENT_MAX_AGE) -> list[str]:
 
 
 def max_age_of(headers: Mapping[str, str]) -> int | None:
-    """The seconds for which browsers keep to HTTPS; None where the header is missing or says none (RFC 6797, 6.1)."""
-    for directive in headers.get("strict-transport-security", "").split(";"):
+    """The seconds for which browsers keep to HTTPS; None where the header is missing or says none (RFC 6797, 6.1).
+
+    Of several headers, which come joined by commas, the first one counts (RFC 6797, 8.1).
+    """
+    for directive in headers.get("strict-transport-security", "").partition(",")[0].split(";"):
         if found := _MAX_AGE.match(directive.strip()):
             return int(found[1])
     return None
@@ -100,7 +103,7 @@ def _transport(headers: Mapping[str, str], wanted: int) -> Iterator[str]:
 
 
 def _sniffing(headers: Mapping[str, str]) -> Iterator[str]:
-    said = headers.get("x-content-type-options", "").strip().lower()
+    said = headers.get("x-content-type-options", "").partition(",")[0].strip().lower()  # the first counts (Fetch, 3.6)
     if said != "nosniff":
         yield f"X-Content-Type-Options {said or 'missing'}, wanted nosniff"
 

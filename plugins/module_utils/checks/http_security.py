@@ -136,11 +136,13 @@ def cross_origin(facts: HttpFacts) -> Verdict:
     if wrong:
         remedy = "Compare the whole origin with a list, name it in the answer, and send nothing to any other."
         return failed(f"{_few(wrong)}.", remedy, evidence)
-    lost = [one for one in facts.asked if one.problem]
+    lost = [one for one in facts.asked if one.lost]
     if lost or not facts.asked:
-        why = lost[0].problem.rstrip(".") if lost else "nothing was asked"
+        why = lost[0].lost if lost else "nothing was asked"
         return inconclusive(
-            f"{len(lost)} of {len(facts.asked)} requests got no answer: {why}.", "Judge again.", evidence
+            f"{len(lost)} of {len(facts.asked)} requests got no answer that tells of origins: {why}.",
+            "Judge again when the application answers and no limit is met.",
+            evidence,
         )
     if better := cors.advice(facts.asked):
         remedy = "Add Vary: Origin wherever the origin is named."

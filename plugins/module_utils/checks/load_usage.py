@@ -230,13 +230,16 @@ def _unseen(facts: LoadFacts, seen: list[Replica]) -> list[str]:
 
 
 def _unbounded(seen: list[Replica], wanted: Wanted) -> list[str]:
-    """What cannot be compared: memory without a bound, and processor time that is bounded and was not seen."""
+    """What cannot be compared: memory or processor time without a bound, and what is bounded and was not seen."""
     found = [f"{one.where} has no limit of memory" for one in seen if not (one.memory_limit or wanted.memory_budget)]
-    return found + [
-        f"{one.where}: its processor time could not be read"
-        for one in seen
-        if one.cpu_limit and _cpu_share(one) is None
-    ]
+    for one in seen:
+        if not one.cpu_limit:
+            found.append(f"{one.where} has no limit of processor time")
+        elif _cpu_share(one) is None:
+            found.append(f"{one.where}: its processor time could not be read")
+        elif _throttled(one) is None:
+            found.append(f"{one.where}: how often it was throttled could not be read")
+    return found
 
 
 # ---------------------------------------------------------------------------- evidence

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from ansible_collections.bytebot.production.plugins.module_utils.clients.log_search import Kept, Line
 from ansible_collections.bytebot.production.plugins.module_utils.clients.service import Told
@@ -13,8 +14,18 @@ from ansible_collections.bytebot.production.plugins.module_utils.model import ut
 
 USUAL_KEPT = "30d"
 FIELDS = ("timestamp", "level", "message", "service")
-LEVELS = ("error", "warn", "warning", "info", "debug", "verbose", "fatal", "trace", "critical", "notice")
+LEVELS = (
+    "error", "warn", "warning", "info", "information", "debug", "verbose", "fatal", "trace", "critical", "notice",
+    "emerg", "emergency", "alert", "crit", "err", "panic",  # RFC 5424, 6.2.1, by its keywords and names
+)  # fmt: skip
+NUMBERS = {10: "trace", 20: "debug", 30: "info", 40: "warn", 50: "error", 60: "fatal"}  # of pino and bunyan
 ERRORS = ("error", "warn", "warning", "fatal", "critical")
+
+
+def level_word(told: Any) -> str:
+    """A level in small letters, its number told by its word; stores keep numbers as texts."""
+    text = "" if told is None else str(told).strip().lower()
+    return NUMBERS.get(int(text), text) if text.isdecimal() else text
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.log_fact
     LineNames,
     LinesFacts,
     Wrote,
+    level_word,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.checks.spans import seconds, words
 from ansible_collections.bytebot.production.plugins.module_utils.checks.watch import Found, no_input
@@ -38,7 +39,6 @@ _ID = "Write the request's correlation id (x-correlation-id) into each of its li
 _LEVEL = "Write errors under level error or warn, with a code and the request's correlation id."
 _SECRET = "Leave tokens, passwords and personal data out of lines, and change what was written already."
 _KEEP = "Let the store keep lines longer, on a volume that has the room."
-_SHARE = 0.9  # of the wanted age
 
 
 @CHECKS.settles(FLOW)
@@ -53,12 +53,17 @@ def flow(facts: LinesFacts) -> Verdict:
     if silent:
         told = f"Pod {', '.join(silent)} wrote no line that tells of a known request, though {len(seen.ids)} were made."
         return inconclusive(told, "Let the application write a line for each request, then judge again.", evidence)
-    if found.asked(seen.found, "it answers no search", "Look at the store's log.", allow=_READ):
+    if _searched(found, seen):
         lost = [one.pod for one in seen.wrote if not arrived(one, seen)]
         for pod in lost:
             found.wrong(f"no line of pod {pod} arrived within {seen.within_s:.0f} s", _AGENT)
     good = f"lines of {len(seen.wrote)} replicas of {seen.workload} arrived within {seen.took_s:.1f} s"
     return found.verdict(where, good, [evidence])
+
+
+def _searched(found: Found, seen: FlowSeen) -> bool:
+    """Whether the store could be searched; what it was not asked for, it does not lack."""
+    return found.asked(seen.found, "the store answers no search", "Look at the store's log.", allow=_READ)
 
 
 def arrived(one: Wrote, seen: FlowSeen) -> bool:
@@ -100,7 +105,7 @@ def structured(facts: LinesFacts) -> Verdict:
     if rows and not found.problems and not marked & set(seen.ids):
         found.wrong("no line bears the correlation id of its request", _ID)
     kept = {str(line.fields.get(names.correlation)) for line in seen.lines}
-    if not found.problems and not kept & set(seen.ids):
+    if not found.problems and _searched(found, seen) and not kept & set(seen.ids):
         found.wrong(f"the store has no field {names.correlation} of these lines, so it does not parse them", _FORM)
     good = (
         f"{len(rows)} lines of {len(seen.wrote)} replicas are JSON with {', '.join(names.wanted)}, and bear their ids"
@@ -120,9 +125,9 @@ def line_problems(line: str, names: LineNames) -> Iterator[str]:
     lacking = [name for name in names.wanted if found.get(name) in (None, "")]
     if lacking:
         yield f"writes lines without {', '.join(lacking)}"
-    level = str(found.get(names.level) or "")
-    if level and level.lower() not in names.levels:
-        yield f"writes lines of a level {level[:20]!r} that is none"
+    level = found.get(names.level)
+    if level not in (None, "") and level_word(level) not in names.levels:
+        yield f"writes lines of a level {str(level)[:20]!r} that is none"
     text = found.get(names.time)
     if names.time in names.wanted and text not in (None, "") and not has_zone(text):
         yield f"writes lines whose {names.time} is no time with a zone"
@@ -152,7 +157,7 @@ def _objects(seen: FlowSeen) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 @CHECKS.settles(RETENTION)
 def retention(facts: LinesFacts) -> Verdict:
-    """The store keeps lines as long as is wanted, and has those of then where it is old enough."""
+    """The store is set to keep lines as long as is wanted."""
     if not facts.url or facts.kept is None:
         return no_input("log_store", "bytebot_log_store")
     kept, wanted = facts.kept, seconds(facts.keep) or 0.0
@@ -201,7 +206,9 @@ def errors(facts: LinesFacts) -> Verdict:
     elif not any(_is_error(line, names) for line in coded):
         level = str(coded[0].get(names.level) or "none")[:20]
         found.wrong(f"the line of the induced error has level {level}", _LEVEL)
-    elif not any(_is_error(line, names) and any(line.get(code) for code in names.codes) for line in stored):
+    elif _searched(found, seen) and not any(
+        _is_error(line, names) and any(line.get(code) for code in names.codes) for line in stored
+    ):
         found.wrong("the store has no line of the induced error under an error's level with its code", _LEVEL)
     level = next((str(line.get(names.level)) for line in coded), "")
     good = (
@@ -211,7 +218,7 @@ def errors(facts: LinesFacts) -> Verdict:
 
 
 def _is_error(line: Mapping[str, Any], names: LineNames) -> bool:
-    return str(line.get(names.level) or "").lower() in names.errors
+    return level_word(line.get(names.level)) in names.errors
 
 
 def _flow_evidence(facts: LinesFacts, seen: FlowSeen) -> Evidence:

@@ -4,14 +4,20 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from itertools import pairwise
 
 DOCUMENT_API, DOCUMENT_LOGIN = 100, 5  # requests in a minute
 ENOUGH = 8  # requests in a row, before anything is said of replicas
 SEVERAL = 2
+MINUTE = 60
+_NUMBER = re.compile(r"\s*([0-9]{1,12})(?:\.[0-9]+)?\s*(?:[,;]|$)")
+_POLICY = re.compile(r"([0-9]{1,12})\s*(?:;[^,;]*)*?;\s*w=([0-9]{1,9})\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +31,10 @@ class Names:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """What one answer tells of a limit; None where it does not tell."""
+    """What one answer tells of a limit; None where it does not tell.
+
+    :param windows: requests and seconds of each policy that it names, as gateways do.
+    """
 
     status: int = 0
     limit: int | None = None
@@ -33,6 +42,13 @@ class Counted:
     reset: int | None = None
     retry_after: str = ""
     problem: str = ""
+    windows: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def a_minute(self) -> int | None:
+        """How many requests the limit lets through in a minute; its number alone, where no window is told."""
+        least = min((most * max(MINUTE, width) // width for most, width in self.windows), default=None)
+        return self.limit if least is None else least
 
     @property
     def told(self) -> bool:
@@ -82,14 +98,44 @@ class LimitFacts:
 
 
 def counted(status: int, headers: Mapping[str, str], names: Names, problem: str = "") -> Counted:
-    """What the headers of an answer tell."""
+    """What the headers of an answer tell: a number, or one with the policies behind it (``100, 100;w=60``).
+
+    Source: draft-ietf-httpapi-ratelimit-headers-03, which Envoy and gateways made of it write.
+    """
 
     def number(name: str) -> int | None:
-        text = headers.get(name, "").strip()
-        return int(text) if text.isdigit() else None
+        found = _NUMBER.match(headers.get(name, ""))
+        return int(found[1]) if found else None
 
-    told = (number(names.limit), number(names.remaining), number(names.reset))
-    return Counted(status, *told, headers.get("retry-after", "").strip(), problem)
+    windows = [(int(most), int(width)) for most, width in _POLICY.findall(headers.get(names.limit, ""))]
+    return Counted(
+        status,
+        number(names.limit),
+        number(names.remaining),
+        number(names.reset),
+        _back(headers),
+        problem,
+        tuple((most, width) for most, width in windows if width > 0),
+    )
+
+
+def _back(headers: Mapping[str, str]) -> str:
+    """When to come back, in seconds; a date (RFC 9110, 10.2.3) is held against the answer's own."""
+    said = headers.get("retry-after", "").strip()
+    if said.isdecimal():
+        return said
+    try:
+        wait = parsedate_to_datetime(said) - parsedate_to_datetime(headers.get("date", ""))
+    except (ValueError, TypeError):
+        return said
+    return str(max(0, math.ceil(wait.total_seconds())))
+
+
+def _says_when(text: str) -> bool:
+    try:
+        return text.isdecimal() or bool(parsedate_to_datetime(text))
+    except (ValueError, TypeError):
+        return False
 
 
 def flaws(facts: LimitFacts, *, api_limit: int, login_limit: int) -> list[str]:
@@ -153,8 +199,8 @@ def _too_wide(facts: LimitFacts, api_limit: int, login_limit: int) -> Iterator[s
         ("an address", facts.nobody, api_limit),
         ("logins", facts.login, login_limit),
     ):
-        if one.limit is not None and one.limit > most:
-            yield f"the limit for {what} is {one.limit}, and at most {most} is wanted"
+        if one.a_minute is not None and one.a_minute > most:
+            yield f"the limit for {what} is {one.a_minute}, and at most {most} is wanted"
 
 
 def _not_counted(row: Sequence[Counted]) -> Iterator[str]:
@@ -187,7 +233,7 @@ def burst_flaws(burst: Burst | None) -> Iterator[str]:
         met = ", ".join(f"{count} times {status}" for status, count in sorted(burst.statuses.items()))
         yield f"a burst of {burst.sent} signed-in requests to {burst.path} met no 429 ({met})"
         return
-    if not burst.first.retry_after.isdigit():
+    if not _says_when(burst.first.retry_after):
         yield "a 429 does not say when to come back (Retry-After)"
     if burst.other is not None and burst.other.status == HTTPStatus.TOO_MANY_REQUESTS:
         yield "another user was refused as well"

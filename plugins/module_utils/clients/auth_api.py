@@ -93,7 +93,7 @@ class Patience:
             self.left_s = 0.0
             return False
         said = answer.headers.get("retry-after", "").strip()
-        pause = min(float(said) + 0.5, LONGEST_PAUSE_S) if said.isdigit() else USUAL_PAUSE_S
+        pause = min(float(said) + 0.5, LONGEST_PAUSE_S) if said.isdecimal() else USUAL_PAUSE_S
         if pause > self.left_s:
             return False
         self.tell(f"The application limits requests; going on in {pause:.0f} s.")
@@ -210,7 +210,7 @@ def _cookies(header: str, at: float) -> tuple[dict[str, str], tuple[Cookie, ...]
 def _age(attributes: Mapping[str, str], at: float) -> int | None:
     from email.utils import parsedate_to_datetime
 
-    if (said := attributes.get("max-age", "")).lstrip("-").isdigit():
+    if (said := attributes.get("max-age", "")).lstrip("-").isdecimal():
         return int(said)
     try:
         return round(parsedate_to_datetime(attributes["expires"]).timestamp() - at)

@@ -208,7 +208,7 @@ class Application:
         if self.now - since > 60 * (0.3 if "short lock" in self.wrong else 5 if "long lock" in self.wrong else 1):
             count = 0
         if count >= 5 and "no lock" not in self.wrong:
-            raise Refused(401, "ACCOUNT_LOCKED")
+            raise Refused(423 if "says locked" in self.wrong else 401, "ACCOUNT_LOCKED")
         if user is None or password not in (user["password"], "admin" if "default" in self.wrong else user["password"]):
             self.failures[name] = (count + 1, self.now)
             if "broken" in self.wrong:

@@ -27,7 +27,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.alerts i
     RULES,
     TRIGGER,
 )
-from ansible_collections.bytebot.production.plugins.module_utils.clients.service import DENIED, Told
+from ansible_collections.bytebot.production.plugins.module_utils.clients.service import DENIED, SILENT, Told
 
 LINK = "https://docs.example.net/runbooks/down"
 DOWN = Alert("Down", "critical", runbook=True)
@@ -88,6 +88,7 @@ def test_rules_need_a_list() -> None:
 WAY = Way("critical-alerts", "webhook", 6.0, 11.0, 20.0)
 SENT = Sent("Test1", {"severity": "critical"}, Told(), there=True, ways=(WAY,))
 TRAVEL = TravelSeen("http://a", Told(data={}), Told(data="firing"), Told(data=True), (SENT,))
+AWAY, SHUT = Told(SILENT, None, "Connection refused"), Told(DENIED, None, "it answers 401")
 FACTS = AlertsFacts(rules(rule()), TRAVEL, (DOWN,), permitted=True, records=True)
 
 
@@ -114,6 +115,10 @@ def sent(**other: Any) -> AlertsFacts:
         (replace(FACTS, records=False, travel=replace(TRAVEL, sent=())), "pending", "pending"),
         (replace(FACTS, unasked="It needs a probe.", travel=replace(TRAVEL, sent=())), "pending", "pending"),
         (replace(FACTS, travel=None), "pending", "pending"),
+        (replace(FACTS, travel=TravelSeen("http://a", AWAY, Told(data="firing"), AWAY)), "fail", "fail"),
+        (replace(FACTS, travel=TravelSeen("http://a", SHUT, Told(data="firing"), SHUT)), "pending", "pending"),
+        (replace(FACTS, travel=replace(TRAVEL, sent=())), "pending", "pending"),
+        (sent(ways=()), "pass", "pending"),
     ],
 )
 def test_a_test_alert(facts: AlertsFacts, trigger: str, delivery: str) -> None:

@@ -180,6 +180,95 @@ def test_an_end_that_may_not_be_waited_for_is_pending() -> None:
     assert states(Application(), of.INVALID, wait_s=10) == {of.INVALID: "pending"}
 
 
+def test_a_lock_that_is_told_by_another_status_is_waited_for_as_well() -> None:
+    locks = seen(Application("says locked"), only=[of.INVALID]).refusals
+    assert locks
+    assert locks.lockout
+    assert locks.lockout.end
+    assert locks.lockout.end.status == 200
+    assert states(Application("says locked"), of.INVALID) == {of.INVALID: "pass"}
+    assert states(Application("says locked", "long lock"), of.INVALID) == {of.INVALID: "fail"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "state"),
+    [
+        ({"end": None}, "inconclusive"),
+        ({"end": of.Tried("the right password", problem="timed out")}, "inconclusive"),
+        ({"end": of.Tried("the right password", 503)}, "inconclusive"),
+        ({"end": of.Tried("the right password", 429)}, "inconclusive"),
+        ({"end": of.Tried("the right password", 401)}, "fail"),
+        ({"end": None, "middle": of.Tried("the right password", 200), "middle_s": 30.0}, "fail"),
+    ],
+)
+def test_an_end_of_a_lock_that_was_not_seen_is_never_green_nor_red(changes: dict[str, Any], state: str) -> None:
+    facts = seen(Application(), only=[of.INVALID])
+    assert facts.refusals
+    assert facts.refusals.lockout
+    lock = replace(facts.refusals.lockout, **changes)
+    (found,) = CHECKS.judge(replace(facts, refusals=replace(facts.refusals, lockout=lock)), [of.INVALID])
+    assert str(found.verdict.state) == state, found.verdict.summary
+
+
+@pytest.mark.parametrize(
+    ("control", "changes", "state"),
+    [
+        (of.REFRESH, {"reused": 429}, "inconclusive"),
+        (of.REFRESH, {"reused": 0}, "inconclusive"),
+        (of.REFRESH, {"refreshed": 503, "new_access": False, "new_refresh": False}, "inconclusive"),
+        (of.REFRESH, {"access_as_refresh": 0}, "inconclusive"),
+        (of.REFRESH, {"access_as_refresh": 429}, "inconclusive"),
+        (of.REFRESH, {"reused": 200}, "fail"),
+        (of.REFRESH, {"refreshed": 401, "new_access": False, "new_refresh": False}, "fail"),
+        (of.REFRESH, {"access_as_refresh": 500}, "fail"),
+        (of.LOGOUT, {"access_after": 429}, "inconclusive"),
+        (of.LOGOUT, {"refresh_after": 503}, "inconclusive"),
+        (of.LOGOUT, {"logout": 0, "access_after": 0, "refresh_after": 0}, "inconclusive"),
+        (of.LOGOUT, {"refresh_after": 200}, "fail"),
+        (of.SESSIONS, {"reused": 429}, "inconclusive"),
+        (of.SESSIONS, {"after_reuse": 429}, "inconclusive"),
+        (of.SESSIONS, {"access_after": 429}, "inconclusive"),
+    ],
+)
+def test_a_limit_that_is_met_or_a_service_that_is_away_refuses_no_token(
+    control: str, changes: dict[str, Any], state: str
+) -> None:
+    facts = seen(Application(), only=[control])
+    assert facts.session
+    (found,) = CHECKS.judge(replace(facts, session=replace(facts.session, **changes)), [control])
+    assert str(found.verdict.state) == state, found.verdict.summary
+
+
+@pytest.mark.parametrize(("status", "state"), [(401, "pass"), (429, "inconclusive"), (503, "inconclusive"),
+                                               (500, "fail"), (403, "fail"), (200, "fail")])  # fmt: skip
+def test_a_forged_token_that_met_a_limit_is_neither_refused_nor_believed(status: int, state: str) -> None:
+    facts = seen(Application(), only=[of.JWT])
+    assert facts.tokens
+    cases = (replace(facts.tokens.cases[0], status=status), *facts.tokens.cases[1:])
+    (found,) = CHECKS.judge(replace(facts, tokens=replace(facts.tokens, cases=cases)), [of.JWT])
+    assert str(found.verdict.state) == state, found.verdict.summary
+
+
+@pytest.mark.parametrize(
+    ("cookie", "state"),
+    [
+        (of.Cookie("AWSALB"), "pass"),
+        (of.Cookie("AWSALBTGCORS", secure=True, same_site="none"), "pass"),
+        (of.Cookie("__cf_bm", secure=True, http_only=True, same_site="none"), "pass"),
+        (of.Cookie("INGRESSCOOKIE", http_only=True), "pass"),
+        (of.Cookie("XSRF-TOKEN", secure=True, same_site="strict"), "pass"),
+        (of.Cookie("XSRF-TOKEN", same_site="strict"), "fail"),
+        (of.Cookie("session", secure=True, same_site="strict"), "fail"),
+    ],
+)
+def test_cookies_that_carry_no_session_are_not_asked_what_one_must_have(cookie: of.Cookie, state: str) -> None:
+    facts = seen(Application(), only=[of.SESSIONS])
+    assert facts.session
+    changed = replace(facts.session, cookies=(*facts.session.cookies, cookie))
+    (found,) = CHECKS.judge(replace(facts, session=changed), [of.SESSIONS])
+    assert str(found.verdict.state) == state, found.verdict.summary
+
+
 def test_an_administrator_whom_nobody_named_is_red_and_a_running_identity_is_not() -> None:
     application = Application()
     application.add(f"{test_identities.new_mark()}@shop.test", "Fine-password-1!", ["admin"])

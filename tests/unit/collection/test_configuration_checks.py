@@ -11,10 +11,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.bytebot.production.plugins.module_utils.checks.configuration import CHECKS
-from ansible_collections.bytebot.production.plugins.module_utils.checks.configuration_environment import (
-    distance,
-    share_of,
-)
+from ansible_collections.bytebot.production.plugins.module_utils.checks.configuration_environment import share_of
 from ansible_collections.bytebot.production.plugins.module_utils.checks.configuration_facts import (
     DEBUG,
     FLAGS,
@@ -42,6 +39,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.configur
     Variable,
     Wanted,
 )
+from ansible_collections.bytebot.production.plugins.module_utils.checks.configuration_variables import distance
 from ansible_collections.bytebot.production.plugins.module_utils.checks.postgres_facts import (
     Pool,
     PostgresFacts,
@@ -174,6 +172,16 @@ GOOD = Facts(
 )
 
 
+WORKER = {**workload(), "metadata": {"name": "shop-worker", "namespace": "shop"}}
+RUNS_TOO = replace(
+    RUNS, where="Deployment shop-worker container api", workload="Deployment shop-worker", pod="shop-worker-1"
+)
+
+
+def renamed(one: Object) -> Object:
+    return {**one, "metadata": {"name": "shop-worker-1"}}
+
+
 def verdict(control: str, facts: Facts) -> Verdict:
     return next(one.verdict for one in CHECKS.judge(facts, [control]))
 
@@ -229,6 +237,10 @@ RED = [
     ("a pool that is used up", POOL,
      {"measured": replace(MEASURED, in_use={"shop-api": 10.0})}, "10 of 10 connections"),
     ("a container is throttled", LIMITS, {"measured": replace(MEASURED, uses=(replace(USE, throttled=0.4),))}, "40%"),
+    ("no limit of memory", LIMITS, {"measured": replace(MEASURED, uses=(replace(USE, memory_limit=None),))},
+     "container api has no limit of memory"),
+    ("no limit of the processor", LIMITS, {"measured": replace(MEASURED, uses=(replace(USE, processor_limit=None),))},
+     "container api has no limit of its processor"),
     ("memory near its limit", LIMITS,
      {"measured": replace(MEASURED, uses=(replace(USE, memory=250.0 * MIB),))}, "250 of 256"),
     ("a limit many times too large", LIMITS,
@@ -330,6 +342,12 @@ OPEN = [
     ("no database", POOL, {"database": None}, "pending"),
     ("the pool's size is not known", POOL, {"database": database(None)}, "pending"),
     ("no load for pools", POOL, {"measured": replace(MEASURED, load=None, unloaded="not permitted")}, "pending"),
+    ("errors of a limit and of a proxy alone", DEBUG,
+     {"pages": (Page("error", "POST /x", 429), Page("error", "GET /x", 503), Page("document", "GET /docs", 404))},
+     "inconclusive"),
+    ("no metric of one of two pools", POOL,
+     {"database": replace(database(), pools=(*(database().pools or ()), Pool("shop-worker", 5, 2, "x")))},
+     "inconclusive"),
     ("no metric of pools", POOL, {"measured": replace(MEASURED, in_use={})}, "inconclusive"),
     ("no load for limits", LIMITS, {"measured": replace(MEASURED, load=None, unloaded="not permitted")}, "pending"),
     ("load that was not answered", LIMITS, {"measured": replace(MEASURED, load=(200, 9, 20.0))}, "pending"),
@@ -354,6 +372,12 @@ OPEN = [
         {"workloads": (workload(startupProbe=probe("/start", periodSeconds=2, failureThreshold=2)),)},
         "inconclusive",
     ),
+    ("a variable of a workload of which nothing runs", VARIABLES,
+     {"wanted": replace(WANTED, variables=(Variable("LOG_LEVEL"), Variable("QUEUE_URL", workloads=("shop-worker",))))},
+     "inconclusive"),
+    ("every pod of another workload was restarted", STARTUP,
+     {"workloads": (workload(), WORKER), "pods": (pod(), renamed(pod(1))), "running": (RUNS, RUNS_TOO)},
+     "inconclusive"),
     ("every pod was restarted", STARTUP, {"pods": (pod(1),)}, "inconclusive"),
 ]  # fmt: skip
 
@@ -363,6 +387,35 @@ def test_what_was_not_seen_is_never_green(control: str, changes: dict[str, Any],
     found = verdict(control, replace(GOOD, **changes))
     assert found.state == state, found.summary
     assert found.remedy or state == "inconclusive"
+
+
+def test_an_autoscaler_that_reads_one_of_its_two_metrics_is_red() -> None:
+    one = scaler()
+    one["spec"]["metrics"].append({"type": "External", "external": {"metric": {"name": "queue"}}})
+    both = {**one["status"], "currentMetrics": [{"type": "Resource"}, {"type": "External"}]}
+    assert verdict(HPA, replace(GOOD, autoscalers=({**one, "status": both},))).state == "pass"
+    half = {**one["status"], "currentMetrics": [{"type": "Resource"}, {"type": ""}]}
+    found = verdict(HPA, replace(GOOD, autoscalers=({**one, "status": half},)))
+    assert (found.state, "no figure of 1 of its 2 metrics" in found.summary) == ("fail", True), found.summary
+
+
+def test_a_container_that_a_mesh_puts_into_pods_needs_no_variable_of_the_applications() -> None:
+    proxy = replace(RUNS, where=f"{DEPLOYMENT} container istio-proxy", told={}, has={}, injected=True)
+    assert verdict(VARIABLES, replace(GOOD, running=(RUNS, proxy))).state == "pass"
+    assert verdict(VARIABLES, replace(GOOD, running=(RUNS, replace(proxy, injected=False)))).state == "fail"
+
+
+def test_one_that_had_run_for_long_before_it_was_restarted_began_well() -> None:
+    facts = replace(GOOD, workloads=(workload(), WORKER), running=(RUNS, RUNS_TOO))
+    for at, state in (("2026-01-02T00:00:00Z", "pass"), ("2026-01-01T00:00:20Z", "inconclusive")):
+        last = {"terminated": {"startedAt": "2026-01-01T00:00:00Z", "finishedAt": at, "exitCode": 137}}
+        pods = (pod(), renamed(pod(1, lastState=last)))
+        assert verdict(STARTUP, replace(facts, pods=pods)).state == state
+
+
+def test_a_worker_that_was_not_restarted_is_seen_to_start() -> None:
+    facts = replace(GOOD, workloads=(workload(), WORKER), running=(RUNS, RUNS_TOO))
+    assert verdict(STARTUP, replace(facts, pods=(pod(), renamed(pod())))).state == "pass"
 
 
 def test_what_a_shell_does_not_tell_is_no_drift() -> None:
@@ -415,7 +468,17 @@ def test_distances_of_names(one: str, other: str, far: int) -> None:
 
 @pytest.mark.parametrize(
     ("value", "share"),
-    [("true", 100), ("off", 0), ("", 0), ("1", 100), ("0", 0), ("10%", 10), ("25", 25), ("101", None), ("soon", None)],
+    [
+        ("true", 100),
+        ("off", 0),
+        ("", 0),
+        ("1", 100),
+        ("0", 0),
+        ("10%", 10),
+        ("25", 25),
+        ("101", None),
+        ("\u00b2", None),
+    ],
 )
 def test_shares_of_flags(value: str, share: int | None) -> None:
     assert share_of(value) == share

@@ -23,7 +23,13 @@ from ansible_collections.bytebot.production.plugins.module_utils.drill_relay imp
 from ansible_collections.bytebot.production.plugins.module_utils.errors import TimedOut
 from ansible_collections.bytebot.production.plugins.module_utils.observe_answers import shown
 from ansible_collections.bytebot.production.plugins.module_utils.observe_configuration import dependency_of
-from ansible_collections.bytebot.production.plugins.module_utils.observe_running import exported, level_of, listening
+from ansible_collections.bytebot.production.plugins.module_utils.observe_environment import Environment
+from ansible_collections.bytebot.production.plugins.module_utils.observe_running import (
+    exported,
+    level_of,
+    listening,
+    running_of,
+)
 from tests.unit.collection.fakes import FakeCluster
 
 Object = dict[str, Any]
@@ -292,6 +298,22 @@ def test_variables_are_read_from_what_shells_print() -> None:
     bash = "declare -x A=\"a \\$b\"\ndeclare -x OLDPWD\ndeclare -x Z=$'a\\tb'\n"
     found, unread = exported(bash)
     assert (found["A"], found["OLDPWD"], unread) == ("a $b", "", frozenset({"Z"}))
+
+
+def test_a_container_that_is_in_the_pod_alone_was_injected() -> None:
+    cluster, names = FakeCluster(), ("istio-proxy", "api")
+    states = [{"name": name, "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}}} for name in names]
+    pod = {
+        "metadata": {"name": "shop-api-1"},
+        "spec": {"containers": [{"name": name} for name in names]},
+        "status": {"containerStatuses": states},
+    }
+    environment = Environment(cluster, "shop")  # type: ignore[arg-type]
+    found, _why = running_of(cluster, "shop", [(pod, deployment())], environment, look=False)  # type: ignore[arg-type]
+    assert [(one.where, one.injected) for one in found] == [
+        ("Deployment shop-api container istio-proxy", True),
+        ("Deployment shop-api container api", False),
+    ]
 
 
 def test_ports_are_read_from_the_kernels_table() -> None:

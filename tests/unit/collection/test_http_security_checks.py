@@ -131,6 +131,41 @@ def test_a_header_that_is_wrong_on_one_kind_of_answer_is_red(
     assert f"(on {kind})" in found.summary
 
 
+@pytest.mark.parametrize(
+    ("changes", "state"),
+    [
+        ({"x-content-type-options": "nosniff, nosniff"}, "pass"),
+        ({"x-content-type-options": "sniff, nosniff"}, "fail"),
+        ({"strict-transport-security": "max-age=31536000; includeSubDomains, max-age=0"}, "pass"),
+        ({"strict-transport-security": "max-age=31536000, max-age=15724800; includeSubDomains"}, "pass"),
+        ({"strict-transport-security": "max-age=0, max-age=31536000"}, "fail"),
+        ({"x-frame-options": "SAMEORIGIN, SAMEORIGIN", "content-security-policy": "default-src 'self'"}, "pass"),
+        ({"x-frame-options": "DENY, SAMEORIGIN", "content-security-policy": "default-src 'self'"}, "pass"),
+        ({"x-frame-options": "SAMEORIGIN, ALLOWALL", "content-security-policy": "default-src 'self'"}, "pass"),
+        ({"x-frame-options": "ALLOWALL, ALLOWALL", "content-security-policy": "default-src 'self'"}, "fail"),
+    ],
+)
+def test_a_header_that_proxy_and_application_both_set_is_read_as_browsers_read_it(
+    changes: dict[str, str], state: str
+) -> None:
+    pages = tuple(page(kind) if kind == REDIRECT else page(kind, headers=GOOD_HEADERS | changes) for kind in KINDS)
+    found = verdict(HEADERS, replace(GOOD, pages=pages))
+    assert found.state == state, found.summary
+
+
+def test_what_browsers_ignore_beside_strict_dynamic_is_no_flaw() -> None:
+    known = "script-src 'strict-dynamic' 'nonce-x' 'unsafe-inline' https: http:; object-src 'none'; base-uri 'none'"
+    assert policy_flaws(policies_of({"content-security-policy": known})) == []
+    for wide in (
+        "script-src 'strict-dynamic' https:; object-src 'none'",  # nothing vouches for a script
+        "script-src 'nonce-x' https:; object-src 'none'",
+        "script-src 'strict-dynamic' 'nonce-x' data:; object-src https:",
+        "script-src 'self'; script-src-elem *; object-src 'none'",
+        "script-src 'strict-dynamic' 'nonce-x' 'unsafe-eval'; object-src 'none'",
+    ):
+        assert policy_flaws(policies_of({"content-security-policy": wide})), wide
+
+
 def test_frames_are_kept_out_by_either_header() -> None:
     without = {name: text for name, text in GOOD_HEADERS.items() if name != "x-frame-options"}
     assert http_headers.flaws(page(headers=without)) == []
@@ -253,6 +288,18 @@ def test_an_answer_that_does_not_vary_is_advice() -> None:
     assert (found.state, found.level) == ("fail", "should")
 
 
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+def test_an_answer_by_a_limit_or_of_a_proxy_alone_says_nothing_of_origins(status: int) -> None:
+    answers = asked(lambda origin, how: answer(origin, how) if origin.allowed else Asked("/x", how, origin, status))
+    found = verdict(CORS, replace(GOOD, asked=answers))
+    assert found.state == "inconclusive", found.summary
+    assert str(status) in found.summary
+    mine = asked(lambda origin, how: Asked("/x", how, origin, status) if origin.allowed else answer(origin, how))
+    assert verdict(CORS, replace(GOOD, asked=mine)).state == "inconclusive"
+    echoed = asked(lambda origin, how: replace(answer(Origin(origin.text), how), origin=origin, status=status))
+    assert verdict(CORS, replace(GOOD, asked=echoed)).state == "fail"
+
+
 def test_origins_that_are_not_known_or_not_answered() -> None:
     assert verdict(CORS, replace(GOOD, origins=None)).state == "pending"
     lost = tuple(replace(one, headers={}, problem="no answer.") for one in asked())
@@ -311,6 +358,47 @@ def test_limits_that_were_not_seen_are_never_green(changes: dict[str, Any], stat
 def test_a_window_may_begin_anew_once() -> None:
     rolled = row(3, 2, 1, 99, 98, 97, 96, 95)
     assert verdict(LIMIT, replace(GOOD, limits=replace(LIMITS, row=rolled))).state == "pass"
+
+
+@pytest.mark.parametrize(
+    ("headers", "limit", "remaining", "reset"),
+    [
+        ({"x-ratelimit-limit": "100", "x-ratelimit-remaining": "99", "x-ratelimit-reset": "30"}, 100, 99, 30),
+        ({"x-ratelimit-limit": "100, 100;w=60", "x-ratelimit-remaining": "99", "x-ratelimit-reset": "30"}, 100, 99, 30),
+        ({"x-ratelimit-limit": '50, 50;name="a b";w=30', "x-ratelimit-remaining": "9", "x-ratelimit-reset": "1"},
+         100, 9, 1),
+        ({"x-ratelimit-limit": "10, 10;w=1, 200;w=60", "x-ratelimit-remaining": "9", "x-ratelimit-reset": "1"},
+         200, 9, 1),
+        ({"x-ratelimit-limit": "1000;w=3600", "x-ratelimit-remaining": "9", "x-ratelimit-reset": "1"}, 1000, 9, 1),
+        ({"x-ratelimit-limit": "\u00b2", "x-ratelimit-remaining": "many", "x-ratelimit-reset": "0.5"}, None, None, 0),
+        ({}, None, None, None),
+    ],
+)  # fmt: skip
+def test_limits_are_read_in_the_forms_of_gateways(
+    headers: dict[str, str], limit: int | None, remaining: int | None, reset: int | None
+) -> None:
+    found = rate_limit.counted(200, headers, rate_limit.Names())
+    assert (found.a_minute, found.remaining, found.reset) == (limit, remaining, reset)
+
+
+def test_a_limit_for_each_second_is_one_for_a_minute_that_is_sixty_times_as_large() -> None:
+    headers = {"x-ratelimit-limit": "100, 100;w=1", "x-ratelimit-remaining": "99", "x-ratelimit-reset": "1"}
+    each = rate_limit.counted(200, headers, rate_limit.Names())
+    wide = verdict(LIMIT, replace(GOOD, limits=replace(LIMITS, nobody=replace(each, status=401))))
+    assert (wide.state, "is 6000" in wide.summary) == ("fail", True), wide.summary
+
+
+@pytest.mark.parametrize(
+    ("said", "state"), [("57", "pass"), ("Mon, 30 Nov 2026 18:00:00 GMT", "pass"), ("soon", "fail"), ("", "fail")]
+)
+def test_when_to_come_back_may_be_told_by_a_date(said: str, state: str) -> None:
+    burst = replace(LIMITS.burst or Burst("/x", 0), first=Counted(429, 100, 0, 1, said))
+    assert verdict(LIMIT, replace(GOOD, limits=replace(LIMITS, burst=burst))).state == state
+
+
+def test_a_date_is_held_against_the_answers_own() -> None:
+    headers = {"retry-after": "Mon, 30 Nov 2026 18:00:30 GMT", "date": "Mon, 30 Nov 2026 18:00:00 GMT"}
+    assert rate_limit.counted(429, headers, rate_limit.Names()).retry_after == "30"
 
 
 def test_larger_limits_are_weaker() -> None:

@@ -259,6 +259,8 @@ def test_the_knee_is_told() -> None:
         (with_samples((), problem="it has no sh"), "pending"),
         (with_samples(samples()[:20]), "pending"),
         (with_samples(samples(), memory_limit=None), "pending"),
+        (with_samples(samples(), cpu_limit=None), "pending"),
+        (with_samples(samples(periods=None)), "pending"),
         (with_samples(samples(cpu_s=None)), "pending"),
         (with_samples(samples(anonymous=None, working=None)), "pending"),
         (replace(GOOD, usage=Usage(problem="denied", remedy="Permit it.")), "pending"),

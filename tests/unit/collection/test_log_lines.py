@@ -34,7 +34,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.clients.log_sea
     searched,
     span_of,
 )
-from ansible_collections.bytebot.production.plugins.module_utils.clients.service import DENIED, Service, Told
+from ansible_collections.bytebot.production.plugins.module_utils.clients.service import DENIED, SILENT, Service, Told
 
 WORD, TOKEN = "chk0123456789ab", "eyJhbGciOiJub25lIn0.secret.part"
 
@@ -51,6 +51,9 @@ def line(number: str, **other: Any) -> dict[str, Any]:
 
 
 ERROR = line("error", level="warn", eventType="AUTHENTICATION_FAILURE")
+
+
+PINO = {**ERROR, "level": 40}
 
 
 def wrote(pod: str, *lines: dict[str, Any] | str) -> Wrote:
@@ -100,7 +103,15 @@ LOST_STORED = [replace(one, fields={**one.fields, "correlationId": "another-word
         (FACTS, "pass", "pass", "pass"),
         (seen(found=Told(data=stored("api-1", line("1"), ERROR))), "fail", "pass", "pass"),
         (seen(found=Told(data=[])), "fail", "fail", "fail"),
-        (seen(found=Told(DENIED, None, "it answers 403")), "pending", "fail", "fail"),
+        (seen(found=Told(DENIED, None, "it answers 403")), "pending", "pending", "pending"),
+        (seen(found=Told(SILENT, None, "Connection refused")), "fail", "fail", "fail"),
+        (seen(found=Told(DENIED, None, "it answers 403"), wrote=(wrote("api-1", "no JSON", ERROR), SEEN.wrote[1])),
+         "pending", "fail", "pending"),
+        (seen(wrote=(wrote("api-1", line("1", level=30), PINO), wrote("api-2", line("2", level=30))),
+              found=Told(data=[*stored("api-1", line("1", level="30"), {**PINO, "level": "40"}),
+                               *stored("api-2", line("2", level=30))])), "pass", "pass", "pass"),
+        (seen(wrote=(wrote("api-1", line("1", level=30), {**PINO, "level": 30}), SEEN.wrote[1])),
+         "pass", "pass", "fail"),
         (seen(wrote=(*SEEN.wrote, Wrote("api-3"))), "inconclusive", "pass", "pass"),
         (seen(wrote=(wrote("api-1", line("1"), ERROR, "Traceback (most recent call last):"), SEEN.wrote[1])),
          "pass", "fail", "pass"),
@@ -131,6 +142,11 @@ def test_lines(facts: LinesFacts, flow: str, structured: str, errors: str) -> No
         ("[1]", "no JSON object"),
         (line("1", level=""), "without level"),
         (line("1", level="loud"), "'loud'"),
+        (line("1", level=30), ""),
+        (line("1", level=7), "'7'"),
+        (line("1", level=True), "'True'"),
+        (line("1", level="Information"), ""),
+        (line("1", level="emerg"), ""),
         (line("1", timestamp="2026-11-30T03:17:36"), "no time with a zone"),
         (line("1", timestamp="today"), "no time with a zone"),
     ],

@@ -15,6 +15,7 @@ import pytest
 
 from ansible_collections.bytebot.production.plugins.module_utils.checks.http_security import (
     CHECKS,
+    CORS,
     HEADERS,
     HTTPS,
     LIMIT,
@@ -171,6 +172,29 @@ def test_what_is_not_permitted_or_given_is_pending_and_not_sent(changes: dict[st
     application = Application()
     assert states(application, only=(LIMIT,), **changes) == {LIMIT: "pending"}
     assert (application.opened > 0) is burst
+
+
+def test_a_limit_that_tells_the_seconds_to_its_end_and_refuses_nobody_is_red() -> None:
+    class Lenient(Application):
+        def tasks(self, method: str, path: str, given: Mapping[str, str]) -> Answer:
+            answer = super().tasks(method, path, given)
+            return replace(answer, status=400 if method == "POST" else 200)
+
+    assert states(Lenient(), only=(LIMIT,)) == {LIMIT: "fail"}
+
+
+def test_a_limit_that_origins_meet_is_waited_for_and_asked_anew() -> None:
+    application, pauses = Application(), list[float]()
+    application.most["/api/v1/tasks"] = 6
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        application.counts.clear()
+
+    assert states(application, only=(CORS,), pause=pause) == {CORS: "pass"}
+    assert pauses
+    assert set(pauses) == {30.5}
+    assert states(application, only=(CORS,), pause=pause, patience_s=31.0) == {CORS: "inconclusive"}
 
 
 def test_in_check_mode_nothing_is_sent() -> None:

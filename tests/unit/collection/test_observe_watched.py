@@ -303,6 +303,17 @@ class Pods:
         return "\n".join(json.dumps(line) for name, line in self._application.logged if name == pod)
 
 
+class Meshed(Pods):
+    """The same, with a mesh's proxy before the application, as it is where that waits for the proxy."""
+
+    def list(self, version: str, kind: str, namespace: str) -> list[dict[str, Any]]:
+        found = super().list(version, kind, namespace)
+        for one in found[:2]:
+            one["metadata"]["annotations"] = {"kubectl.kubernetes.io/default-container": "api"}
+            one["spec"]["containers"].insert(0, {"name": "istio-proxy"})
+        return found
+
+
 class Kept:
     """A store that has all lines but those of the pods that are left out."""
 
@@ -318,6 +329,7 @@ class Kept:
     ("application", "left_out", "states"),
     [
         (Application(), (), ["pass", "pass", "pass"]),
+        (Application("meshed"), (), ["pass", "pass", "pass"]),
         (Application(), ("shop-api-abc-1",), ["fail", "pass", "pass"]),
         (Application("tells"), (), ["pass", "pass", "fail"]),
         (Application("silent"), (), ["inconclusive"] * 3),
@@ -325,8 +337,9 @@ class Kept:
 )
 def test_lines_of_known_requests(application: Application, left_out: tuple[str, ...], states: list[str]) -> None:
     redactor = Redactor()
+    pods = (Meshed if "meshed" in application.faults else Pods)(application)
     seen = Lines(
-        cast("Cluster", Pods(application)), "shop", "shop-api", cast("Http", application), Fields(),
+        cast("Cluster", pods), "shop", "shop-api", cast("Http", application), Fields(),
         cast("Searched", Kept(application, *left_out)), LineNames(), 0.0, redactor, pause=lambda _s: None,
     ).look()  # fmt: skip
     results = LINES.judge(LinesFacts("http://l", "Loki", seen), [FLOW, STRUCTURED, ERRORS])
