@@ -15,6 +15,7 @@ from sandbox.files import put
 VERSION, ACCESS = "infrastructure.cluster.version", "infrastructure.cluster.access"
 HELM, RESOURCES = "infrastructure.cluster.helm", "infrastructure.cluster.resources"
 STORAGE, PRODUCTION = "infrastructure.cluster.storage", "team.access.production"
+DATABASE, CACHE = "infrastructure.database.version", "infrastructure.cache.version"
 PLACE, ROOM, CLASSES = (f"deployment.preparation.{item}" for item in ("namespace", "resources", "storage"))
 GUEST = "/api/v1/nodes/sandbox-guest"
 HOG = "/apis/apps/v1/namespaces/default/deployments/sandbox-hog"
@@ -238,7 +239,8 @@ FAULTS = (
         turns_red=(HELM,), put=_broken_record, heal=_gone(RECORD),
     ),
     Fault(
-        name="node_cordoned", says="no node takes pods", layer="cluster", turns_red=(RESOURCES, ROOM),
+        name="node_cordoned", says="no node takes pods, not even those that look", layer="cluster",
+        turns_red=(RESOURCES, ROOM, DATABASE, CACHE),
         put=_cordon(True), heal=_cordon(False), seen=_all_cordoned,
     ),
     Fault(
