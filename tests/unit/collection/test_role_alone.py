@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -60,3 +61,43 @@ def test_those_that_need_a_run_are_seen() -> None:
         if needed(task)
     }
     assert {"go_live main", "go_live begin", "go_live zero", "sign_off main"} <= seen
+
+
+def named(listed: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for task in listed:
+        yield task
+        for part in ("block", "rescue", "always"):
+            yield from named(task.get(part) or [])
+
+
+WITH_ACCOUNT = [
+    (path, task, name)
+    for path in sorted(ROLES.glob("*/tasks/*.yml"))
+    for task in named(yaml.safe_load(path.read_text(encoding="utf-8")))
+    for name in task
+    if name.startswith("bytebot.production.") and ("kubeconfig" in task[name] or "module_defaults" in task)
+]
+
+
+def test_tasks_with_an_account_of_their_own_are_seen() -> None:
+    assert {path.parents[1].name for path, _task, _name in WITH_ACCOUNT} == {
+        "backup", "monitoring", "security_configuration",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "task", "name"), WITH_ACCOUNT, ids=lambda given: str(getattr(given, "stem", "")))
+def test_the_cluster_of_the_play_stays_where_a_role_names_none(path: Path, task: dict[str, Any], name: str) -> None:
+    """An option that is omitted takes that of ``module_defaults`` with it, and what is left is another cluster."""
+    assert not {"kubeconfig", "context", "host", "api_key", "ca_cert"} & task[name].keys(), path
+    (variable,) = [one for one in task["vars"] if one.endswith("_account")]
+    own = {"backup_kubeconfig", "monitoring_apply_kubeconfig", "security_configuration_apply_kubeconfig"}
+    said = task["module_defaults"][name].removeprefix("{{ ").removesuffix(" }}")
+    for given, kubeconfig in (
+        ({}, ""),
+        ({"bytebot_kubeconfig": "/a"}, "/a"),
+        ({"bytebot_kubeconfig": "/a", **dict.fromkeys(own, "/b")}, "/b"),
+        (dict.fromkeys(own, ""), ""),
+    ):
+        account = Environment(autoescape=True).from_string(task["vars"][variable]).render(**given)
+        found = Environment(autoescape=True).compile_expression(said)(**{variable: account})
+        assert found == ({"kubeconfig": kubeconfig} if kubeconfig else {})
