@@ -61,3 +61,30 @@ def test_what_tests_may_do_is_one_list() -> None:
     ]
     assert len(asked) > 5
     assert all(one == words for one in asked)
+
+
+@pytest.mark.parametrize(
+    ("role", "module", "options"),
+    [
+        ("application_configuration", "configuration_check", {"pool_size_variables", "connection_reserve"}),
+        ("monitoring", "metrics_check", {"metrics_path"}),
+        ("monitoring", "log_check", {"time_field", "level_field", "correlation_field", "code_fields"}),
+        ("security_configuration", "http_security_check", {"metrics_path"}),
+        ("security_testing", "http_security_check", {"metrics_path"}),
+    ],
+)
+def test_how_an_application_differs_can_be_said_to_each_role_that_looks(
+    role: str, module: str, options: set[str]
+) -> None:
+    given = [
+        text[f"{PREFIX}{module}"]
+        for path in sorted((ROLES / role / "tasks").glob("*.yml"))
+        for text in yaml.safe_load(path.read_text(encoding="utf-8"))
+        if f"{PREFIX}{module}" in text
+    ]
+    assert given
+    assert all(options <= one.keys() for one in given)
+    defaults = yaml.safe_load((ROLES / role / "defaults" / "main.yml").read_text(encoding="utf-8"))
+    for name in options:
+        if found := PASSED_ON.fullmatch(given[0][name]):
+            assert defaults[found[1]] == of_module(module)[name]["default"]
