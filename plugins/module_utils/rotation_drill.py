@@ -226,8 +226,8 @@ def read(cluster: Cluster, namespace: str) -> tuple[Drill, ...]:
     return tuple(one for given in listed if (one := _record(given))) if isinstance(listed, list) else ()
 
 
-def keep(cluster: Cluster, namespace: str, drills: tuple[Drill, ...]) -> None:
-    """Keep them in one object beside the release; the oldest go."""
+def keep(cluster: Cluster, namespace: str, drills: tuple[Drill, ...], *, dry_run: bool = False) -> None:
+    """Keep them in one object beside the release; the oldest go. With ``dry_run`` only whether they may be is asked."""
     body = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -238,7 +238,7 @@ def keep(cluster: Cluster, namespace: str, drills: tuple[Drill, ...]) -> None:
         },
         "data": {KEY: json.dumps([asdict(one) for one in drills[-MOST:]])},
     }
-    cluster.apply(body, manager=MANAGER)
+    cluster.apply(body, manager=MANAGER, dry_run=dry_run)
 
 
 def _record(given: Any) -> Drill | None:

@@ -323,7 +323,7 @@ def _made(
 ) -> tuple[RotationFacts, bool]:
     """The facts with a drill, or with why it proved nothing. That it can be kept is seen before anything changes."""
     try:
-        rotation_drill.keep(cluster, facts.namespace, facts.drills)
+        rotation_drill.keep(cluster, facts.namespace, facts.drills, dry_run=True)
     except CollectionError as exc:
         why = f"what it comes to could not be kept ({exc.sentence.rstrip('.')})"
         remedy = f"Permit get, create and patch on ConfigMap {rotation_drill.NAME}."

@@ -205,7 +205,7 @@ def test_the_module_writes_for_its_owner_alone(monkeypatch: pytest.MonkeyPatch, 
 
 
 def test_check_mode_writes_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert made_by(monkeypatch, tmp_path / "new", [], check_mode=True)["changed"] is False
+    assert made_by(monkeypatch, tmp_path / "new", [], check_mode=True)["changed"] is True
     assert not (tmp_path / "new").exists()
 
 

@@ -348,10 +348,12 @@ def test_the_record_is_read_as_far_as_it_can_be() -> None:
         def get(self, *_given: Any) -> dict[str, Any] | None:
             return kept.get("body")
 
-        def apply(self, body: dict[str, Any], *, manager: str) -> None:
-            kept["body"] = {**body, "by": manager}
+        def apply(self, body: dict[str, Any], *, manager: str, dry_run: bool) -> None:
+            if not dry_run:
+                kept["body"] = {**body, "by": manager}
 
     store: Any = Store()
+    rotation_drill.keep(store, "shop", (GOOD,), dry_run=True)
     assert rotation_drill.read(store, "shop") == ()
     rotation_drill.keep(store, "shop", (GOOD,) * 30)
     assert len(rotation_drill.read(store, "shop")) == rotation_drill.MOST
@@ -404,15 +406,22 @@ def test_a_drill_that_proved_nothing_leaves_no_green_of_before(
     def fails(*_given: Any) -> Drill:
         raise kind("the way in is shut.")
 
-    kept: list[tuple[Drill, ...]] = []
+    kept: list[tuple[Drill, ...]] = [facts.drills]
+    written: list[tuple[Drill, ...]] = []
+
+    def keep(_cluster: Any, _namespace: str, drills: tuple[Drill, ...], *, dry_run: bool = False) -> None:
+        if not dry_run:
+            written.append(drills)
+
     monkeypatch.setattr(rotation_drill, "drill", fails)
-    monkeypatch.setattr(rotation_drill, "keep", lambda _cluster, _namespace, drills: kept.append(drills))
+    monkeypatch.setattr(rotation_drill, "keep", keep)
     monkeypatch.setattr(rotation_check, "_plan", lambda _given: SimpleNamespace(spec=SimpleNamespace(name="keys")))
     module: Any = SimpleNamespace(params={**PARAMS, "drill_age": 0, "login": {"base_url": "x"}}, check_mode=False)
     nothing: Any = None
     seen, changed = rotation_check._drilled(module, nothing, Redactor(), facts)
-    assert changed == (kind is rotation_drill.Unclear)
+    assert changed == (kind is rotation_drill.Unclear) == bool(written)
     assert rotation(seen).state == "pending"
+    kept += written
     # What has rotated is kept, so that the next run does not go by the good one of before.
     last = kept[-1][-1]
     assert (last.unclear, last.passed) == (changed, not changed)
@@ -429,7 +438,7 @@ def test_a_drill_that_takes_long_is_not_one_that_is_to_come(
     """Who reads the keys may take its time to restart, and what it came to counts all the same."""
     made = replace(GOOD, at=(NOW + timedelta(minutes=minutes)).timestamp(), passed=False, why="the old key is taken")
     monkeypatch.setattr(rotation_drill, "drill", lambda *_given: made)
-    monkeypatch.setattr(rotation_drill, "keep", lambda *_given: None)
+    monkeypatch.setattr(rotation_drill, "keep", lambda *_given, **_how: None)
     monkeypatch.setattr(rotation_check, "_plan", lambda _given: None)
     module: Any = SimpleNamespace(params={**PARAMS, "drill_age": 0, "login": {"base_url": "x"}}, check_mode=False)
     nothing: Any = None
@@ -439,7 +448,7 @@ def test_a_drill_that_takes_long_is_not_one_that_is_to_come(
 
 
 def test_nobody_is_signed_out_for_a_drill_that_could_not_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    def denied(*_given: Any) -> None:
+    def denied(*_given: Any, **_how: Any) -> None:
         raise NotPermitted("ConfigMaps may not be patched.")
 
     monkeypatch.setattr(rotation_drill, "keep", denied)
