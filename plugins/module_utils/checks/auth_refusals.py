@@ -20,7 +20,7 @@ MOMENT = (0, LIMITED, 502, 503, 504)  # tells nothing of a lock
 REFUSED = (400, 422)
 APART = 1.5  # times as long, before times tell anything to who listens through a network
 ENOUGH = 4  # samples of each
-RARELY = 0.1  # of all comparisons
+RARELY = 0.25  # of all comparisons: one sample of four that was held up
 SLOWED, SLOWED_S = 5, 1.0  # times as long as at first, and seconds more: a delay that keeps guesses few
 
 
@@ -61,7 +61,7 @@ def time_doubts(seen: RefusalFacts) -> Iterator[str]:
         return
     ratio = median(wrong) / max(median(unknown), 1e-6)
     above = sum(1 for a, b in product(wrong, unknown) if a > b) / (len(wrong) * len(unknown))
-    if not _apart(wrong, unknown) and not 1 / (2 * APART) < ratio < 2 * APART and not RARELY < above < 1 - RARELY:
+    if not _apart(wrong, unknown) and not 1 / APART < ratio < APART and not RARELY < above < 1 - RARELY:
         yield (
             f"the times of unknown names and wrong passwords scatter too much ({median(unknown) * 1000:.0f} and "
             f"{median(wrong) * 1000:.0f} ms)"
