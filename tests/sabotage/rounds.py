@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 from ansible_collections.bytebot.production.plugins.plugin_utils import catalogue
-from sandbox.faults.fault import DOCUMENTS_COPY, Fault
+from sandbox.faults.fault import DOCUMENTS_COPY, Fault, nothing
 from tests.sabotage import wanted
 from tests.sabotage.judging import CORE
 
@@ -60,12 +60,13 @@ def _fits(fault: Fault, others: Iterable[Fault], variables: Variables) -> bool:
 
 
 def _both(one: Fault, other: Fault) -> bool:
-    """Two that are judged in the same way, and by controls none of which blocks another."""
+    """Two that are judged in the same way, by controls none of which blocks another, and that change other things."""
     ways = [(fault.shuts, fault.signed, fault.turns) for fault in (one, other)]
     return (
         one.sociable
         and other.sociable
         and not {one.name, other.name} & ALONE
+        and (one.heal is not other.heal or one.heal is nothing)
         and ways[0] == ways[1]
         and not (_touches(one) & set(other.turns_red)) | (_touches(other) & set(one.turns_red))
     )

@@ -160,6 +160,13 @@ def test_those_that_take_away_what_others_are_seen_by_are_alone() -> None:
     assert len(rounds(several, 2, {"a": {}, "helm_missing": {}})) == 2
 
 
+def test_those_that_one_act_heals_change_the_same_and_are_not_together() -> None:
+    def heal(_hands: object) -> None: ...
+
+    several = [marked("a", "x.y.1", heal=heal), marked("b", "x.y.2", heal=heal), marked("c", "x.y.3")]
+    assert names(rounds(several, 3, {name: {} for name in "abc"})) == [["a", "c"], ["b"]]
+
+
 def test_those_meet_first_that_are_judged_by_the_same_sections() -> None:
     several = [marked("a", "backup.y.1"), marked("b", "backup.y.1", "monitoring.y.1"), marked("c", "monitoring.y.2")]
     assert names(rounds(several, 3, {name: {} for name in "abc"})) == [["a"], ["b", "c"]]
