@@ -84,3 +84,13 @@ def test_it_reaches_the_module(where: tuple[str, str], given: Mapping[str, Any])
     assert rendered(role, given["login_fields"], SAID) == {"username": "user", "password": "word", "token": "pass"}
     usual = {name: one["default"] for name, one in options(module)["login_fields"]["options"].items()}
     assert rendered(role, given["login_fields"], None) == rendered(role, given["login_fields"], {"fields": {}}) == usual
+
+
+@pytest.mark.parametrize("role", sorted(path.parents[1].name for path in ROLES.glob("*/vars/main.yml")))
+def test_no_result_hides_a_variable_of_its_role(role: str) -> None:
+    """A registered name wins over a role's variable from then on."""
+    said = set(yaml.safe_load((ROLES / role / "vars" / "main.yml").read_text(encoding="utf-8")) or {})
+    said |= set(yaml.safe_load((ROLES / role / "defaults" / "main.yml").read_text(encoding="utf-8")) or {})
+    listed = [yaml.safe_load(path.read_text(encoding="utf-8")) or [] for path in (ROLES / role / "tasks").glob("*.yml")]
+    names = {str(task["register"]) for found in listed for task in tasks(found) if "register" in task}
+    assert said & names == set()
