@@ -151,7 +151,8 @@ def test_promtool_takes_the_configuration(tmp_path: Path) -> None:
 def test_jobs_are_the_documented_ones_and_those_that_are_waited_for() -> None:
     config = yaml.safe_load(configuration())
     jobs = {job["job_name"]: job for job in config["scrape_configs"]}
-    assert set(jobs) == {"bytebot-api", "bytebot-worker", "bytebot-websocket"} | prometheus.OWN_JOBS
+    documented = {"bytebot-api", "bytebot-worker", "bytebot-websocket"}
+    assert set(jobs) == {*documented, "bytebot-scheduler"} | prometheus.OWN_JOBS
     assert config["global"]["scrape_interval"] == load().scrape_interval
     for name in ("bytebot-api", "bytebot-worker", "bytebot-websocket"):
         (found,) = jobs[name]["kubernetes_sd_configs"]
