@@ -18,6 +18,7 @@ SESSIONS, DEFAULT_USERS, PASSWORD_POLICY = (
     f"security_configuration.auth.{item}" for item in ("sessions", "default_users", "password_policy")
 )
 INVALID_AUTH = "security_testing.web.invalid_auth"
+ENDPOINTS = "functional_testing.api.endpoints"
 QUARTER_HOUR, WEEK = 900, 604800
 LOCKED_AFTER = 5
 TRIES = 3
@@ -210,7 +211,7 @@ FAULTS = (
     ),
     planted("login_fails", "nobody can sign in", _nobody_gets_in, LOGIN),
     planted("login_without_token", "who signs in gets 200 and no token", _gets_no_token, LOGIN),
-    planted("login_failure_500", "a wrong password is a 500", _breaks, INVALID),
+    planted("login_failure_500", "a wrong password is a 500", _breaks, INVALID, ENDPOINTS),
     planted(
         "login_tells_users_by_body",
         "an unknown name gets another answer than a wrong password",
