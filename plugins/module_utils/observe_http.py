@@ -8,7 +8,6 @@ import secrets
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from ansible_collections.bytebot.production.plugins.module_utils.checks import cors, http_headers
@@ -166,14 +165,8 @@ def _origins(http: Http, scope: Scope) -> Iterator[Asked]:
     patience = Patience(scope.patience_s, sleep=scope.pause)
 
     def ask(method: str, path: str, headers: Mapping[str, str]) -> Answer:
-        """Again after a pause where a limit refuses it, as what a limit answers says nothing of origins."""
-        while True:
-            answer = http.request(method, path, headers=headers)
-            if answer.status != HTTPStatus.TOO_MANY_REQUESTS:
-                patience.in_vain = 0
-                return answer
-            if not patience.wait(answer):
-                return answer
+        """What a limit answers says nothing of origins."""
+        return patience.ask(lambda: http.request(method, path, headers=headers))
 
     for path in scope.paths.cors or (scope.paths.protected, scope.paths.login, scope.paths.ok):
         for origin in cors.origins(scope.origins or ()):

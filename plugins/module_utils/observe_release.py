@@ -35,6 +35,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.redact import R
 from ansible_collections.bytebot.production.plugins.module_utils.rollout import Patience, RolloutWatch
 
 Object = dict[str, Any]
+RELEASE_NAME = "f:meta.helm.sh/release-name"  # as managed fields have it
 SETTLE_POLL_S = 0.5
 _REFUSED = ("connection refused", "connect: no route")
 _ANSWERED = ("malformed HTTP", "EOF", "connection reset")  # something listens there, and does not speak HTTP
@@ -89,7 +90,7 @@ def observe(
         deployed_objects=members.objects,
         named_images=members.images,
         live_images=_images(watch.facts.live.items()),
-        image_writers=_image_writers(watch.facts.live.items()),
+        image_strangers=_image_strangers(watch.facts.live.items()),
         revision=members.revision,
         probed=probe,
     )
@@ -187,20 +188,39 @@ def _images(workloads: Iterable[tuple[Identity, Object]]) -> dict[str, str]:
     }
 
 
-def _image_writers(workloads: Iterable[tuple[Identity, Object]]) -> dict[str, tuple[str, ...]]:
-    """The names under which each container's image was written last, by workload and container."""
-    found: dict[str, set[str]] = {}
+def _image_strangers(workloads: Iterable[tuple[Identity, Object]]) -> dict[str, tuple[str, ...]]:
+    """Who else than Helm wrote each container's image last, by workload and container; none where Helm did, too.
+
+    Helm, and what has it built in, writes under the name of its program, as it writes the release's name; where that
+    was there before, the name tells.
+    """
+    found: dict[str, tuple[str, ...]] = {}
     for named, workload in workloads:
-        for entry in (workload.get("metadata") or {}).get("managedFields") or []:
-            template = entry.get("fieldsV1") or {}
-            for key in ("f:spec", "f:template", "f:spec"):
-                template = template.get(key) or {}
+        entries = (workload.get("metadata") or {}).get("managedFields") or []
+        helm = {_manager(one) for one in entries if RELEASE_NAME in _within(one, "f:metadata", "f:annotations")}
+        helm |= {name for name in map(_manager, entries) if "helm" in name.lower()}
+        wrote: dict[str, set[str]] = {}
+        for entry in entries:
+            spec = _within(entry, "f:spec", "f:template", "f:spec")
             for kind in ("f:initContainers", "f:containers"):
-                for key, fields in (template.get(kind) or {}).items():
+                for key, fields in (spec.get(kind) or {}).items():
                     if "f:image" in fields:
                         name = json.loads(key.removeprefix("k:")).get("name")
-                        found.setdefault(f"{named} container {name}", set()).add(str(entry.get("manager")))
-    return {where: tuple(sorted(names)) for where, names in found.items()}
+                        wrote.setdefault(f"{named} container {name}", set()).add(_manager(entry))
+        found |= {where: tuple(sorted(names)) for where, names in wrote.items() if not names & helm}
+    return found
+
+
+def _manager(entry: Object) -> str:
+    return str(entry.get("manager"))
+
+
+def _within(entry: Object, *path: str) -> Mapping[str, Any]:
+    """The fields below others that a manager owns."""
+    found: Mapping[str, Any] = entry.get("fieldsV1") or {}
+    for key in path:
+        found = found.get(key) or {}
+    return found
 
 
 def _selected(cluster: Cluster, scope: Scope) -> tuple[list[Identity], list[Object]]:

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.bytebot.production.plugins.module_utils.checks.answers import UNTOLD
 from ansible_collections.bytebot.production.plugins.module_utils.checks.configuration_facts import (
     Measured,
     Use,
@@ -28,7 +29,6 @@ CALLERS = 4
 FRESH_S = 60.0  # for the figures of the load to have been scraped: twice the usual interval
 POLL_S = 2.0
 _MOSTLY = 0.9  # of the window: a burst, or a test to the limit, is no want of room
-_UNSERVED = (0, 429, 502, 503, 504)  # by a limit, or by a proxy without anybody behind it: the application had no work
 _LEAST_PERIODS = 50  # below which a share of them says little
 
 
@@ -71,7 +71,7 @@ def send(scope: LoadScope, pause: Pause) -> Sent | None:
             if due > 0:
                 pause(due)
             answer = http.get(scope.path) if http else None
-            good += answer is not None and answer.status not in _UNSERVED
+            good += answer is not None and answer.status not in UNTOLD
         return good
 
     with ThreadPoolExecutor(CALLERS) as pool:

@@ -12,6 +12,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks import (
     auth_rights,
     auth_tokens,
 )
+from ansible_collections.bytebot.production.plugins.module_utils.checks.answers import NOT_ASKED
 from ansible_collections.bytebot.production.plugins.module_utils.checks.auth_facts import (
     ADMIN,
     DEFAULT_USERS,
@@ -190,11 +191,7 @@ def unauthorized(facts: AuthFacts) -> Verdict:
         return unseen(facts)
     seen = facts.anonymous
     endpoints = len({one.endpoint for one in seen})
-    lost = [
-        f"{one.endpoint}: {one.problem or one.status}"
-        for one in seen
-        if one.problem or one.status in auth_rights.MOMENT
-    ]
+    lost = [f"{one.endpoint}: {one.problem or one.status}" for one in seen if one.problem or one.status in NOT_ASKED]
     if not facts.let_in:
         why = facts.no_account or "nobody signed in"
         lost.append(f"that these endpoints let in who is signed in was not seen ({why.rstrip('.')})")

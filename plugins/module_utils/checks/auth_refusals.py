@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from itertools import product
 from statistics import median
 
+from ansible_collections.bytebot.production.plugins.module_utils.checks.answers import UNTOLD
 from ansible_collections.bytebot.production.plugins.module_utils.checks.auth_facts import (
     Lockout,
     PasswordFacts,
@@ -16,7 +17,6 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.auth_fac
 )
 
 OK, UNAUTHORIZED, LIMITED, BROKEN = 200, 401, 429, 500
-MOMENT = (0, LIMITED, 502, 503, 504)  # tells nothing of a lock
 REFUSED = (400, 422)
 APART = 1.5  # times as long, before times tell anything to who listens through a network
 ENOUGH = 4  # samples of each
@@ -90,7 +90,7 @@ def wrong_end(seen: Lockout, wanted: Wanted) -> Iterator[str]:
     """A lock that opens too early, or not at all."""
     if seen.middle and seen.middle.status == OK and seen.middle_s < wanted.lockout_s:
         yield f"the account is open again {seen.middle_s:.0f} s after it was locked, {wanted.lockout_s} s are wanted"
-    elif seen.end and seen.end.status != OK and seen.end.status not in MOMENT:
+    elif seen.end and seen.end.status != OK and seen.end.status not in UNTOLD:
         yield f"the account is still locked {seen.after_s:.0f} s after it was, {wanted.lockout_s} s are wanted"
 
 
@@ -100,7 +100,7 @@ def end_doubts(seen: Lockout) -> Iterator[str]:
         return
     if seen.end is None:
         yield "whether the lock ends was not looked at"
-    elif seen.end.status in MOMENT:
+    elif seen.end.status in UNTOLD:
         yield f"the right password gets {seen.end.told} {seen.after_s:.0f} s after the lock"
 
 

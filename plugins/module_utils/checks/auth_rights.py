@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from ansible_collections.bytebot.production.plugins.module_utils.checks.answers import NOT_ASKED
 from ansible_collections.bytebot.production.plugins.module_utils.checks.auth_facts import (
     Anonymous,
     Cell,
@@ -19,7 +20,6 @@ NOT_LET_IN = (401, 403)
 UNAUTHORIZED = 401
 AWAY = 503  # whoever is told so has been let in; a service behind it is missing
 BROKEN = 500
-MOMENT = (429, 502, 503, 504)  # tells nothing of rights
 GOOD = range(200, 300)
 
 
@@ -36,7 +36,7 @@ def cell_flaws(cells: Iterable[Cell]) -> Iterator[str]:
         told = f"{one.status}{f' {one.code}' if one.code else ''}"
         if one.allowed and one.status in NOT_LET_IN:
             yield f"{one.role} is not let in to {one.endpoint} ({told})"
-        elif not one.allowed and one.status and one.status not in (*DENIED, *MOMENT):
+        elif not one.allowed and one.status and one.status not in (*DENIED, *NOT_ASKED):
             yield f"{one.role} gets {told} from {one.endpoint}, 403 is wanted"
 
 
@@ -45,7 +45,7 @@ def cell_doubts(cells: Sequence[Cell]) -> Iterator[str]:
     for one in cells:
         if one.problem:
             yield f"{one.endpoint} as {one.role}: {one.problem}"
-        elif not one.allowed and one.status in MOMENT:
+        elif not one.allowed and one.status in NOT_ASKED:
             yield f"{one.endpoint} answers {one.status} to {one.role}"
         elif one.allowed and not _good(one.status) and one.status not in (*NOT_LET_IN, AWAY):
             yield f"{one.endpoint} answers {one.status} to {one.role}, who is let in by the matrix"
@@ -67,7 +67,7 @@ def tried_flaws(tried: Iterable[Tried]) -> Iterator[str]:
     """What was let through and must not be."""
     for one in tried:
         whose = f"{one.by}: " if one.by else ""
-        if one.wanted == "denied" and one.status and one.status not in (*DENIED, *MOMENT):
+        if one.wanted == "denied" and one.status and one.status not in (*DENIED, *NOT_ASKED):
             yield f"{whose}{one.what} gets {one.told}, 403 is wanted"
         elif one.wanted == "not listed" and one.code == "listed":
             yield f"{whose}{one.what}: it is there"
@@ -81,7 +81,7 @@ def tried_doubts(tried: Iterable[Tried]) -> Iterator[str]:
         whose = f"{one.by}: " if one.by else ""
         if one.problem:
             yield f"{whose}{one.what}: {one.problem}"
-        elif (one.wanted == "denied" and one.status in MOMENT) or (one.wanted == "2xx" and not _good(one.status)):
+        elif (one.wanted == "denied" and one.status in NOT_ASKED) or (one.wanted == "2xx" and not _good(one.status)):
             yield f"{whose}{one.what} gets {one.told}"
         elif one.wanted in ("listed", "not listed") and not _good(one.status):
             yield f"{whose}{one.what}: the list gets {one.status}"
@@ -95,7 +95,7 @@ def tried_doubts(tried: Iterable[Tried]) -> Iterator[str]:
 def open_doors(seen: Iterable[Anonymous]) -> Iterator[str]:
     """Endpoints that let in who has no token, or that refuse in another way than is documented."""
     for one in seen:
-        if not one.status or one.status in MOMENT:
+        if not one.status or one.status in NOT_ASKED:
             continue
         if one.status != UNAUTHORIZED:
             yield f"{one.endpoint} answers {one.status} to {one.how}, 401 is wanted"
@@ -107,7 +107,7 @@ def open_doors(seen: Iterable[Anonymous]) -> Iterator[str]:
 
 def unanswered(seen: Iterable[Anonymous]) -> list[str]:
     """Requests that got no answer that tells anything."""
-    return [f"{one.endpoint}: {one.problem or one.status}" for one in seen if one.problem or one.status in MOMENT]
+    return [f"{one.endpoint}: {one.problem or one.status}" for one in seen if one.problem or one.status in NOT_ASKED]
 
 
 def unchallenged(seen: Iterable[Anonymous]) -> list[str]:

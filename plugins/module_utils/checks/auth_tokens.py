@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ansible_collections.bytebot.production.plugins.module_utils.checks.answers import UNTOLD
 from ansible_collections.bytebot.production.plugins.module_utils.checks.auth_facts import (
     Cookie,
     SessionFacts,
@@ -16,7 +17,6 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.auth_fac
 OK, UNAUTHORIZED, REFUSED = 200, 401, range(400, 500)
 ENDED = (200, 204)
 GOOD = range(200, 300)
-MOMENT = (0, 429, 502, 503, 504)  # a limit, or a service that is away for a moment: tells nothing of a token
 _AFTER = "a refresh after that"
 _SAME_SITE = ("none", "lax", "strict")
 # Cookies that load balancers and proxies set for themselves, by how their documentation has their names begin.
@@ -34,7 +34,7 @@ def accepted(seen: TokenFacts) -> Iterator[str]:
         what, status = one
         if status < REFUSED.start:
             yield f"a token is believed: {what} ({status})"
-        elif status not in (UNAUTHORIZED, *MOMENT):
+        elif status not in (UNAUTHORIZED, *UNTOLD):
             yield f"a token is answered with {status} in place of 401: {what}"
 
 
@@ -54,7 +54,7 @@ def token_doubts(seen: TokenFacts) -> Iterator[str]:
     """Why refusals prove nothing."""
     if seen.good != OK:
         yield f"the token of the login itself gets {seen.good or 'no answer'}"
-    lost = [one for one in seen.cases if one.problem or one.status in MOMENT]
+    lost = [one for one in seen.cases if one.problem or one.status in UNTOLD]
     if lost:
         yield f"{len(lost)} of {len(seen.cases)} tokens got no answer that tells of them ({lost[0].told})"
     if any(one.by for one in seen.cases) and seen.counter != OK:
@@ -73,34 +73,34 @@ def not_refreshed(seen: SessionFacts) -> Iterator[str]:
         yield "the login gives no refresh token"
         return
     if seen.refreshed != OK:
-        if seen.refreshed not in MOMENT:
+        if seen.refreshed not in UNTOLD:
             yield f"a refresh token gets {seen.refreshed}"
         return
     if not seen.new_access:
         yield "a refresh gives no new access token"
-    elif seen.new_works not in (OK, *MOMENT):
+    elif seen.new_works not in (OK, *UNTOLD):
         yield f"the new access token gets {seen.new_works}"
     yield from _not_rotated(seen)
-    if seen.access_as_refresh not in (*REFUSED, *MOMENT):
+    if seen.access_as_refresh not in (*REFUSED, *UNTOLD):
         yield f"an access token in place of a refresh token gets {seen.access_as_refresh}"
 
 
 def _not_rotated(seen: SessionFacts) -> Iterator[str]:
     if not seen.new_refresh:
         yield "a refresh gives no new refresh token"
-    if seen.reused not in (*REFUSED, *MOMENT):
+    if seen.reused not in (*REFUSED, *UNTOLD):
         yield f"a refresh token that was used gets {seen.reused} a second time"
 
 
 def not_ended(seen: SessionFacts) -> Iterator[str]:
     """What is good after signing out and must not be."""
-    if seen.logout in MOMENT:
+    if seen.logout in UNTOLD:
         return
     if seen.logout not in ENDED:
         yield f"signing out gets {seen.logout}"
-    if seen.access_after not in (*REFUSED, *MOMENT):
+    if seen.access_after not in (*REFUSED, *UNTOLD):
         yield f"the access token gets {seen.access_after} after signing out"
-    if seen.refresh_after not in (*REFUSED, *MOMENT):
+    if seen.refresh_after not in (*REFUSED, *UNTOLD):
         yield f"the refresh token gets {seen.refresh_after} after signing out"
 
 
@@ -122,7 +122,7 @@ def ill_kept(seen: SessionFacts, wanted: Wanted) -> Iterator[str]:
             yield f"{what} is good for {lasts} s, at most {most} s is wanted"
     if seen.refreshed == OK and not seen.new_refresh:
         yield "a refresh gives no new refresh token"
-    twice, ended = seen.refreshed == OK, seen.logout not in MOMENT
+    twice, ended = seen.refreshed == OK, seen.logout not in UNTOLD
     good = {
         "a refresh token that was used is good a second time": seen.reused if twice else 0,
         "after a refresh token was used twice its session goes on": seen.after_reuse if seen.reused in REFUSED else 0,
@@ -144,7 +144,7 @@ def unclear(seen: SessionFacts) -> Iterator[str]:
     """Requests that got no answer that tells anything, as where a service is away for a moment."""
     asked = {**_asked_at_end(seen), **(_asked_anew(seen) if seen.has_refresh else {})}
     for what, status in asked.items():
-        if status in MOMENT or (status not in REFUSED and status not in GOOD):
+        if status in UNTOLD or (status not in REFUSED and status not in GOOD):
             yield f"{what} gets {status or 'no answer'}"
 
 
@@ -154,13 +154,13 @@ def refresh_doubts(seen: SessionFacts) -> Iterator[str]:
     if seen.new_access:
         asked["the new access token"] = seen.new_works
     asked.pop(_AFTER)
-    yield from (f"{what} gets {status or 'no answer'}" for what, status in asked.items() if status in MOMENT)
+    yield from (f"{what} gets {status or 'no answer'}" for what, status in asked.items() if status in UNTOLD)
 
 
 def end_doubts(seen: SessionFacts) -> Iterator[str]:
     """Why it is not known what is good after signing out."""
     asked = _asked_at_end(seen)
-    yield from (f"{what} gets {status or 'no answer'}" for what, status in asked.items() if status in MOMENT)
+    yield from (f"{what} gets {status or 'no answer'}" for what, status in asked.items() if status in UNTOLD)
 
 
 def _asked_at_end(seen: SessionFacts) -> dict[str, int]:

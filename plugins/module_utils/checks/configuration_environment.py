@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from http import HTTPStatus
 
+from ansible_collections.bytebot.production.plugins.module_utils.checks.answers import NOT_ASKED
 from ansible_collections.bytebot.production.plugins.module_utils.checks.chart_facts import some
 from ansible_collections.bytebot.production.plugins.module_utils.checks.configuration_facts import (
     Facts,
@@ -30,7 +31,6 @@ OFF = frozenset({"0", "false", "off", "no", "disabled", ""})
 # Of Node.js, Python, Java: what opens a debugger's port or a debugger's page.
 _INSPECTS = re.compile(r"--inspect\b|--inspect-brk\b|--debug\b|-agentlib:jdwp|-Xdebug|\bdebugpy\b|\bpydevd\b")
 _OPTIONS = ("NODE_OPTIONS", "JAVA_TOOL_OPTIONS", "JAVA_OPTS", "PYTHONBREAKPOINT", "PYTHONINSPECT")
-_ELSEWHERE = (429, 502, 503, 504)  # a limit, or a proxy with nobody behind it: no error of the application's own
 _FULL = 100  # percent
 _WHAT = "Deploy the release first, and let this account list its workloads and pods."
 
@@ -122,7 +122,7 @@ def debug_off(facts: Facts) -> Verdict:
     errors = [
         one
         for one in facts.pages
-        if one.kind == "error" and one.status >= HTTPStatus.BAD_REQUEST and one.status not in _ELSEWHERE
+        if one.kind == "error" and one.status >= HTTPStatus.BAD_REQUEST and one.status not in NOT_ASKED
     ]
     seen = facts.evidence(
         "variables, listening ports and provoked errors",

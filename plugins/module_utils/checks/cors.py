@@ -8,11 +8,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from ansible_collections.bytebot.production.plugins.module_utils.checks.answers import NOT_ASKED
+
 ALLOWED, FOREIGN = "allowed", "foreign"
 PREFLIGHT, REAL = "preflight", "request"
 _OTHER_PORT, _SUCCESS = 8443, range(200, 300)
 NULL = "null"
-ELSEWHERE = (429, 502, 503, 504)  # a limit, or a proxy with nobody behind it: who compares origins was not asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class Asked:
         """Why it says nothing of the origin; empty where it does. What an answer admits, it admits all the same."""
         if self.problem:
             return self.problem.rstrip(".")
-        return f"{self.group} answers {self.status}" if self.status in ELSEWHERE and not self.admits else ""
+        return f"{self.group} answers {self.status}" if self.status in NOT_ASKED and not self.admits else ""
 
     @property
     def with_credentials(self) -> bool:

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from ansible_collections.bytebot.production.plugins.module_utils.checks.answers import NO_BACKEND
 from ansible_collections.bytebot.production.plugins.module_utils.checks.bodies import (
     PROCESS,
     SHOWN,
@@ -61,7 +62,7 @@ _NO_BACKEND = (
 )
 _CLOSED = "This address must answer without a token: check authentication and the ingress's access rules."
 _STATUS_REMEDY = {
-    **dict.fromkeys((502, 503, 504), _NO_BACKEND),
+    **dict.fromkeys(NO_BACKEND, _NO_BACKEND),
     **dict.fromkeys((401, 403), _CLOSED),
     **dict.fromkeys(REDIRECTS, "Give the address that answers itself; redirects are not followed."),
     404: "Check the path and the Ingress's rules.",

@@ -7,8 +7,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-# In the names under which Helm, Flux and Terraform write: by default that of the program (helm.sh/helm, pkg/kube).
-HELM = "helm"
 FILLED = "auto"  # what Istio's admission puts its proxy's image in place of (istio.io, "Installing Gateways")
 _HUB = ("index.docker.io/", "docker.io/", "library/")  # which Docker Hub's images have, or do not name
 
@@ -28,12 +26,12 @@ def past_helm(
     named: Mapping[str, str],
     live: Mapping[str, str],
     revision: int,
-    writers: Mapping[str, Collection[str]],
+    strangers: Mapping[str, Collection[str]],
 ) -> PastHelm:
     """What somebody changed past Helm, by workload and container; one whose tag admission only pinned is the same.
 
-    :param writers: who wrote the image last, as the API server tells. What admission writes has the name of who asked,
-        which is Helm, so a digest that another one wrote pins nothing.
+    :param strangers: who else than Helm wrote the image last, as the API server tells. What admission writes has the
+        name of who asked, which is Helm, so a digest that another one wrote pins nothing.
     """
     changed: list[str] = []
     unclear: list[str] = []
@@ -44,12 +42,11 @@ def past_helm(
         bare = bool(digest) and not tag and _at_home(path) == _at_home(other)
         if image == wanted or (bare and digest == wanted_digest):
             continue
-        past = [one for one in writers.get(where, ()) if HELM not in one.lower()]
-        by_helm = not past or len(past) < len(writers[where])
-        if image.startswith(f"{wanted}@") and by_helm:
+        others = strangers.get(where, ())
+        if image.startswith(f"{wanted}@") and not others:
             continue
-        told = unclear if bare and not wanted_digest and by_helm else changed
-        by = f", written by {', '.join(past)}" if past else ""
+        told = unclear if bare and not wanted_digest and not others else changed
+        by = f", written by {', '.join(others)}" if others else ""
         told.append(f"{where} runs image {image}{by}, and revision {revision} has {wanted}")
     return PastHelm(tuple(changed), tuple(unclear))
 

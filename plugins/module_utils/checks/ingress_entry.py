@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from ansible_collections.bytebot.production.plugins.module_utils.checks.answers import NO_BACKEND
 from ansible_collections.bytebot.production.plugins.module_utils.checks.watch import Found
 from ansible_collections.bytebot.production.plugins.module_utils.clients.tls import Certificate, Handshake
 from ansible_collections.bytebot.production.plugins.module_utils.model import (
@@ -22,8 +23,6 @@ from ansible_collections.bytebot.production.plugins.module_utils.model import (
 LEAST_BITS = {"RSA": 2048, "EC": 256}
 OLD = ("TLSv1.0", "TLSv1.1")  # RFC 8996 deprecates them
 RENEWED_AT = 3  # shorter lives are renewed at a third of what they last, as cert-manager does by default
-# What a proxy answers of itself where nothing stands behind it (RFC 9110, 15.6.3 to 15.6.5).
-NO_BACKEND = frozenset({502, 503, 504})
 _WHY = {
     "expired": "has expired",
     "not_yet_valid": "is not valid yet",

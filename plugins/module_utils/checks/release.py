@@ -56,7 +56,7 @@ class ReleaseFacts:
     :param deployed_objects: the same of the revision that is deployed; :param revision: its number.
     :param named_images: image by workload and container, as that revision has them; :param live_images: the same of the
         live workloads. A sidecar that admission puts in is in neither, or only in the second.
-    :param image_writers: the names under which the live ones were written last, where the API server tells it.
+    :param image_strangers: who else than Helm wrote a live one last, where the API server tells it.
     """
 
     namespace: str
@@ -77,7 +77,7 @@ class ReleaseFacts:
     deployed_objects: Mapping[str, str] = field(default_factory=dict)
     named_images: Mapping[str, str] = field(default_factory=dict)
     live_images: Mapping[str, str] = field(default_factory=dict)
-    image_writers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    image_strangers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     revision: int = 0
     observed_at: str = field(default_factory=utc_now)
 
@@ -163,7 +163,7 @@ def healthy(facts: ReleaseFacts) -> Verdict:
     standing = [pod for pod in facts.pods if not _finished_run(pod)]
     if not standing:
         return failed("The release has no pod that runs.", "Deploy the release, or correct its name.", seen)
-    past = past_helm(facts.named_images, facts.live_images, facts.revision, facts.image_writers)
+    past = past_helm(facts.named_images, facts.live_images, facts.revision, facts.image_strangers)
     if past.changed:
         more = f" (and {len(past.changed) - 1} more)" if len(past.changed) > 1 else ""
         remedy = "Deploy by Helm what is to run, and change no workload beside it."

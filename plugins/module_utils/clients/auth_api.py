@@ -77,7 +77,10 @@ class Session:
 
 @dataclass
 class Patience:
-    """How long may be waited in all where the application limits who asks, and how long that was."""
+    """How long may be waited in all where the application limits who asks, and how long that was.
+
+    :param in_vain: pauses one after the other, up to now, after which the limit was met as before.
+    """
 
     left_s: float
     sleep: Callable[[float], None] = time.sleep
@@ -85,11 +88,21 @@ class Patience:
     used_s: float = 0.0
     in_vain: int = 0
 
+    def ask(self, send: Callable[[], Answer]) -> Answer:
+        """What is answered, asked again after a pause where a limit refuses it."""
+        while True:
+            answer = send()
+            if answer.status != HTTPStatus.TOO_MANY_REQUESTS:
+                self.in_vain = 0
+                return answer
+            if not self.wait(answer):
+                return answer
+
     def wait(self, answer: Answer) -> bool:
         """Wait as long as a 429 says; False where that is longer than may be waited, or has been in vain some times."""
         if self.in_vain >= MOST_IN_VAIN:
             if self.left_s:
-                self.tell(f"The application limits requests after {self.in_vain} pauses as before; none is waited for.")
+                self.tell(f"After {self.in_vain} pauses the application still limits requests; no more is waited.")
             self.left_s = 0.0
             return False
         said = answer.headers.get("retry-after", "").strip()
@@ -120,13 +133,7 @@ class AuthApi:
     ) -> Answer:
         """One request; asked again after a pause where a limit refuses it."""
         sent = {**(headers or {}), **(self.carried(token) if token else {})}
-        while True:
-            answer = self.http.request(method, path, headers=sent, json=body)
-            if answer.status != HTTPStatus.TOO_MANY_REQUESTS:
-                self.patience.in_vain = 0
-                return answer
-            if not self.patience.wait(answer):
-                return answer
+        return self.patience.ask(lambda: self.http.request(method, path, headers=sent, json=body))
 
     def carried(self, token: str) -> dict[str, str]:
         """The header that carries an access token."""

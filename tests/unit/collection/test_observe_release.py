@@ -210,7 +210,7 @@ def test_images_are_observed_in_what_helm_deployed_and_in_what_runs() -> None:
     facts = looked(HeldCluster(stored(rendered(named)), live, SET, pod(SET, containerStatuses=[running(LONG_AGO)])))
     assert facts.named_images == NAMED
     assert facts.live_images == {next(iter(NAMED)): "registry.example/api:2"}
-    assert facts.image_writers == {next(iter(NAMED)): ("kubectl-set",)}
+    assert facts.image_strangers == {next(iter(NAMED)): ("kubectl-set",)}
 
 
 def test_what_helm_deployed_is_known_by_object_and_a_secret_by_its_keys_alone() -> None:
@@ -221,3 +221,26 @@ def test_what_helm_deployed_is_known_by_object_and_a_secret_by_its_keys_alone() 
     facts = looked(shop())
     assert facts.revision
     assert set(facts.deployed_objects) >= {"Deployment shop/api"}
+
+
+@pytest.mark.parametrize(
+    ("writers", "names_release", "strangers"),
+    [
+        (("helm",), "helm", ()),
+        (("helm-controller", "kubectl-set"), "helm-controller", ()),
+        (("kubectl-set",), "helm", ("kubectl-set",)),
+        (("own-deployer",), "own-deployer", ()),  # Helm is built in, and writes under its program's name
+        (("terraform-provider-helm_v3",), "kubectl-annotate", ()),  # adopted: the name of the release was there before
+        ((), "helm", ()),
+    ],
+)
+def test_who_else_than_helm_wrote_an_image_is_told_by_the_fields_managers(
+    writers: tuple[str, ...], names_release: str, strangers: tuple[str, ...]
+) -> None:
+    image = {"f:spec": {"f:template": {"f:spec": {"f:containers": {'k:{"name":"api"}': {"f:image": {}}}}}}}
+    release = {"f:metadata": {"f:annotations": {"f:meta.helm.sh/release-name": {}}}}
+    entries = [{"manager": name, "fieldsV1": image} for name in writers]
+    entries.append({"manager": names_release, "fieldsV1": release})
+    live = {**LIVE, "metadata": {**LIVE["metadata"], "managedFields": entries}}
+    facts = looked(HeldCluster(stored(rendered(LIVE)), live, SET, pod(SET, containerStatuses=[running(LONG_AGO)])))
+    assert facts.image_strangers == ({next(iter(NAMED)): strangers} if strangers else {})
