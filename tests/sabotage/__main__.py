@@ -24,6 +24,7 @@ from tests.sabotage.judging import RED, Judge, Judged, Unproven
 from tests.sabotage.keeping import Kept
 from tests.sabotage.rounds import rounds
 from tests.sabotage.telling import Bite, last_line, row
+from tests.seen import document as seen_page
 
 ROOT = Path(__file__).resolve().parents[2]
 INTERRUPTED = 130
@@ -49,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"No fault belongs to {', '.join(given.section)}.", file=sys.stderr)
         return 2
     try:
-        kept = Kept(ROOT, fresh=given.fresh, since=given.since, together=given.together > 1)
+        kept = Kept(ROOT, fresh=given.fresh, since=given.since, together=given.together > 1, ledger=not given.smoke)
     except SandboxError as error:
         print(f"failed: {error}", file=sys.stderr)
         return 2
@@ -66,6 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
         status = INTERRUPTED
     finally:
         healed = _healed(faults)
+        seen_page.rewrite(ROOT)
     if status == INTERRUPTED and healed:
         print("interrupted; the fault is healed, and the same call goes on from here without --fresh", file=sys.stderr)
     return status if healed else 2

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import subprocess
@@ -21,6 +22,8 @@ SOURCES = (
     "tests/sabotage",
 )  # fmt: skip
 SHORT = 10  # of a commit's name, as people read it
+# What was seen at commits, in the repository itself, so that another machine goes on from there.
+LEDGER = "tests/bitten.jsonl"
 
 
 @dataclass(frozen=True)
@@ -42,12 +45,16 @@ class Kept:
 
     :param since: a revision: what was seen at it, or at a commit after it, counts as well.
     :param together: whether what was seen only together with other faults counts as well.
+    :param ledger: whether what is seen at a commit is written into the ledger, too; it is read in any case.
 
     :raises SandboxError: there is no such revision before this one.
     """
 
-    def __init__(self, root: Path, *, fresh: bool, since: str = "", together: bool = False) -> None:
+    def __init__(
+        self, root: Path, *, fresh: bool, since: str = "", together: bool = False, ledger: bool = False
+    ) -> None:
         self._root, self._path = root, root / "build" / "sabotage" / "kept.json"
+        self._ledger, self._writes = root / LEDGER, ledger
         self._sources = _digest(root)
         self._commit = _commit(root)
         self._counts = frozenset(_commits(root, since)) if since else frozenset()
@@ -88,24 +95,48 @@ class Kept:
         if known := [name for name in names if name in self._seen]:
             for name in known:
                 del self._seen[name]
-            self._write()
+            self._write(gone=known)
 
-    def _write(self) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        content = {"bites": [asdict(one) for one in self._seen.values()]}
-        new = self._path.with_suffix(".new")
-        new.write_text(json.dumps(content), encoding="utf-8")
-        new.replace(self._path)
+    def _write(self, gone: Iterable[str] = ()) -> None:
+        _replace(self._path, json.dumps({"bites": [asdict(one) for one in self._seen.values()]}))
+        ledger = seen_at_commits(self._root)
+        left = {name: one for name, one in ledger.items() if name not in {*gone}}
+        if self._writes:
+            left |= {name: one for name, one in self._seen.items() if one.commit}
+        if left != ledger:
+            _replace(self._ledger, "".join(f"{json.dumps(asdict(left[name]))}\n" for name in sorted(left)))
 
     def _read(self) -> dict[str, Seen]:
+        """What the ledger knows, and what this machine does: of two, the one of these sources, else the ledger's."""
+        ledger, here = seen_at_commits(self._root), {}
         try:
             content = json.loads(self._path.read_text(encoding="utf-8"))
-            found = [
-                Seen(_bite(one["bite"]), one["sources"], one["commit"], tuple(one["way"])) for one in content["bites"]
-            ]
+            here = {one.bite.name: one for one in map(_seen, content["bites"])}
         except (OSError, ValueError, KeyError, TypeError):
-            return {}
-        return {one.bite.name: one for one in found}
+            pass
+        return ledger | {name: one for name, one in here.items() if one.sources == self._sources or name not in ledger}
+
+
+def seen_at_commits(root: Path) -> dict[str, Seen]:
+    """What the ledger tells of each fault; nothing of a line that is damaged."""
+    found = {}
+    with contextlib.suppress(OSError):
+        for line in (root / LEDGER).read_text(encoding="utf-8").splitlines():
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                one = _seen(json.loads(line))
+                found[one.bite.name] = one
+    return found
+
+
+def _replace(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(f".{path.name}.new")
+    new.write_text(text, encoding="utf-8")
+    new.replace(path)
+
+
+def _seen(one: dict[str, Any]) -> Seen:
+    return Seen(_bite(one["bite"]), one["sources"], one["commit"], tuple(one["way"]))
 
 
 def _bite(one: dict[str, Any]) -> Bite:

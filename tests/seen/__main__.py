@@ -13,7 +13,7 @@ from sandbox.errors import SandboxError
 from sandbox.faults import FAULTS, Faults
 from sandbox.settings import load
 from tests.seen import ALL, Seen, look
-from tests.seen.document import DOCUMENT, document, known_of
+from tests.seen.document import DOCUMENT, known_of, rewrite
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -28,9 +28,9 @@ def main(arguments: list[str] | None = None) -> int:
         for name in [name for name in given.only or ALL if not (given.go_on and known.get(name, False))]:
             tried.append(_tried(faults, name))
             known[name] = tried[-1].right
-            _write(known)  # at once, so that a call that was broken off can be gone on with
+            rewrite(ROOT, known)  # at once, so that a call that was broken off can be gone on with
         print(f"seen {sum(one.right for one in tried)} of {len(tried)}")
-    _write(known)
+    rewrite(ROOT, known)
     return 0 if all(one.right for one in tried) else 1
 
 
@@ -62,10 +62,6 @@ def _row(found: Seen) -> str:
 def _page() -> str:
     path = ROOT / DOCUMENT
     return path.read_text(encoding="utf-8") if path.exists() else ""
-
-
-def _write(known: dict[str, bool]) -> None:
-    (ROOT / DOCUMENT).write_text(document(known), encoding="utf-8")
 
 
 def _parser() -> argparse.ArgumentParser:

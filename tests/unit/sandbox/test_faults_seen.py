@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +16,9 @@ from sandbox import faults as registry
 from sandbox.faults.fault import Fault, Hands
 from sandbox.settings import Settings
 from tests import seen
-from tests.seen.document import DOCUMENT, document, known_of
+from tests.sabotage.keeping import seen_at_commits
+from tests.sabotage.telling import Bite
+from tests.seen.document import DOCUMENT, document, known_of, rewrite
 
 ROOT = Path(__file__).resolve().parents[3]
 NO_FAULTS = {"__init__", "app_visit", "certificates", "fault", "keeping"}
@@ -53,8 +57,8 @@ def test_each_has_a_name_and_one_line(fault: Fault) -> None:
 
 
 def test_the_page_tells_of_each_what_the_registry_says() -> None:
-    """What was seen is its last column, which only the sandbox can tell."""
-    wanted = _told(document({}))
+    """What was seen and bitten are its last columns, which only the sandbox can tell."""
+    wanted = _told(document({}, {}))
     assert _told((ROOT / DOCUMENT).read_text(encoding="utf-8")) == wanted
     assert len(wanted) == len(registry.FAULTS)
 
@@ -63,19 +67,49 @@ def _told(text: str) -> list[list[str]]:
     return [line.split(" | ")[:3] for line in text.splitlines() if line.startswith("| `")]
 
 
+def _column(page: str, name: str, column: int) -> str:
+    (row,) = [line for line in page.splitlines() if line.startswith(f"| `{name}`")]
+    return row.strip("| ").split(" | ")[column]
+
+
 def test_the_page_says_what_was_seen() -> None:
     name = seen.FEW[0]
-    words = {True: "there and gone", False: "NOT SEEN"}
-    for right, word in words.items():
-        (row,) = [line for line in document({name: right}).splitlines() if line.startswith(f"| `{name}`")]
-        assert row.endswith(f"| {word} |")
-    assert document({}).count("| not yet |") == len(seen.ALL)
+    for right, word in {True: "there and gone", False: "NOT SEEN"}.items():
+        assert _column(document({name: right}, {}), name, 3) == word
+    page = document({}, {})
+    assert [_column(page, one, 3) for one in seen.ALL] == ["not yet"] * len(seen.ALL)
 
 
 def test_a_later_call_goes_on_from_what_the_page_says() -> None:
     known = {seen.FEW[0]: True, seen.FEW[1]: False}
-    assert known_of(document(known)) == known
+    assert known_of(document(known, {})) == known
     assert known_of("") == {}
+
+
+def test_the_page_says_what_was_bitten(tmp_path: Path) -> None:
+    """The way it was, as long as the fault declares the same; what was seen by itself stays beside it."""
+    name = seen.FEW[0]
+    fault = registry.FAULTS[name]
+    bite = Bite(name, fault.turns_red, (), (), "shut", "shut", 1.0)
+    said = {
+        "alone": bite,
+        "with others": dataclasses.replace(bite, together=("another",)),
+        "not yet": dataclasses.replace(bite, turns_red=("what.it.was",)),
+    }
+    (tmp_path / "docs").mkdir()
+    (tmp_path / DOCUMENT).write_text(document({name: True}, {}))
+    for word, one in said.items():
+        (tmp_path / "tests").mkdir(exist_ok=True)
+        line = {"bite": dataclasses.asdict(one), "sources": "1", "commit": "2", "way": ["verify", "shuts", "fail"]}
+        (tmp_path / "tests" / "bitten.jsonl").write_text(f"{json.dumps(line)}\n")
+        rewrite(tmp_path)
+        page = (tmp_path / DOCUMENT).read_text()
+        assert (_column(page, name, 3), _column(page, name, 4)) == ("there and gone", word)
+
+
+def test_the_page_in_the_repository_is_of_what_is_there() -> None:
+    page = (ROOT / DOCUMENT).read_text(encoding="utf-8")
+    assert page == document(known_of(page), seen_at_commits(ROOT)), "python -m tests.seen --document writes it anew"
 
 
 @pytest.mark.parametrize(

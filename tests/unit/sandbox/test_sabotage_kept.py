@@ -14,7 +14,7 @@ import pytest
 from sandbox.errors import SandboxError
 from sandbox.faults.fault import Fault
 from tests.sabotage.judging import Judged
-from tests.sabotage.keeping import Kept
+from tests.sabotage.keeping import LEDGER, Kept, seen_at_commits
 from tests.sabotage.telling import Bite, last_line
 
 FAULT = Fault(name="one", says="it is wrong", layer="cluster", turns_red=("a.b.c",))
@@ -150,3 +150,41 @@ def test_a_damaged_file_is_as_none(tmp_path: Path, text: str) -> None:
     kept.keep(FAULT, RIGHT)
     (tmp_path / "build" / "sabotage" / "kept.json").write_text(text)
     assert Kept(tmp_path, fresh=False).bite(FAULT) is None
+
+
+def test_what_was_bitten_at_a_commit_is_known_on_another_machine(tmp_path: Path) -> None:
+    """By the ledger in the repository, as long as nothing says otherwise; the smoke set does not write it."""
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    git(here, "init", "-q", "-b", "main")
+    commit = committed(here, "1")
+    Kept(here, fresh=False).keep(FAULT, RIGHT)
+    assert not (here / LEDGER).exists()
+    Kept(here, fresh=True, ledger=True).keep(FAULT, RIGHT)
+    git(here, "add", LEDGER)
+    git(here, "commit", "-q", "-m", "bitten")
+    git(tmp_path, "clone", "-q", str(here), str(there))
+    assert Kept(there, fresh=False).bite(FAULT) == RIGHT, "the sources are the same, though there is no build here"
+    committed(there, "2")
+    assert Kept(there, fresh=False).bite(FAULT) is None
+    kept = Kept(there, fresh=False, since=commit)
+    assert (kept.bite(FAULT), kept.earlier("one")) == (RIGHT, commit[:10])
+    kept.keep(FAULT, Bite.of(FAULT, Judged({"a.b.c": "pass"}, "open", 1.0)))
+    assert Kept(there, fresh=False, since=commit).bite(FAULT) is None, "also where the smoke set says so"
+
+
+def test_what_is_not_of_a_commit_is_in_no_ledger(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q")
+    committed(tmp_path, "1")
+    Kept(tree(tmp_path, "2"), fresh=False, ledger=True).keep(FAULT, RIGHT)
+    assert Kept(tmp_path, fresh=False).bite(FAULT) == RIGHT
+    assert seen_at_commits(tmp_path) == {}
+
+
+def test_a_damaged_line_of_the_ledger_is_as_none(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q")
+    committed(tmp_path, "1")
+    Kept(tmp_path, fresh=False, ledger=True).keep(FAULT, RIGHT)
+    ledger = tmp_path / LEDGER
+    ledger.write_text("{\n[1]\n" + ledger.read_text())
+    assert list(seen_at_commits(tmp_path)) == ["one"]
