@@ -29,6 +29,7 @@ FEW = (
     "target_down",
     "alert_silenced",
     "backup_suspended",
+    "pgbackrest_page_damaged",
     "refresh_not_rotated",
     "extra_admin",
     "request_limit_lowered",

@@ -1,4 +1,4 @@
-# Names tests so that every process that runs some of them knows them by the same names.
+# Names tests so that every process that runs some of them knows them by the same names; no slow machine fails one.
 # SPDX-FileCopyrightText: The bytebot.production authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
@@ -7,9 +7,13 @@ from __future__ import annotations
 import re
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 _RUN = re.compile(r"[\w+/=-]{12,}", re.ASCII)
 LONG = 500  # letters; a value that is longer makes no name
+# How long examples take to make or to run says how busy the machine is, and nothing about what is tested.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:

@@ -119,19 +119,28 @@ def _repository(one: Object, key: int, status: tuple[int | None, str], several: 
         reading.copies[name] = _time_of(newest, "stop")
     archived = [entry for entry in _of_key(one.get("archive"), key) if not present or _db(entry) == present]
     last = max((str(entry.get("max") or "") for entry in archived), default="")
+    first = min((str(entry.get("min")) for entry in archived if entry.get("min")), default="")
     reading.told.setdefault("archive", {})[name] = last
-    if newest and (flaw := _log_flaw(newest, last)):
+    if newest and (flaw := _log_flaw(newest, first, last)):
         reading.wrong.append((prefix + flaw, _ARCHIVE))
 
 
-def _log_flaw(newest: Object, last: str) -> str:
-    """What the log archive lacks of what a backup needs; names of segments sort by their timeline and place."""
-    needed = str(_map(newest.get("archive")).get("stop") or "")
-    if not _WAL.fullmatch(needed):
+def _log_flaw(newest: Object, first: str, last: str) -> str:
+    """What the log archive lacks of what a backup needs; names of segments sort by their timeline and place.
+
+    Between its first and its last segment, pgBackRest tells nothing.
+    """
+    needs = _map(newest.get("archive"))
+    begin, end = str(needs.get("start") or ""), str(needs.get("stop") or "")
+    if not _WAL.fullmatch(end):
         return ""  # made while the server was stopped, or without the archive
     if not last:
-        return f"its log archive is empty, and {_label(newest)} needs {needed}"
-    return f"its log archive ends at {last}, and {_label(newest)} needs {needed}" if last < needed else ""
+        return f"its log archive is empty, and {_label(newest)} needs {end}"
+    if last < end:
+        return f"its log archive ends at {last}, and {_label(newest)} needs {end}"
+    if first and _WAL.fullmatch(begin) and begin < first:
+        return f"its log archive begins at {first}, and {_label(newest)} needs {begin}"
+    return ""
 
 
 def _repositories(one: Object) -> list[tuple[int, int | None, str]]:

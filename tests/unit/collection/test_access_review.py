@@ -375,7 +375,7 @@ def plainly(world: dict[str, list[Object]], subject: Subject, asked: Asked, name
     return False
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     ROLES, CLUSTER_ROLES, bindings_in(PLACES, ("Role", "ClusterRole")), bindings_in(("",), ("ClusterRole",)),
     st.sampled_from(("get", "list", "create")), st.sampled_from(("pods", "secrets", "pods/exec")),

@@ -112,7 +112,7 @@ trees = st.recursive(st.just([]), routes, max_leaves=6)
 
 
 @needs_amtool
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(below=trees, alert=st.fixed_dictionaries({}, optional={k: st.sampled_from(v) for k, v in LABELS.items()}))
 def test_any_tree_is_followed_as_amtool_does(below: Any, alert: dict[str, str], tmp_path: Path) -> None:
     config = {

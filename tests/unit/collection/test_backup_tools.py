@@ -131,6 +131,12 @@ BACKUP = ONE["backup"][0]
             "ends at 000000010000000000000001, and 20261130-130510F needs 000000010000000000000002",
         ),
         (
+            changed("full", archive=[{**ONE["archive"][0], "min": "000000010000000000000003", "max": "F" * 24}]),
+            "fail",
+            "begins at 000000010000000000000003, and 20261130-130510F needs 000000010000000000000002",
+        ),
+        (changed("full", archive=[{**ONE["archive"][0], "min": None}]), "pending", "Needs a restore drill"),
+        (
             changed("full", archive=[], backup=[{**BACKUP, "archive": {"start": None, "stop": None}}]),
             "pending",
             "Needs a restore drill",  # made with the server stopped

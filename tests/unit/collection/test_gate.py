@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.bytebot.production.plugins.action import checklist_gate, checklist_record
@@ -166,7 +166,6 @@ def test_making_a_control_worse_never_opens_a_gate(controls: list[Any], index: i
     assert not must or after != "open"
 
 
-@settings(deadline=None)
 @given(st.sampled_from(STAGES), st.dictionaries(st.sampled_from(list(KNOWN.controls)), st.sampled_from(STATES[:6])))
 def test_the_document_alone_gives_the_same_decision(stage: str, states: Mapping[str, str]) -> None:
     results = kept(*(result(id_, state) for id_, state in states.items()))

@@ -10,7 +10,7 @@ from itertools import cycle
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.bytebot.production.plugins.module_utils.checks import bodies, health
@@ -184,7 +184,6 @@ json_values = st.recursive(
 )
 
 
-@settings(deadline=None)  # the machine's load is not what is tested
 @given(body=json_values.map(json.dumps) | st.text(), name=st.sampled_from(["live", "ready", "startup", "metrics"]))
 def test_any_other_body_neither_passes_nor_breaks(body: str, name: str) -> None:
     kind = {"content-type": TEXT if name == "metrics" else "application/json"}
@@ -193,7 +192,6 @@ def test_any_other_body_neither_passes_nor_breaks(body: str, name: str) -> None:
     verdict.summary.encode()
 
 
-@settings(deadline=None)  # the machine's load is not what is tested
 @given(values=st.fixed_dictionaries(dict.fromkeys(("timestamp", "uptime", "pid", "version", "checks"), json_values)))
 def test_any_value_of_a_promised_field_does_not_break(values: dict[str, Any]) -> None:
     for name in ("live", "ready", "startup"):

@@ -125,7 +125,7 @@ def test_the_test_and_the_effect_are_named() -> None:
     assert "Cliff's delta" in summary
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 10_000))
 def test_a_day_like_those_before_is_never_red(seed: int) -> None:
     chance = random.Random(seed)

@@ -126,7 +126,7 @@ def test_a_higher_limit_is_weaker_and_a_lower_one_is_not() -> None:
     assert judged("logs", HistoryFacts(WEEK, strict, sign_ins=seen()))[0] == "fail"
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 10_000), st.sampled_from([0.1, 2.0, 20.0]), st.sampled_from([1, 4]))
 def test_people_who_mistype_are_never_red(seed: int, usual: float, weeks: int) -> None:
     chance = random.Random(seed)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.bytebot.production.plugins.module_utils.checks.ingress import (
@@ -188,7 +188,6 @@ loose = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None)  # the machine's load is not what is tested
 @given(spec=loose)
 def test_any_sparse_ingress_is_judged(spec: Object) -> None:
     one = {"metadata": {"name": "a", "namespace": SPACE}, "spec": spec, "status": {}}

@@ -98,7 +98,7 @@ def test_bare_addresses_make_no_links() -> None:
 @example(text="<script>alert(1)</script> **bold** [link](javascript:alert(1)) `code` | a | b |")
 @example(text="\u2028- [ ] after a line separator\x85- [ ] next\x0b\x0c")
 @given(text=st.text(max_size=300))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_no_summary_changes_a_box_or_a_line(text: str) -> None:
     document = fixtures.all_in("fail", summary=text, remedy=text, evidence=[])
     lines = markdown.render(document, fixtures.KNOWN, TEXT).splitlines()

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import report_fixtures as fixtures
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.bytebot.production.plugins.plugin_utils.render import oscal
@@ -134,7 +134,7 @@ def test_trestle_finds_it_valid(document: dict[str, Any], tmp_path: Path) -> Non
     assert len(model.results[0].findings) == 204
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25)
 @given(st.text())
 @example("")
 @example(" \n\t ")

@@ -62,7 +62,7 @@ def dsn(values: dict[str, bytes], **changes: Any) -> str:
 
 
 @given(TEXTS, TEXTS, TEXTS)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_whatever_the_parts_are_clients_read_them_back(user: str, password: str, database: str) -> None:
     from psycopg.conninfo import conninfo_to_dict
 

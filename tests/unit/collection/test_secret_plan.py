@@ -54,7 +54,7 @@ def actions(done: Plan) -> dict[str, str]:
     st.integers(generate.LEAST_BYTES, 128),
     st.sampled_from(generate.ENCODINGS),
 )
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_random_text_has_its_length_carries_its_entropy_and_passes_its_own_check(count: int, encoding: str) -> None:
     text = generate.random_text(count, encoding)
     expected, alphabet = {
@@ -70,7 +70,7 @@ def test_random_text_has_its_length_carries_its_entropy_and_passes_its_own_check
 
 
 @given(st.integers(22, 200))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_alphanumeric_text_has_the_length_asked_for(length: int) -> None:
     text = generate.random_text(32, "alphanumeric", length)
     assert len(text) == length
@@ -80,7 +80,7 @@ def test_alphanumeric_text_has_the_length_asked_for(length: int) -> None:
 
 
 @given(st.integers(generate.LEAST_BYTES, 64), st.sampled_from(generate.ENCODINGS))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_one_byte_less_is_too_weak(count: int, encoding: str) -> None:
     weak = generate.random_text(count, encoding).encode()
     assert "weaker" in generate.text_flaw(weak, count + 1, encoding)

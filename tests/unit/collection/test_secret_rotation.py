@@ -211,7 +211,7 @@ SOURCES = st.fixed_dictionaries(
     st.booleans(),
     st.lists(st.tuples(st.integers(0, 200 * 24), st.booleans()), min_size=1, max_size=5),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_after_a_plan_is_applied_nothing_is_left_to_do(
     data: dict[str, Any], pairs: list[dict[str, Any]], issued: bool, runs: list[tuple[int, bool]]
 ) -> None:

@@ -197,7 +197,7 @@ def test_a_result_that_was_tampered_with_is_not_signed_over(office: Office) -> N
 
 
 @given(data=st.data())
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_changed_byte_is_refused(data: st.DataObject, verified: tuple[accept.Item, accept.Scene]) -> None:
     item, scene = verified
     at = data.draw(st.integers(0, len(item.text) - 1))

@@ -278,7 +278,7 @@ STATES = ("pass", "inconclusive", "fail")
 
 
 @given(TIMES, st.integers(0, 200), st.floats(0, 0.009))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_windows_that_are_alike_are_never_red(times: list[float], number: int, errors: float) -> None:
     one = stretch(number, times, errors)
     assume(one.errors("5..").value <= WANTED.error_share)
@@ -287,7 +287,7 @@ def test_windows_that_are_alike_are_never_red(times: list[float], number: int, e
 
 
 @given(st.integers(20, 200), st.integers(0, 50), st.integers(0, 10))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_more_errors_are_never_better(number: int, bad: int, more: int) -> None:
     def state(share: float) -> int:
         return STATES.index(told(ERRORS, facts(seen(stretch(number, errors=min(1.0, share)))))[0])
@@ -296,7 +296,7 @@ def test_more_errors_are_never_better(number: int, bad: int, more: int) -> None:
 
 
 @given(st.integers(20, 200), st.integers(0, STEPS), st.integers(0, STEPS))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_more_slow_requests_are_never_better(number: int, slow: int, more: int) -> None:
     def state(steps: int) -> int:
         times = [0.9] * min(STEPS, steps) + [0.02] * max(0, STEPS - steps)
