@@ -129,3 +129,21 @@ def test_check_mode_restores_nothing(reports: Path, kubectl: Callable[..., str])
     assert "Needs a probe: check mode restores nothing" in played.output or played.failed == 0
     assert sorted((SANDBOX / "backups").iterdir()) == before
     assert left(kubectl) == []
+
+
+@pytest.mark.parametrize(("kind", "named"), [("pgbackrest", "stanza"), ("barman", "server")])
+def test_what_a_tool_says_of_its_backups_is_asked_in_its_pod_and_is_no_restore(
+    tmp_path: Path, kubectl: Callable[..., str], kind: str, named: str
+) -> None:
+    tools = {"kind": kind, "namespace": "backup-tools", "pod": "app=backup-tools", named: "main", "interval": "24h"}
+    given = {"bytebot_reports_dir": str(tmp_path), "bytebot_tests_allowed": [], "bytebot_backup": tools}
+    Player()("playbooks/verify.yml", "--tags", "backup", variables=given)
+    said = judged(tmp_path)["infrastructure.database.backup"]
+    assert (said["state"], "Needs a restore drill" in said["summary"]) == ("pending", True), said
+    words = ["exec", "backup-tools-0", "-n", "backup-tools", "--"]
+    if kind == "pgbackrest":
+        words += ["pgbackrest", "--stanza=main", "--log-level-console=off", "info", "--output=json"]
+        newest = json.loads(kubectl(*words))[0]["backup"][-1]["label"]
+    else:
+        newest = json.loads(kubectl(*words, "barman", "-f", "json", "list-backups", "main"))["main"][0]["backup_id"]
+    assert newest in json.dumps(said["evidence"]), "it is the backup that the tool itself lists"
