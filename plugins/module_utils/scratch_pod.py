@@ -34,6 +34,9 @@ NEVER_READY = "bytebot.production/never-ready"  # a condition that nobody sets
 CONTAINER = "probe"
 POLL_S = 0.3
 REMOVAL_S = 60.0  # for the pod to be gone
+# How long no node may take a pod that asks for next to nothing, and one that asks for room, for which an autoscaler may
+# make a node (as long as a roll-out's grace, checks/rollout_causes.py).
+UNPLACED_S, UNPLACED_WITH_ROOM_S = 20.0, 60.0
 # What a kubelet tries again by itself may pass; these it does not.
 _NEVER = (
     "InvalidImageName",
@@ -68,6 +71,11 @@ class Probe:
     def selector(self) -> str:
         """What finds the pods of this purpose, those of an earlier run, too."""
         return f"{SCRATCH}={self.purpose}"
+
+    @property
+    def unplaced_s(self) -> float:
+        """How long no node may take it."""
+        return UNPLACED_WITH_ROOM_S if self.shape else UNPLACED_S
 
     @property
     def all_labels(self) -> dict[str, str]:
@@ -138,7 +146,8 @@ def _runs(cluster: Cluster, probe: Probe, name: str) -> None:
 
     :raises PodFailed: it does not run, and why.
     """
-    until = time.monotonic() + probe.timeout_s
+    began = time.monotonic()
+    until, placed_until = began + probe.timeout_s, began + min(probe.timeout_s, probe.unplaced_s)
     while True:
         pod = cluster.get("v1", "Pod", name, probe.namespace)
         if pod is None:
@@ -146,6 +155,8 @@ def _runs(cluster: Cluster, probe: Probe, name: str) -> None:
         phase = (pod.get("status") or {}).get("phase")
         if phase == "Running":
             return
+        if (unplaced := _unplaced(pod)) and time.monotonic() >= placed_until:
+            raise PodFailed(f"no node takes the scratch pod ({unplaced})", _NO_NODE)
         waits = _waiting(pod)
         said = f"{waits.get('reason')}: {waits.get('message') or 'no message'}"
         if phase in ("Failed", "Succeeded"):
@@ -162,6 +173,16 @@ def _runs(cluster: Cluster, probe: Probe, name: str) -> None:
 
 
 _OTHER_IMAGE = "Set probe_image to an image that these nodes can pull, has sh, and runs as any user."
+
+
+_NO_NODE = "Let a node take it: look for cordons and taints, and at what its pods ask for (kubectl describe nodes)."
+
+
+def _unplaced(pod: Object) -> str:
+    """What the scheduler says where it finds no node; Kubernetes docs, Pod Lifecycle, "Pod conditions"."""
+    conditions = (pod.get("status") or {}).get("conditions") or []
+    told = (str(one.get("message") or "no message") for one in conditions if one.get("reason") == "Unschedulable")
+    return next(told, "")
 
 
 def _waiting(pod: Object) -> Object:

@@ -43,7 +43,8 @@ class Bite:
         missed = tuple(sorted(set(fault.turns_red) - turned))
         declared = {control for one in (fault, *others) for control in one.turns_red}
         collateral = tuple(sorted(judged.red - declared - SUMS))
-        wanted = "shut" if fault.shuts and set(fault.turns_red) - judged.beyond else "open"
+        shutting = [one for one in (fault, *others) if one.shuts and set(one.turns_red) - judged.beyond]
+        wanted = "shut" if shutting else "open"
         if fault.playbook == "go_live":  # it judges the last stages alone, so that no gate may open
             wanted = "shut" if judged.gate == "open" else judged.gate
         if fault.playbook == "review":

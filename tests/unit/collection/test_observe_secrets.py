@@ -9,6 +9,7 @@ import signal
 import socket
 from base64 import b64encode
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -431,6 +432,15 @@ def test_leftovers_go_first_and_the_pod_holds_nothing() -> None:
             "cannot be pulled",
         ),
         ({"phase": "Pending"}, "does not run within"),
+        (
+            {
+                "phase": "Pending",
+                "conditions": [
+                    {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes"}
+                ],
+            },
+            r"no node takes the scratch pod \(0/1 nodes\)",
+        ),
     ],
 )
 def test_a_pod_that_does_not_run_is_told_and_gone(status: Mapping[str, Any], said: str) -> None:
@@ -439,6 +449,20 @@ def test_a_pod_that_does_not_run_is_told_and_gone(status: Mapping[str, Any], sai
     with pytest.raises(PodFailed, match=said), scratch_pod(kubernetes, PROBE):
         pass
     assert kubernetes.pods == []
+
+
+def test_a_node_that_comes_in_time_takes_the_pod() -> None:
+    """A drain ends, or an autoscaler makes one: that none takes it counts only after the grace."""
+    kubernetes: Any = Kubernetes()
+    told = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes"}
+    kubernetes.status = {"phase": "Pending", "conditions": [told]}
+
+    def comes(_seconds: float) -> None:
+        kubernetes.objects = [{**one, "status": {"phase": "Running"}} for one in kubernetes.objects]
+
+    with scratch_pod(kubernetes, replace(PROBE, timeout_s=60.0, pause=comes)):
+        assert len(kubernetes.pods) == 1
+    assert PROBE.unplaced_s < replace(PROBE, shape=dict).unplaced_s, "one that asks for room may wait for a new node"
 
 
 def test_a_request_to_end_removes_the_pod_first() -> None:

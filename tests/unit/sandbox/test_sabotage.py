@@ -61,6 +61,15 @@ def test_what_the_gate_does_not_look_at_yet_leaves_it_open() -> None:
     assert not Bite.of(FAULT, Judged({"a.b.c": "fail"}, "shut", 1.0, later)).bitten
 
 
+def test_one_of_several_shuts_the_gate_for_all() -> None:
+    """Of two that are in at once, the gate tells of either: of one of a later stage it would say nothing alone."""
+    later = dataclasses.replace(FAULT, name="later", turns_red=("x.y.later",))
+    red = {"a.b.c": "fail", "x.y.later": "fail"}
+    judged = Judged(red, "shut", 1.0, frozenset({"x.y.later"}))
+    assert Bite.of(later, judged, [FAULT]).bitten
+    assert not Bite.of(later, judged).bitten
+
+
 @pytest.mark.parametrize(("gate", "bitten"), [("shut", True), ("not_assessed", True), ("open", False)])
 def test_the_last_stages_alone_may_open_no_gate(gate: str, bitten: bool) -> None:
     fault = dataclasses.replace(FAULT, playbook="go_live")
