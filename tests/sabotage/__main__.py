@@ -22,7 +22,7 @@ from tests.sabotage import signing, wanted
 from tests.sabotage.healthy import Healthy, drilled
 from tests.sabotage.judging import RED, Judge, Judged, Unproven
 from tests.sabotage.keeping import Kept
-from tests.sabotage.rounds import rounds
+from tests.sabotage.rounds import parts, rounds
 from tests.sabotage.telling import Bite, last_line, row
 from tests.seen import document as seen_page
 
@@ -142,7 +142,7 @@ def _inputs(left: Iterable[Fault], faults: Faults) -> dict[str, dict[str, Any]]:
 
 
 def _round(several: Sequence[Fault], faults: Faults, judge: Judge) -> Iterator[Bite]:
-    """What each of a round did; where it is not as declared, each half of them is a round of its own."""
+    """What each of a round did; where it is not as declared, each part of them is a round of its own."""
     if len(several) == 1:
         yield _bite(several[0].name, faults, judge)
         return
@@ -150,8 +150,7 @@ def _round(several: Sequence[Fault], faults: Faults, judge: Judge) -> Iterator[B
     if bites and all(bite.bitten and not bite.collateral for bite in bites):
         yield from bites
         return
-    half = len(several) // 2
-    for part in (several[:half], several[half:]):
+    for part in parts(several, {bite.name for bite in bites if not bite.bitten}):
         yield from _round(part, faults, judge)
 
 
@@ -171,14 +170,14 @@ def _bite_together(several: Sequence[Fault], faults: Faults, judge: Judge) -> li
         sections = sorted({section for fault in several for section in wanted.sections(fault)})
         judged = judge(several[0].playbook, faults.variables(), f"together-{names[0]}", sections)
     except CONFUSED as error:
-        print(f"{', '.join(names)} together: {error}; judged in halves", file=sys.stderr, flush=True)
+        print(f"{', '.join(names)} together: {error}; judged in parts", file=sys.stderr, flush=True)
         return []
     finally:
         faults.heal()
     bites = [Bite.of(fault, judged, [other for other in several if other is not fault]) for fault in several]
     if wrong := [bite for bite in bites if not bite.bitten or bite.collateral]:
         said = "; ".join(row(bite) for bite in wrong)
-        print(f"not as declared together, so judged in halves: {said}", file=sys.stderr, flush=True)
+        print(f"not as declared together, so judged in parts: {said}", file=sys.stderr, flush=True)
     return bites
 
 
@@ -217,7 +216,7 @@ def _parser() -> argparse.ArgumentParser:
     known.add_argument("--fresh", action="store_true", help="judge again also what an earlier call has judged")
     said = "count also what an earlier call has judged at this revision or at one after it, and tell which"
     known.add_argument("--since", default="", metavar="REVISION", help=said)
-    many = "put in up to so many at once, of which no two declare the same control; in halves where they disturb"
+    many = "put in up to so many at once, of which no two declare the same control; in parts where they disturb"
     parser.add_argument("--together", type=int, default=1, metavar="NUMBER", help=many)
     parser.add_argument("--seed", type=int, metavar="NUMBER", help="of which meet; else those next to each other do")
     return parser

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -20,12 +20,12 @@ ALLOWED = "bytebot_tests_allowed"
 # What others are seen by is not there with these, so that a round with one of them would be judged twice.
 ALONE = frozenset(
     {
-        "admission_refuses", "cni_ignores_policies", "default_backend_answers", "dns_differs_inside",
-        "dns_host_missing", "dns_points_elsewhere", "helm_2", "helm_missing", "ingress_class_wrong",
-        "ingress_controller_scaled_to_zero", "ingress_service_no_endpoints", "login_fails", "node_cordoned",
-        "node_not_ready", "other_application_answers", "pooler_stopped", "postgres_stopped",
-        "prometheus_bad_config", "prometheus_stopped", "rate_limit_does_not_recover", "redis_stopped",
-        "requests_hog", "restart_loop", "service_selector_typo", "service_target_port_wrong",
+        "admission_refuses", "chart_template_broken", "cni_ignores_policies", "default_backend_answers",
+        "dns_differs_inside", "dns_host_missing", "dns_points_elsewhere", "helm_2", "helm_missing",
+        "ingress_class_wrong", "ingress_controller_scaled_to_zero", "ingress_service_no_endpoints", "login_fails",
+        "node_cordoned", "node_not_ready", "other_application_answers", "pooler_stopped", "postgres_stopped",
+        "prometheus_bad_config", "prometheus_stopped", "rate_limit_does_not_recover", "redis_aof_write_failed",
+        "redis_stopped", "requests_hog", "restart_loop", "service_selector_typo", "service_target_port_wrong",
     }
 )  # fmt: skip
 Variables = Mapping[str, Mapping[str, Any]]
@@ -48,6 +48,16 @@ def rounds(faults: Sequence[Fault], most: int, variables: Variables, seed: int |
         else:
             found.append([fault])
     return found
+
+
+def parts(several: Sequence[Fault], unbitten: Container[str]) -> list[list[Fault]]:
+    """What a round that was not as declared is judged in next: those that did not bite apart from the others.
+
+    :param unbitten: their names; halves where it was none or all.
+    """
+    apart = [[one for one in several if (one.name in unbitten) is wrong] for wrong in (False, True)]
+    half = len(several) // 2
+    return apart if all(apart) else [list(several[:half]), list(several[half:])]
 
 
 def _judged(faults: Iterable[Fault]) -> set[str]:

@@ -259,17 +259,30 @@ def test_a_round_that_is_right_is_not_repeated(tmp_path: Path, monkeypatch: pyte
     assert [(bite.bitten, bite.together) for bite in found] == [(True, ("b",)), (True, ("a",)), (True, ())]
 
 
-def test_a_round_that_is_wrong_is_judged_in_halves(
+def test_those_that_did_not_bite_in_a_round_are_judged_apart_from_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One of them disturbs its neighbours: it ends alone, and those that it does not disturb stay together."""
+    """One of them hides another: that one ends alone, and those that nothing hides stay together."""
     faults = [marked(name, f"x.y.{name}") for name in "abcd"]
-    sandbox = Sandbox(lambda given: {f"x.y.{name}" for name in (given if "a" not in given else "a")})
+    sandbox = Sandbox(lambda given: {f"x.y.{name}" for name in given if name != "b" or "a" not in given})
     found = bites(sandbox, faults, tmp_path, monkeypatch, together=4)
-    assert sandbox.rounds == [["a", "b", "c", "d"], ["a", "b"], ["a"], ["b"], ["c", "d"]]
+    assert sandbox.rounds == [["a", "b", "c", "d"], ["a", "c", "d"], ["b"]]
     assert all(bite.bitten for bite in found)
-    assert [bite.together for bite in found] == [(), (), ("d",), ("c",)]
-    assert "judged in halves" in capsys.readouterr().err
+    assert [bite.together for bite in found] == [("c", "d"), (), ("a", "d"), ("a", "c")]
+    assert "judged in parts" in capsys.readouterr().err
+
+
+def test_a_round_of_which_all_bite_and_another_turns_red_is_judged_in_halves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None of them is known to be the cause."""
+    faults = [marked(name, f"x.y.{name}") for name in "abcd"]
+    sandbox = Sandbox(
+        lambda given: {f"x.y.{name}" for name in given} | ({"x.y.z"} if {"a", "c"} <= {*given} else set())
+    )
+    found = bites(sandbox, faults, tmp_path, monkeypatch, together=4)
+    assert sandbox.rounds == [["a", "b", "c", "d"], ["a", "b"], ["c", "d"]]
+    assert not any(bite.collateral for bite in found)
 
 
 def test_a_call_under_which_the_sources_changed_is_no_success(
