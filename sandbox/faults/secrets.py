@@ -194,7 +194,9 @@ FAULTS = (
     ),
     Fault(
         name="jwt_key_missing", says="one of the four keys of tokens is missing", layer="cluster",
-        turns_red=(JWT, KEYS), put=changed(_JWT, _without_a_key), heal=restored(_JWT),
+        # What asks for that key cannot start the next time.
+        turns_red=(JWT, KEYS, "security_configuration.secrets.stored"), put=changed(_JWT, _without_a_key),
+        heal=restored(_JWT),
     ),
     Fault(
         name="jwt_keys_swapped", says="the public key of access tokens stands under the private one's name",

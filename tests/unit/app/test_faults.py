@@ -70,3 +70,15 @@ def test_stale_metrics_stay(faulty: Clients) -> None:
     first = client.get("/metrics").text
     client.get("/health/live")
     assert client.get("/metrics").text == first
+
+
+@pytest.mark.parametrize("fault", faults.FAULTS)
+def test_what_a_browser_asks_before_is_answered_as_ever(
+    faulty: Clients, settings: Settings, parts: Parts, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    own, _change = faults.FAULTS[fault][1]()
+    asks = {"origin": "https://app.bytebot.test", "access-control-request-method": "GET"}
+    answer = faulty(fault).options(own, headers=asks)
+    monkeypatch.delenv(faults.MARK)
+    healthy = TestClient(create_app(settings, parts)).options(own, headers=asks)
+    assert (answer.status_code, answer.text) == (healthy.status_code, healthy.text)

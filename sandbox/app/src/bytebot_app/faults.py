@@ -25,14 +25,14 @@ def marked() -> tuple[str, ...]:
 
 
 class Faulty:
-    """Changes the answers of one path."""
+    """Changes what one path gives; questions before a request of another origin are answered as ever."""
 
     def __init__(self, app: ASGIApp, fault: str) -> None:
         self._app = app
         self._path, self._change = FAULTS[fault][1]()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] != self._path:
+        if scope["type"] != "http" or (scope["method"], scope["path"]) != ("GET", self._path):
             await self._app(scope, receive, send)
             return
         start: Message = {}
