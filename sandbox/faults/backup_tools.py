@@ -12,7 +12,7 @@ from typing import Any
 from sandbox.components.backup_tools import DATABASE, NAME, POD
 from sandbox.faults.fault import Act, Fault, Hands
 
-REGULAR = "infrastructure.database.backup"
+REGULAR, DATABASE_BACKUP = "infrastructure.database.backup", "backup.drills.database"
 PSQL = "psql -X -q -A -t -h /data/socket -U postgres -d postgres"
 ARCHIVE, ASIDE = f"/data/pgbackrest/archive/{DATABASE}", "/data/aside"
 UNREADABLE = "/data/pgdata/unreadable"
@@ -83,11 +83,14 @@ class _Asked:
     kind: str
     named: str
 
-    def fault(self, name: str, says: str, put: Act, heal: Act, seen: Callable[[Hands], bool]) -> Fault:
+    def fault(
+        self, name: str, says: str, put: Act, heal: Act, seen: Callable[[Hands], bool], *, last_failed: bool = False
+    ) -> Fault:
         place = {"kind": self.kind, "namespace": NAME, "pod": f"app={NAME}", self.named: DATABASE, "interval": "24h"}
         return Fault(
-            name=name, says=says, layer="cluster", component=NAME, turns_red=(REGULAR,), shuts=False, put=put,
-            heal=heal, seen=seen, variables=lambda _: {"bytebot_backup": place},
+            name=name, says=says, layer="cluster", component=NAME, shuts=False, put=put, heal=heal,
+            turns_red=(DATABASE_BACKUP, REGULAR) if last_failed else (REGULAR,), seen=seen,
+            variables=lambda _: {"bytebot_backup": place},
         )  # fmt: skip
 
 
@@ -99,7 +102,7 @@ FAULTS = (
     ),
     _Asked("pgbackrest", "stanza").fault(
         "pgbackrest_page_damaged", "pages of pgBackRest's newest backup do not have their checksums",
-        _runs(DAMAGE), _runs(MENDED), _pages_are_damaged,
+        _runs(DAMAGE), _runs(MENDED), _pages_are_damaged, last_failed=True,
     ),
     _Asked("barman", "server").fault(
         "barman_receiver_stopped", "barman receives no log",
@@ -108,6 +111,6 @@ FAULTS = (
     ),
     _Asked("barman", "server").fault(
         "barman_backup_failed", "barman's newest backup has failed", _runs(BREAK),
-        _runs(f"rm -f {UNREADABLE}; barman backup --wait {DATABASE} > /dev/null"), _last_failed,
+        _runs(f"rm -f {UNREADABLE}; barman backup --wait {DATABASE} > /dev/null"), _last_failed, last_failed=True,
     ),
 )  # fmt: skip
