@@ -11,6 +11,7 @@ from typing import Any
 
 from sandbox.components.backup_tools import DATABASE, NAME, POD
 from sandbox.faults.fault import Act, Fault, Hands
+from sandbox.settings import VERSIONS
 
 REGULAR, DATABASE_BACKUP = "infrastructure.database.backup", "backup.drills.database"
 PSQL = "psql -X -q -A -t -h /data/socket -U postgres -d postgres"
@@ -98,7 +99,8 @@ FAULTS = (
     _Asked("pgbackrest", "stanza").fault(
         "pgbackrest_log_lost", "pgBackRest's archive of the log is empty, and its backup needs it",
         _runs(f"[ -e {ASIDE} ] || mv {ARCHIVE}/*-1 {ASIDE}"),
-        _runs(f"[ ! -e {ASIDE} ] || {{ rm -rf {ARCHIVE}/*-1; mv {ASIDE} {ARCHIVE}/15-1; }}"), _log_is_lost,
+        _runs(f"[ ! -e {ASIDE} ] || {{ rm -rf {ARCHIVE}/*-1; mv {ASIDE} {ARCHIVE}/{VERSIONS.postgres}-1; }}"),
+        _log_is_lost,
     ),
     _Asked("pgbackrest", "stanza").fault(
         "pgbackrest_page_damaged", "pages of pgBackRest's newest backup do not have their checksums",

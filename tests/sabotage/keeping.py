@@ -39,6 +39,10 @@ class Seen:
     commit: str
     way: tuple[str, ...]
 
+    def tells_of(self, fault: Fault) -> bool:
+        """Whether the fault still declares the same controls, and is judged in the same way."""
+        return (self.bite.turns_red, self.way) == (fault.turns_red, _way(fault))
+
 
 class Kept:
     """Bites by name, in a file below ``build/``. Only those without a fault of their own are kept.
@@ -64,7 +68,7 @@ class Kept:
     def bite(self, fault: Fault) -> Bite | None:
         """What is known of a fault, as long as it still declares the same controls, and in the same way."""
         seen = self._seen.get(fault.name)
-        if self._fresh or seen is None or (seen.bite.turns_red, seen.way) != (fault.turns_red, _way(fault)):
+        if self._fresh or seen is None or not seen.tells_of(fault):
             return None
         if seen.bite.together and not self._together:
             return None

@@ -26,7 +26,7 @@ by an observation of its own that is no control (a sign-in, a query, an object o
 not tried yet. *By its controls*: nothing but the controls looks, in `make sabotage`.
 
 *Bitten* says whether `make sabotage` saw at a commit that all that it declares turned red, and nothing else: *alone*,
-or *with others* that were in at the same time. *Not yet* stands also where it has come to declare something else since.
+or *with others* that were in at the same time. *Not yet* stands also where it declares something else since.
 `tests/bitten.jsonl` has the commits.
 
 """
@@ -81,6 +81,6 @@ def _bitten(fault: Fault, bites: Mapping[str, Seen]) -> str:
     if not fault.turns_red:
         return "nothing to bite"
     seen = bites.get(fault.name)
-    if seen is None or seen.bite.turns_red != fault.turns_red:
+    if seen is None or not seen.tells_of(fault):
         return NOT_YET
     return "with others" if seen.bite.together else "alone"

@@ -100,7 +100,8 @@ def test_the_page_says_what_was_bitten(tmp_path: Path) -> None:
     (tmp_path / DOCUMENT).write_text(document({name: True}, {}))
     for word, one in said.items():
         (tmp_path / "tests").mkdir(exist_ok=True)
-        line = {"bite": dataclasses.asdict(one), "sources": "1", "commit": "2", "way": ["verify", "shuts", "fail"]}
+        way = [fault.playbook, "shuts" if fault.shuts else "leaves open", fault.turns]
+        line = {"bite": dataclasses.asdict(one), "sources": "1", "commit": "2", "way": way}
         (tmp_path / "tests" / "bitten.jsonl").write_text(f"{json.dumps(line)}\n")
         rewrite(tmp_path)
         page = (tmp_path / DOCUMENT).read_text()
