@@ -95,7 +95,7 @@ def look(watch: Watch, redactor: Redactor) -> WatchedFacts:
     if server and SYSTEM in watch.only:
         scope = watch.scope if cluster else replace(watch.scope, settle_s=0)
         found, system = look_at_system(server, scope, release)
-        facts = replace(facts, release=found if cluster else None, system=system)
+        facts = replace(facts, running=found if cluster else None, system=system)
     shown = {DASHBOARDS, PREPARED} & set(watch.only)
     if watch.grafana and shown and watch.boards:
         wanted = Wanted(watch.boards, lambda: exported(watch), _settles(watch, facts), _missed(facts))

@@ -152,7 +152,7 @@ def business(facts: WatchedFacts) -> Verdict:
 @CHECKS.settles(SYSTEM)
 def system(facts: WatchedFacts) -> Verdict:
     """Each pod of the release has series of its containers and of its object, and each node below it of itself."""
-    release, seen = facts.release, facts.system
+    release, seen = facts.running, facts.system
     if seen is None:
         return no_input("prometheus", "bytebot_prometheus")
     if release is None:

@@ -159,10 +159,15 @@ class BusinessSeen:
 
 @dataclass(frozen=True, slots=True)
 class WatchedFacts:
-    """One observation; None where nothing says where the service is, or a control was not asked for."""
+    """One observation; None where nothing says where the service is, or a control was not asked for.
+
+    :param release: as it was when the targets were asked for.
+    :param running: as it was when the series were asked for: later, and pods may have come in between.
+    """
 
     release: ReleaseSeen | None = None
     scrapes: ScrapesSeen | None = None
+    running: ReleaseSeen | None = None
     system: SystemSeen | None = None
     boards: BoardsSeen | None = None
     business: BusinessSeen | None = None

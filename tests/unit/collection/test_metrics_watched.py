@@ -112,7 +112,7 @@ def series(*pods: str) -> Told:
 )
 def test_series_of_pods_and_nodes(containers: Told, states: Told, nodes: list[dict[str, str]], state: str) -> None:
     seen = SystemSeen("http://p", containers, states, Told(data=[(labels, "1") for labels in nodes]))
-    assert told(SYSTEM, WatchedFacts(release=RELEASE, system=seen))[0] == state
+    assert told(SYSTEM, WatchedFacts(running=RELEASE, system=seen))[0] == state
 
 
 @pytest.mark.parametrize(

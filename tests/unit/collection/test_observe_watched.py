@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 import secrets
@@ -17,7 +18,7 @@ import pytest
 from ansible_collections.bytebot.production.plugins.module_utils.checks.log_facts import LineNames, LinesFacts
 from ansible_collections.bytebot.production.plugins.module_utils.checks.log_lines import CHECKS as LINES
 from ansible_collections.bytebot.production.plugins.module_utils.checks.log_lines import ERRORS, FLOW, STRUCTURED
-from ansible_collections.bytebot.production.plugins.module_utils.checks.metrics_watched import CHECKS, SCRAPED
+from ansible_collections.bytebot.production.plugins.module_utils.checks.metrics_watched import CHECKS, SCRAPED, SYSTEM
 from ansible_collections.bytebot.production.plugins.module_utils.checks.scrape_facts import (
     BusinessSeen,
     Counter,
@@ -40,6 +41,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.observe_targets
     look_at_scrapes,
     selector_of,
 )
+from ansible_collections.bytebot.production.plugins.module_utils.observe_watched import Watch, look
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
 from tests.unit.collection.test_observe_secrets import Kubernetes, secret
 
@@ -276,6 +278,45 @@ def test_a_pod_that_came_while_others_were_waited_for_has_its_time_too(
     (one,) = CHECKS.judge(WatchedFacts(found, seen), [SCRAPED])
     assert one.verdict.state == state, one.verdict.summary
     assert clock[0] <= 13
+
+
+def test_a_pod_that_came_after_the_targets_were_asked_for_is_not_missed_there() -> None:
+    """As after a scale-out: the series of the pods are asked for later, and of more pods."""
+    came = [False]
+    endpoint = {"addresses": ["10.0.0.3"], "conditions": {"ready": True}, "targetRef": {"kind": "Pod", "name": "api-3"}}
+
+    class Growing:
+        def list(self, version: str, kind: str, namespace: str) -> list[dict[str, Any]]:
+            found = [copy.deepcopy(one) for one in listed(*OBJECTS).list(version, kind, namespace)]
+            for one in found:
+                if came[0] and one["metadata"]["name"] == "api-x":
+                    one["endpoints"].append(endpoint)
+            new = meta("api-3", app_kubernetes_io__instance="shop")
+            pod = {"kind": "Pod", "metadata": new, "spec": {"nodeName": "n"}, "status": {"phase": "Running"}}
+            return [*found, pod] if came[0] and kind == "Pod" else found
+
+    class Server:
+        service = Application()
+
+        def targets(self) -> Told:
+            came[0] = True
+            up = {"labels": {}, "scrapeUrl": "http://10.0.0.1:9090/metrics", "health": "up"}
+            return Told(data=[{**up, "lastScrape": "1970-01-01T00:00:09Z", "scrapeInterval": "5s"}])
+
+        def query(self, expression: str) -> Told:
+            if expression.startswith(("container_", "kube_", "node_")):
+                return Told(data=[({"namespace": "shop", "pod": one, "node": "n"}, "1") for one in ("api-1", "api-3")])
+            return Told(data=[({}, "10" if expression == "time()" else "0")])
+
+    watch = Watch(
+        Scope("shop", "shop", settle_s=0), (SCRAPED, SYSTEM),
+        prometheus=cast("Prometheus", Server()), cluster=cast("Cluster", Growing()),
+    )  # fmt: skip
+    facts = look(watch, Redactor())
+    assert facts.release and facts.running
+    assert [len(one.sources) for one in (facts.release, facts.running)] == [1, 2]
+    states = {one.control: one.verdict for one in CHECKS.judge(facts, [SCRAPED, SYSTEM])}
+    assert {name: one.state for name, one in states.items()} == {SCRAPED: "pass", SYSTEM: "pass"}, states
 
 
 # ---------------------------------------------------------------------------- lines
