@@ -9,6 +9,7 @@ from typing import Any
 
 from ansible_collections.bytebot.production.plugins.module_utils.argspec import Spec
 from ansible_collections.bytebot.production.plugins.module_utils.clients.http import Http
+from ansible_collections.bytebot.production.plugins.module_utils.clients.silence import Silence
 
 # doc_fragments/web.py
 HTTP_ARGS: Spec = {
@@ -20,12 +21,16 @@ HTTP_ARGS: Spec = {
 }
 
 
-def http_of(params: Mapping[str, Any]) -> Http:
-    """The HTTP client that a module's parameters (``HTTP_ARGS``) describe."""
+def http_of(params: Mapping[str, Any], silence: Silence | None = None) -> Http:
+    """The HTTP client that a module's parameters (``HTTP_ARGS``) describe.
+
+    :param silence: for modules that ask much: what is known of servers that do not answer.
+    """
     return Http(
         params["base_url"],
         params["allowed_hosts"],
         ca_file=params.get("ca_file") or "",
         resolve={name: str(address) for name, address in (params.get("resolve") or {}).items()},
         timeout_s=params["timeout"],
+        silence=silence,
     )

@@ -247,6 +247,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.api_fact
 )
 from ansible_collections.bytebot.production.plugins.module_utils.clients.http import Http
 from ansible_collections.bytebot.production.plugins.module_utils.clients.identities import Account
+from ansible_collections.bytebot.production.plugins.module_utils.clients.silence import Silence
 from ansible_collections.bytebot.production.plugins.module_utils.judge import known_only, results_of
 from ansible_collections.bytebot.production.plugins.module_utils.module import run_module
 from ansible_collections.bytebot.production.plugins.module_utils.observe_api import Scope, observe
@@ -292,7 +293,8 @@ def judge_api(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
     given = module.params
     known_only(given["only"], CHECKS.controls, "api_check")
     not_negative(given, "body_limit", "burst_maximum", "limit", "patience")
-    http = http_of(given)
+    silence = Silence()
+    http = http_of(given, silence)
     described, missing = _described(given, http) if not module.check_mode else (None, None)
     scope = Scope(
         paths=Paths(
@@ -316,7 +318,7 @@ def judge_api(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
         unasked="It needs a probe, and check mode sends none." if module.check_mode else "",
         only=tuple(given["only"]),
     )
-    facts = observe(http, scope, redactor, lambda: http_of(given))
+    facts = observe(http, scope, redactor, lambda: http_of(given, silence))
     return {"changed": False, **results_of(CHECKS.judge(facts, given["only"]), redactor)}
 
 

@@ -347,6 +347,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks import a
 from ansible_collections.bytebot.production.plugins.module_utils.checks.auth import CHECKS
 from ansible_collections.bytebot.production.plugins.module_utils.clients.auth_api import AuthApi, Patience
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
+from ansible_collections.bytebot.production.plugins.module_utils.clients.silence import Silence
 from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError
 from ansible_collections.bytebot.production.plugins.module_utils.judge import known_only, results_of
 from ansible_collections.bytebot.production.plugins.module_utils.module import run_module
@@ -362,7 +363,7 @@ def judge_auth(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
     given = module.params
     known_only(given["only"], CHECKS.controls, "auth_check")
     check_numbers(given)
-    http, progress = http_of(given), Progress.given(redactor)
+    http, progress = http_of(given, Silence()), Progress.given(redactor)
     api = AuthApi(http, dialect_of(given), redactor, Patience(given["patience"], tell=progress))
     scope = scope_of(given, check_mode=module.check_mode)
     source = None if scope.unasked else _source(module, redactor)

@@ -244,6 +244,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.rate_lim
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
 from ansible_collections.bytebot.production.plugins.module_utils.clients.http import Http
 from ansible_collections.bytebot.production.plugins.module_utils.clients.identities import Account, Door, Fields
+from ansible_collections.bytebot.production.plugins.module_utils.clients.silence import Silence
 from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError
 from ansible_collections.bytebot.production.plugins.module_utils.judge import known_only, results_of
 from ansible_collections.bytebot.production.plugins.module_utils.module import run_module
@@ -294,9 +295,10 @@ def judge_answers(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
     given = module.params
     known_only(given["only"], CHECKS.controls, "http_security_check")
     not_negative(given, "hsts_max_age", "api_limit", "login_limit", "burst_maximum")
-    http = http_of(given)
+    silence = Silence()
+    http = http_of(given, silence)
     scope = _scope(module, http, redactor)
-    facts = observe(http, scope, redactor, lambda: http_of(given))
+    facts = observe(http, scope, redactor, lambda: http_of(given, silence))
     return {"changed": False, **results_of(CHECKS.judge(facts, given["only"]), redactor)}
 
 

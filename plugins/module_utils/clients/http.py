@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import SplitResult, urljoin, urlsplit
 
+from ansible_collections.bytebot.production.plugins.module_utils.clients.silence import Silence
 from ansible_collections.bytebot.production.plugins.module_utils.errors import InputError, LibraryMissing
 
 BODY_CAP = 4 * 1024 * 1024  # bytes; a large metrics page has one, everything else that is asked far less
@@ -110,8 +111,12 @@ class Http:
         timeout_s: float = 5.0,
         body_cap: int = BODY_CAP,
         certificate: tuple[str, str] | None = None,
+        silence: Silence | None = None,
     ) -> None:
         """Check the inputs; nothing is sent yet.
+
+        :param silence: what is known of servers that do not answer in time, shared by clients that ask the same ones;
+            one of these is then not asked for a while. None to ask always, as where the time-outs are what counts.
 
         :param resolve: addresses by host name, as ``curl --resolve``.
         :param certificate: files of a client certificate and its key, for servers that ask for one.
@@ -123,7 +128,7 @@ class Http:
         self.base_url = base_url.rstrip("/")
         self._allowed = frozenset(_allowed(entry) for entry in allowed_hosts)
         self.resolve = {_plain(name): address for name, address in (resolve or {}).items()}
-        self._timeout_s, self._body_cap, self.ca_file = timeout_s, body_cap, ca_file
+        self._timeout_s, self._body_cap, self.ca_file, self._silence = timeout_s, body_cap, ca_file, silence
         self._session = _session(self.resolve, ca_file)
         self._session.cert = certificate
         self.permit(base_url)
@@ -189,6 +194,20 @@ class Http:
         url = str(prepared.url)
         self.permit(url)  # as the library understands it: this is what it connects to
         given = self.resolve.get(_plain(urlsplit(url).hostname or ""), "")
+        if self._silence and (missed := self._silence.missed(_origin(url))):
+            failure = Failure(
+                "timeout", f"{_place(url, given)} missed {missed} requests in a row; it was not asked again."
+            )
+            return Answer(url, at=time.time(), address=given, given_address=bool(given), failure=failure)
+        answer = self._sent(prepared, url, given)
+        if self._silence:
+            timed_out = answer.failure is not None and answer.failure.kind == "timeout"
+            self._silence.heard(_origin(url), urlsplit(url).path, timed_out=timed_out)
+        return answer
+
+    def _sent(self, prepared: Any, url: str, given: str) -> Answer:
+        import requests
+
         began = time.monotonic()
         try:
             with self._session.send(prepared, stream=True, timeout=self._timeout_s, allow_redirects=False) as response:
@@ -347,14 +366,18 @@ def _origin(url: str) -> tuple[str, str, int]:
 
 def failure_of(exc: BaseException, url: str, given: str, timeout_s: float) -> Failure:
     """Why no answer came of a request to an URL, by what was raised."""
-    parts = urlsplit(url)
-    host = f"{parts.hostname}:{parts.port or _PORTS.get(parts.scheme, 0)}" + (f" (at {given})" if given else "")
+    host = _place(url, given)
     causes = list(causes_of(exc))
     for cause in causes:
         found = _known(cause, host, timeout_s)
         if found:
             return found
     return Failure("protocol", f"{host} did not answer in HTTP: {_words(causes[-1])}.")
+
+
+def _place(url: str, given: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.hostname}:{parts.port or _PORTS.get(parts.scheme, 0)}" + (f" (at {given})" if given else "")
 
 
 def _known(cause: BaseException, host: str, timeout_s: float) -> Failure | None:
