@@ -106,7 +106,14 @@ def _other(hands: Hands) -> None:
     )
     service = {"selector": labels, "ports": [{"name": "http", "port": 80, "targetPort": "http"}]}
     hands.apply(f"{CORE}/services/other", {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": service})
-    rule = {"ingress": [{}], "podSelector": {"matchLabels": labels}, "policyTypes": ["Ingress"]}
+    # As tight as the product's own rules: what answers in its place is wrong, and nothing else is.
+    entry = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress"}}}
+    rule = {
+        "podSelector": {"matchLabels": labels},
+        "policyTypes": ["Ingress", "Egress"],
+        "ingress": [{"from": [entry], "ports": [{"port": 3000}]}],
+        "egress": [],
+    }
     hands.apply(
         f"{NETWORKING}/networkpolicies/other",
         {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": meta, "spec": rule},
