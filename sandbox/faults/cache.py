@@ -232,7 +232,7 @@ FAULTS = (
     Fault(
         name="redis_slot_failed", says="Redis is a cluster that lacks one of its slots", layer="database",
         turns_red=(VERSION,),
-        put=_started_by(ONE_SLOT_SHORT), heal=restored(REDIS, then=steps(_without_nodes, restarted(REDIS))),
+        put=_started_by(ONE_SLOT_SHORT), heal=restored(REDIS, then=steps(restarted(REDIS), _without_nodes)),
         seen=_lacks_a_slot,
     ),
     Fault(
