@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ansible_collections.bytebot.production.plugins.module_utils.checks.network_facts import Object
 from ansible_collections.bytebot.production.plugins.module_utils.checks.network_policies import (
@@ -20,6 +20,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.errors import C
 # Set by controllers for themselves: by these they know their pods.
 _OWNED = ("pod-template-hash", "controller-revision-hash", "pod-template-generation", "controller-uid", "job-name")
 _OWNED_UNDER = ("batch.kubernetes.io/", "statefulset.kubernetes.io/", "apps.kubernetes.io/")
+_INSTANCE = "app.kubernetes.io/instance"
 # These take any pod that bears their labels; a ReplicaSet of a Deployment asks for its own hash as well.
 _ADOPTING = ("DaemonSet", "ReplicationController")
 
@@ -37,7 +38,7 @@ class Kind:
     """Pods that the same policies select.
 
     :param labels: by which a pod is taken for one of them; :param pod: one of them, with its address and a TCP port of
-        it, 0 where it declares none.
+        it, 0 where it declares none; :param ours: whether a pod of the release is among them.
     """
 
     name: str
@@ -45,14 +46,19 @@ class Kind:
     pod: str
     address: str = ""
     port: int = 0
+    ours: bool = True
 
 
-def kinds_of(pods: Sequence[Object], policies: Sequence[Object], services: Sequence[Object]) -> tuple[Kind, ...]:
+def kinds_of(
+    pods: Sequence[Object], policies: Sequence[Object], services: Sequence[Object], release: str = ""
+) -> tuple[Kind, ...]:
     """One kind for each set of policies that pods are selected by, and for each set of labels that policies look at.
 
+    :param release: whose pods are told from others by their label; where none bears it, all count as the release's.
     :raises Unsafe: a pod with such labels would be served traffic, or be adopted.
     """
     keys = keys_used(policies)
+    told = any(labels_of(pod).get(_INSTANCE) == release for pod in pods)
     groups: dict[tuple[object, ...], list[Object]] = {}
     for pod in pods:
         if (pod.get("spec") or {}).get("hostNetwork"):
@@ -61,7 +67,13 @@ def kinds_of(pods: Sequence[Object], policies: Sequence[Object], services: Seque
         looked_at = tuple(sorted((key, labels.get(key, "")) for key in keys))
         by = tuple(tuple(isolating(policies, labels, one)) for one in DIRECTIONS)
         groups.setdefault((looked_at, by), []).append(pod)
-    return tuple(_kind(group, keys, pods, services) for group in groups.values())
+    return tuple(
+        replace(
+            _kind(group, keys, pods, services),
+            ours=not told or any(labels_of(pod).get(_INSTANCE) == release for pod in group),
+        )
+        for group in groups.values()
+    )
 
 
 def _kind(group: Sequence[Object], keys: set[str], pods: Sequence[Object], services: Sequence[Object]) -> Kind:

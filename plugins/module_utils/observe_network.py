@@ -67,6 +67,7 @@ Run = Callable[[str, Sequence[str]], Done]
 class Scope:
     """What is looked at.
 
+    :param release: whose pods must reach what must be open; empty where each pod of the namespace must.
     :param paths: the targets that were named; a zone without any gets its default.
     :param probe: how pods are made; None where none may be, for the reason in ``no_probe``.
     :param database: where the credentials stand that name the database's host; ``cache`` likewise.
@@ -76,6 +77,7 @@ class Scope:
     namespace: str
     database: Keys
     cache: Keys
+    release: str = ""
     paths: tuple[Path, ...] = ()
     probe: Probe | None = None
     no_probe: str = ""
@@ -115,7 +117,7 @@ def observe(cluster: Cluster, scope: Scope, redactor: Redactor, run: Run | None 
     if scope.probe is None or not pods:
         return replace(facts, no_probe=scope.no_probe, remedy=scope.remedy)
     try:
-        kinds = kinds_of(pods, policies, services)
+        kinds = kinds_of(pods, policies, services, scope.release)
         return replace(facts, tried=_tried(cluster, scope, facts, Plan(kinds, paths), run))
     except (PodFailed, Unsafe) as exc:
         return replace(facts, no_probe=exc.sentence, remedy=exc.remedy)
@@ -189,21 +191,29 @@ class Plan:
         return [one.name for one in self.kinds] + [OUTSIDER]
 
     def attempts(self) -> list[Attempt]:
-        """Each kind tries each target, and the outsider witnesses it; at the release's own ports it is the reverse."""
+        """Each kind tries each target, and the outsider witnesses it; at the release's own ports it is the reverse.
+
+        What must be open, and those ports, are tried by the release's kinds alone: others in its namespace have needs
+        of their own.
+        """
         outsider = len(self.kinds)
+        ours = [number for number, one in enumerate(self.kinds) if one.ours]
         found = [
-            Attempt(path, number, path.allowed, outsider) for number in range(len(self.kinds)) for path in self.paths
+            Attempt(path, number, path.allowed, outsider)
+            for number in range(len(self.kinds))
+            for path in self.paths
+            if number in ours or not path.allowed
         ]
         for path in self._own():
-            found += [Attempt(path, number, True, outsider) for number in range(len(self.kinds))]
-            found.append(Attempt(path, outsider, False, 0))
+            found += [Attempt(path, number, True, outsider) for number in ours]
+            found.append(Attempt(path, outsider, False, ours[0]))
         return found
 
     def _own(self) -> list[Path]:
         return [
             Path(f"pod {one.pod}", SAME, one.address, one.port, allowed=True)
             for one in self.kinds
-            if one.address and one.port
+            if one.ours and one.address and one.port
         ]
 
 

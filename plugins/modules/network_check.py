@@ -38,6 +38,13 @@ options:
     description: Namespace of the release.
     type: str
     required: true
+  release:
+    description:
+      - Name of the release, as its pods' label C(app.kubernetes.io/instance) has it. What must be open is then asked
+        of its pods alone; other pods of the namespace must only be kept from what must be shut.
+      - Where it is not set, or no pod bears that label, each pod of the namespace counts as one of the release.
+    type: str
+    default: ""
   probe_image:
     description:
       - Image of the pods; it must have C(sh) and one of C(python3), C(bash) with C(timeout), and C(nc).
@@ -217,6 +224,7 @@ ARGUMENTS: dict[str, Any] = {
     **DATABASE_ARGS,
     **REDIS_ARGS,
     "namespace": {"type": "str", "required": True},
+    "release": {"type": "str", "default": ""},
     "probe_image": {"type": "str"},
     "probe_timeout": {"type": "float", "default": 60.0},
     "paths": {
@@ -260,6 +268,7 @@ def _scope(module: AnsibleModule) -> Scope:
         namespace=given["namespace"],
         database=database_keys(given["database"]),
         cache=redis_keys(given["redis"]),
+        release=given["release"],
         paths=tuple(_path(one, given["allowed_hosts"]) for one in given["paths"]),
         probe=probe,
         no_probe=no_probe,

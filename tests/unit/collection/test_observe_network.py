@@ -122,6 +122,28 @@ def test_one_run_in_each_pod_and_nothing_is_left() -> None:
     assert len(world.cluster.list("", "NetworkPolicy")) == 1
 
 
+def test_pods_of_others_need_not_reach_what_the_release_must() -> None:
+    """They have needs of their own; what must be shut, must be shut for them, too."""
+    own = pod("api-1", {"app": "shop", "tier": "api", "app.kubernetes.io/instance": "shop"})
+    stranger = pod("other-1", {"app": "other"})
+    world = World(own, stranger, policy(), policy("others", podSelector={"matchLabels": {"app": "other"}}))
+    facts = world.facts(replace(SCOPE, release="shop"))
+    tried = [(one.path.zone, one.wanted) for one in facts.tried if one.by == "a pod with app=other"]
+    assert tried == [("other_namespace", False), ("outside", False), ("metadata", False)]
+    assert not [one for one in facts.tried if one.path.name == "pod other-1"]
+    assert [one.by for one in facts.tried if one.wanted and one.path.zone == "database"] == ["a pod with app=shop"]
+    (found,) = CHECKS.judge(facts)  # in this world only pods of the shop are kept from anything
+    assert found.verdict.state == "fail"
+    assert "from a pod with app=other" in found.verdict.summary
+
+
+@pytest.mark.parametrize("release", ["", "another"])
+def test_where_no_pod_is_known_as_the_releases_each_counts(release: str) -> None:
+    pods = [API, pod("web-1", {"app": "web", "app.kubernetes.io/instance": "shop"})]
+    assert [one.ours for one in kinds_of(pods, [policy()], [], release)] == [True, True]
+    assert [one.ours for one in kinds_of(pods, [policy()], [], "shop")] == [False, True]
+
+
 def test_a_pod_with_the_releases_labels_is_never_served() -> None:
     world = World(API, policy(), service())
     made: list[Object] = []
