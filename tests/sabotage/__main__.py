@@ -18,7 +18,7 @@ from sandbox.errors import SandboxError
 from sandbox.faults import FAULTS, Faults
 from sandbox.faults.fault import Fault
 from sandbox.settings import load
-from tests.sabotage import signing, wanted
+from tests.sabotage import healthy, signing, wanted
 from tests.sabotage.healthy import Healthy, drilled
 from tests.sabotage.judging import RED, Judge, Judged, Unproven
 from tests.sabotage.keeping import Kept
@@ -81,16 +81,16 @@ def _chosen(given: argparse.Namespace) -> list[Fault]:
     ]
 
 
-def _judged(chosen: Sequence[Fault], healthy: Healthy, kept: Kept, given: argparse.Namespace) -> int:
+def _judged(chosen: Sequence[Fault], around: Healthy, kept: Kept, given: argparse.Namespace) -> int:
     """Judge what is left of the chosen ones, between a sandbox that is green and one that is so again."""
-    if wrong := healthy.before():
+    if wrong := around.before():
         print(f"The healthy sandbox is not green: {_listed(wrong)}. Mend it first.", file=sys.stderr)
         return 2
-    bites = _bites(chosen, healthy.faults, healthy.judge, kept, given)
-    if wrong := healthy.after():
+    bites = _bites(chosen, around.faults, around.judge, kept, given)
+    if wrong := around.after():
         print(f"Not green again after healing: {_listed(wrong)}.", file=sys.stderr)
-        _doubt(bites, wrong, healthy.left, kept)
-    known = {fault.name for fault in chosen} - {fault.name for fault in healthy.left}
+        _doubt(bites, wrong, around.left, kept)
+    known = {fault.name for fault in chosen} - {fault.name for fault in around.left}
     earlier = sum(bool(kept.earlier(name)) for name in known)
     print(last_line(bites, earlier, kept.between))
     right = not kept.between and all(bite.bitten and not bite.collateral for bite in bites)
@@ -143,6 +143,7 @@ def _inputs(left: Iterable[Fault], faults: Faults) -> dict[str, dict[str, Any]]:
 
 def _round(several: Sequence[Fault], faults: Faults, judge: Judge) -> Iterator[Bite]:
     """What each of a round did; where it is not as declared, each part of them is a round of its own."""
+    healthy.renewed(faults)
     if len(several) == 1:
         yield _bite(several[0].name, faults, judge)
         return

@@ -4,17 +4,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from sandbox import replay
 from sandbox.faults import Faults, after_go_live, reviews
 from sandbox.faults import go_live as last_stages
-from sandbox.faults.fault import API, NAMESPACE, Fault
+from sandbox.faults.fault import NAMESPACE, Fault
 from sandbox.settings import Settings
 from tests.sabotage import signing, wanted
 from tests.sabotage.judging import Judge, Unproven
 
+DEPLOYMENTS = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments"
 DRILLED_WITHIN_S = 3600.0  # half of what a go-live allows, so that it is over after no fault
 
 
@@ -75,13 +78,22 @@ class Healthy:
 
 
 def renewed(faults: Faults) -> None:
-    """A new pod of the API for each that was restarted, as by a sandbox that came back: its start is not seen."""
+    """A new pod for each of the product's that was restarted, as by a fault that is out, or a sandbox that came back.
+
+    How often it was restarted would be told of the next fault; that of an API which came back is also its late start.
+    """
     hands = faults.hands
-    deployment = hands.cluster.get(API)
-    for pod in hands.cluster.pods_of(deployment) if deployment else []:
-        if any(one.get("restartCount") for one in pod["status"].get("containerStatuses", [])):
+    for deployment in hands.cluster.items(DEPLOYMENTS):
+        path = f"{DEPLOYMENTS}/{deployment['metadata']['name']}"
+        restarted = [pod for pod in hands.cluster.pods_of(deployment) if _restarted(pod)]
+        for pod in restarted:
             hands.delete(f"/api/v1/namespaces/{NAMESPACE}/pods/{pod['metadata']['name']}")
-            hands.until(hands.rolled_out, "the API has a pod in place of one that was restarted")
+        if restarted:
+            hands.until(partial(hands.rolled_out, path), f"{path} has new pods in place of those that were restarted")
+
+
+def _restarted(pod: Mapping[str, Any]) -> bool:
+    return any(one.get("restartCount") for one in pod["status"].get("containerStatuses", []))
 
 
 def drilled(faults: Faults, judge: Judge) -> None:

@@ -124,17 +124,26 @@ def _no_pods(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(healthy, "renewed", lambda _faults: None)
 
 
-def test_a_pod_that_was_restarted_is_renewed_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pods_that_were_restarted_are_renewed_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
-    pods = [
-        {"metadata": {"name": name}, "status": {"containerStatuses": [{"restartCount": count}]}}
-        for name, count in (("a", 0), ("b", 1))
-    ]
+    restarts = {"api": (0, 1), "worker": (0, 0), "scheduler": (3,)}
+
+    def pods_of(deployment: dict[str, Any]) -> list[dict[str, Any]]:
+        name = deployment["metadata"]["name"]
+        return [
+            {"metadata": {"name": f"{name}-{number}"}, "status": {"containerStatuses": [{"restartCount": count}]}}
+            for number, count in enumerate(restarts[name])
+        ]
+
     deleted: list[str] = []
-    cluster = SimpleNamespace(get=lambda _path: {"kind": "Deployment"}, pods_of=lambda _found: pods)
-    hands = SimpleNamespace(cluster=cluster, delete=deleted.append, until=lambda *_: None, rolled_out=None)
+    waited: list[str] = []
+    cluster = SimpleNamespace(items=lambda _path: [{"metadata": {"name": name}} for name in restarts], pods_of=pods_of)
+    hands = SimpleNamespace(
+        cluster=cluster, delete=deleted.append, rolled_out=waited.append, until=lambda holds, _what: holds()
+    )
     healthy.renewed(SimpleNamespace(hands=hands))  # type: ignore[arg-type]
-    assert [path.rpartition("/")[2] for path in deleted] == ["b"]
+    assert [path.rpartition("/")[2] for path in deleted] == ["api-1", "scheduler-0"]
+    assert [path.rpartition("/")[2] for path in waited] == ["api", "scheduler"]
 
 
 def test_those_meet_of_which_no_two_declare_the_same_and_whose_inputs_are_known() -> None:
