@@ -40,6 +40,8 @@ printf '%s :0@0 myself,master - 0 0 0 connected 0-99 101-16383\\nvars currentEpo
 """
 # No file may grow, as on a disk that is full; without the signal that would end the process.
 NO_GROWTH = f"trap '' XFSZ; ulimit -f 0; {SERVE}"
+# It refuses PING then, too, so that a probe which asks by that would take it out of its Service.
+PORT_OPEN = {"tcpSocket": {"port": 6379}}
 
 
 def _redis_says(**directives: str) -> Act:
@@ -125,8 +127,11 @@ def _redis_is_full(hands: Hands) -> bool:
     return False
 
 
-def _started_by(script: str, **mounted: str) -> Act:
-    """Started by a script, with empty folders at these paths, each in place of what is mounted there."""
+def _started_by(script: str, ready: Mapping[str, Any] | None = None, **mounted: str) -> Act:
+    """Started by a script, with empty folders at these paths, each in place of what is mounted there.
+
+    :param ready: how it is probed whether it is ready, where not as declared.
+    """
 
     def change(server: Object) -> None:
         pod = server["spec"]["template"]["spec"]
@@ -134,6 +139,8 @@ def _started_by(script: str, **mounted: str) -> Act:
         kept = [mount for mount in one["volumeMounts"] if mount["mountPath"] not in mounted.values()]
         one["volumeMounts"] = kept + [{"name": name, "mountPath": path} for name, path in mounted.items()]
         pod["volumes"] = pod["volumes"] + [{"name": name, "emptyDir": {}} for name in mounted]
+        if ready:
+            one["readinessProbe"] = {**ready, "periodSeconds": 1}
         if script:
             one["command"] = ["sh", "-ec", script]
 
@@ -244,6 +251,6 @@ FAULTS = (
     Fault(
         name="redis_aof_write_failed", says="Redis cannot write to its append-only file", layer="database",
         turns_red=(PERSISTENCE,),
-        put=_started_by(NO_GROWTH), heal=_REDIS_BACK, seen=_does_not_keep_what_is_written,
+        put=_started_by(NO_GROWTH, PORT_OPEN), heal=_REDIS_BACK, seen=_does_not_keep_what_is_written,
     ),
 )  # fmt: skip

@@ -29,8 +29,9 @@ EXPIRED, OTHER_NAME = 10, 62
 HOST_PLAIN = ("hostssl", "host")
 FILES = "/api/v1/namespaces/database/configmaps/postgres"
 START = 'exec "$bin/postgres" -D "$data" $conf'
-# The server of this version in every word but its own version: the text, and the number, which stands there three times
-# (the value, its least, its greatest). It finds its files by where it lies, so the folders beside it are led there.
+# The server of this version but for the number of its version, which stands there three times (the value, its least, its
+# greatest). The text stays: by it the server knows whether its data is of its version. It finds its own files by where
+# it lies, so the folders beside it are led there.
 AS_13 = r"""
 old=/tmp/old/lib/postgresql/15
 mkdir -p "$old/bin"
@@ -39,7 +40,6 @@ ln -sfn /usr/lib/postgresql/15/lib "$old/lib"
 LC_ALL=C perl -0777 -pe '
   my ($minor) = /\b15\.(\d+) \(Debian/;
   my ($now, $then) = map { pack("V", $_ + $minor) x 3 } (150000, 130000);
-  s/\b15\.(\d+ \(Debian )15(?=\.)/13.${1}13/g;
   s/\Q$now\E/$then/g;
 ' "$bin/postgres" > "$old/bin/postgres"
 chmod 700 "$old/bin/postgres"
@@ -224,7 +224,7 @@ FAULTS = (
         seen=_certificate_refused(EXPIRED),
     ),
     Fault(
-        name="postgres_13", says="PostgreSQL says that it is of version 13: its program with that constant changed",
+        name="postgres_13", says="PostgreSQL tells the number of a version 13: its program with that constant changed",
         layer="database",
         turns_red=(VERSION,), put=_started_by(AS_13), heal=restored(FILES, then=restarted(POSTGRES)),
         seen=_tells("SHOW server_version_num", lambda told: str(told).startswith("130")),
