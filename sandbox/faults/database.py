@@ -29,9 +29,9 @@ EXPIRED, OTHER_NAME = 10, 62
 HOST_PLAIN = ("hostssl", "host")
 FILES = "/api/v1/namespaces/database/configmaps/postgres"
 START = 'exec "$bin/postgres" -D "$data" $conf'
-# The server of this version but for the number of its version, which stands there three times (the value, its least, its
-# greatest). The text stays: by it the server knows whether its data is of its version. It finds its own files by where
-# it lies, so the folders beside it are led there.
+# The server of this version but for the number of its version, which stands there three times (the value, its least,
+# its greatest). The text stays: by it the server knows whether its data is of its version. It finds its own files by
+# where it lies, so the folders beside it are led there.
 AS_13 = r"""
 old=/tmp/old/lib/postgresql/15
 mkdir -p "$old/bin"
