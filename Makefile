@@ -60,8 +60,9 @@ soak: sandbox-full ## an hour under a steady load, in which nothing may restart 
 test: $(VENV)/.ready $(LINK) ## everything: lint, sanity, unit and integration tests, one fault for each section
 	@$(PY) scripts/stages.py lint sanity test-unit sandbox-full test-integration test-sabotage
 
-test-unit: $(VENV)/.ready $(LINK) ## unit tests: no root, no cluster
-	@$(PY) -m pytest -n auto tests/unit
+test-unit: $(VENV)/.ready $(LINK) ## unit tests: no cluster; as root it installs the PostgreSQL and the Redis that some ask, else these may be skipped
+	@$(PY) -m tests.unit.stores
+	@$(PY) -m pytest -n auto -rs tests/unit
 
 report-seen: $(VENV)/.ready $(LINK) .cache/axe/package/axe.min.js ## the report in Chromium: axe, keys, filter, print, hostile texts
 	@$(PY) -m pytest tests/unit/collection/test_report_browser.py

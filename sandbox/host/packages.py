@@ -1,11 +1,11 @@
-# Debian packages that the sandbox needs, installed without starting their services.
+# Debian packages that the sandbox and the unit tests need, installed without starting their services.
 # SPDX-FileCopyrightText: The bytebot.production authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,28 +23,34 @@ NEEDED = (
     "nftables",
     "runc",
 )
+STORES = ("postgresql", "redis-server")  # some unit tests ask real ones
 POLICY = Path("/usr/sbin/policy-rc.d")
 REMEDY = "run `apt-get update` by hand and read what it says; the machine needs a reachable Debian mirror"
 
 
-def missing() -> list[str]:
+def missing(names: Sequence[str] = NEEDED) -> list[str]:
+    """Those of these packages that are not installed."""
     done = subprocess.run(
-        ["dpkg-query", "-W", "-f=${Package} ${db:Status-Status}\n", *NEEDED],
+        ["dpkg-query", "-W", "-f=${Package} ${db:Status-Status}\n", *names],
         env=environment(),
         capture_output=True,
         text=True,
         check=False,
     )
     present = {line.split()[0] for line in done.stdout.splitlines() if line.endswith(" installed")}
-    return [name for name in NEEDED if name not in present]
+    return [name for name in names if name not in present]
 
 
 def version(package: str) -> str:
     return run("packages", ["dpkg-query", "-W", "-f=${Version}", package])
 
 
-def ensure(progress: Progress) -> None:
-    names = missing()
+def ensure(progress: Progress, wanted: Sequence[str] = NEEDED) -> None:
+    """Install those that are missing.
+
+    :raises SandboxError: they cannot be had.
+    """
+    names = missing(wanted)
     if not names:
         return
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}

@@ -137,8 +137,8 @@ def _postgres_tools() -> Path:
 
 
 @contextmanager
-def redis(*options: str, acl: tuple[str, ...] = ()) -> Iterator[int]:
-    """A new server on a port of 127.0.0.1, with lines of an ACL file."""
+def redis(*options: str, acl: tuple[str, ...] = (), shell: str = "") -> Iterator[int]:
+    """A new server on a port of 127.0.0.1, with lines of an ACL file, and where wanted started by a shell."""
     program = shutil.which("redis-server") or shutil.which("valkey-server")
     if not program:
         pytest.skip("there is neither redis-server nor valkey-server")
@@ -149,6 +149,8 @@ def redis(*options: str, acl: tuple[str, ...] = ()) -> Iterator[int]:
             users = Path(folder) / "users.acl"
             users.write_text("\n".join(acl) + "\n", encoding="utf-8")
             command += ["--aclfile", str(users)]
+        if shell:
+            command = ["sh", "-ec", f'{shell}; exec "$@"', "sh", *command]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
             assert running.stdout
             try:

@@ -69,7 +69,8 @@ def version(facts: RedisFacts) -> Verdict:
         return failed(summary, remedies, evidence, weaker=weaker)
     count = len(_replicas(seen))
     kind = "a whole cluster" if seen.cluster else f"{count} replicas in sync" if count else "without replicas"
-    return passed(f"{seen.product} answers at {facts.where} and takes writes ({kind}).", evidence, weaker=weaker)
+    writes = f", but takes no writes, of which {PERSISTENCE} tells" if seen.unkept else " and takes writes"
+    return passed(f"{seen.product} answers at {facts.where}{writes} ({kind}).", evidence, weaker=weaker)
 
 
 def _replicas(seen: RedisSeen) -> list[str]:

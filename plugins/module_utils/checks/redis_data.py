@@ -117,6 +117,8 @@ def persistence(facts: RedisFacts) -> Verdict:
         }
     )
     problems = _write_problems(facts, seen)
+    if seen.unkept:
+        problems.append((f"it takes no writes ({seen.unkept})", _WRITE))
     lost = [f"{one.name} keeps its data on {one.volume or 'no volume'}" for one in facts.pods.found if not one.lasting]
     if lost:
         problems.append((f"{some(lost)}, which goes with the pod", _VOLUME))

@@ -42,6 +42,7 @@ class RedisSeen:
     """One look at a server.
 
     :param cause: why the credentials are not accepted; empty where they are. :param lost: no server spoke at all.
+    :param unkept: why it takes no writes for now, in its words: it cannot keep them.
     :param info: the fields of ``INFO``; :param info_denied: why there are none.
     :param config: settings by name, where the user may read them; :param config_denied: why it may not.
     :param cluster: the fields of ``CLUSTER INFO``, where the server is part of a cluster.
@@ -53,6 +54,7 @@ class RedisSeen:
     cause: str = ""
     lost: bool = False
     passing: bool = False
+    unkept: str = ""
     info: Mapping[str, str] = field(default_factory=dict)
     info_denied: str = ""
     config: Mapping[str, str] = field(default_factory=dict)

@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import re
 import secrets
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.bytebot.production.plugins.module_utils.checks.redis_facts import DANGEROUS, RedisSeen
 from ansible_collections.bytebot.production.plugins.module_utils.checks.secrets_facts import Attempt, Target
 from ansible_collections.bytebot.production.plugins.module_utils.clients.login_postgres import Place
 from ansible_collections.bytebot.production.plugins.module_utils.clients.login_redis import (
+    UNKEPT,
     connection,
     greet,
     library,
@@ -21,24 +23,25 @@ from ansible_collections.bytebot.production.plugins.module_utils.clients.login_r
 SETTINGS = ("maxmemory", "maxmemory-policy", "appendonly", "save", "dir")
 # To everybody: the server does not know it, or its configuration (enable-debug-command) shuts it.
 _FORBIDDEN = re.compile(r"unknown command|^DEBUG command not allowed", re.IGNORECASE)
-# A server whose memory is full refuses to queue whatever a user may run, PING among it, and runs none of it.
-_FULL = re.compile(r"not allowed when used memory")
+# A server whose memory is full, or that cannot keep what is written, refuses to queue whatever a user may run, PING
+# among it, and runs none of it; what the user may not, it refuses before.
+_FULL = re.compile(rf"not allowed when used memory|^{UNKEPT}")
 DRYRUN, QUEUED = "ACL DRYRUN", "put into a transaction that was discarded"
 
 
 def look(target: Target, place: Place, *, probing: bool) -> RedisSeen:
     """Sign in and ask; where ``probing``, try once without and once with a wrong password."""
     redis = library()
-    made = connection(target, place, password=target.password)
+    made, unkept = connection(target, place, password=target.password), ""
     try:
         try:
-            greet(made)
+            unkept = greet(made)
         except redis.exceptions.NoPermissionError:
             pass  # signed in, and PING is not the user's
         except (redis.exceptions.RedisError, OSError) as exc:
             outcome = refusal(exc)
             return RedisSeen(outcome.cause, outcome.lost, outcome.passing)
-        return _asked(made, target, place, probing=probing)
+        return replace(_asked(made, target, place, probing=probing), unkept=unkept)
     except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSError) as exc:
         outcome = refusal(exc)
         return RedisSeen(outcome.cause, passing=True)

@@ -13,6 +13,8 @@ from ansible_collections.bytebot.production.plugins.module_utils.clients.login_p
 from ansible_collections.bytebot.production.plugins.module_utils.errors import LibraryMissing
 
 PACKAGE = "redis"
+# What a server says to all writes, and to PING, once it cannot keep what is written; only to those who are signed in.
+UNKEPT = "MISCONF"
 
 
 def sign_in(target: Target, port: int, ca_file: str, timeout_s: float) -> Outcome:
@@ -61,11 +63,20 @@ def _try(redis: Any, target: Target, place: Place, *, password: str) -> tuple[Ou
         made.disconnect()
 
 
-def greet(made: Any) -> None:
-    """Connect, sign in and ping; what is refused is raised as the library's own errors."""
+def greet(made: Any) -> str:
+    """Connect, sign in and ping; what is refused is raised as the library's own errors.
+
+    :return: why the server takes no writes for now, where it says so: it has let in who asked; else empty.
+    """
     made.connect()
     made.send_command("PING", check_health=False)
-    made.read_response()
+    try:
+        made.read_response()
+    except library().exceptions.ResponseError as exc:
+        if not str(exc).startswith(UNKEPT):
+            raise
+        return _words(exc)
+    return ""
 
 
 def refusal(exc: BaseException) -> Outcome:

@@ -4,13 +4,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import resource
+import time
 from pathlib import Path
 
 import pytest
 import redis as library
 
-from ansible_collections.bytebot.production.plugins.module_utils.checks.redis_facts import DANGEROUS, RedisSeen
-from ansible_collections.bytebot.production.plugins.module_utils.checks.secrets_facts import Target
+from ansible_collections.bytebot.production.plugins.module_utils.checks.redis import CHECKS
+from ansible_collections.bytebot.production.plugins.module_utils.checks.redis_facts import (
+    DANGEROUS,
+    PERSISTENCE,
+    VERSION,
+    RedisFacts,
+    RedisSeen,
+)
+from ansible_collections.bytebot.production.plugins.module_utils.checks.secrets_facts import Keys, Target
 from ansible_collections.bytebot.production.plugins.module_utils.clients.ask_redis import (
     DRYRUN,
     QUEUED,
@@ -18,6 +28,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.clients.ask_red
     look,
 )
 from ansible_collections.bytebot.production.plugins.module_utils.clients.login_postgres import Place
+from ansible_collections.bytebot.production.plugins.module_utils.clients.login_redis import sign_in
 from tests.unit.collection.throwaway_ca import Authority
 from tests.unit.real_servers import free_port, redis
 
@@ -67,6 +78,30 @@ def test_both_ways_of_seeing_rights_agree() -> None:
     assert (dry.how, queued.how) == (DRYRUN, QUEUED)
     assert {name for name in DANGEROUS if dry.commands[name] != queued.commands[name]} == UNSEEN
     assert {name for name, state in dry.commands.items() if state == "allowed"} == {"FLUSHDB", "KEYS"}
+
+
+def test_a_server_that_cannot_keep_what_is_written_lets_in_and_says_so() -> None:
+    """Its disk is full: no file may grow any more. It refuses PING then, as it does all writes."""
+    options = ("--appendonly", "yes", "--appendfsync", "everysec", "--save", "")
+    with redis(*options, acl=(CLOSED, f"{SAFE} +flushdb", OWNER), shell="trap '' XFSZ") as port:
+        owner = library.Redis(port=port, username="owner", password=WORD, decode_responses=True)
+        resource.prlimit(owner.info("server")["process_id"], resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+        end = time.monotonic() + 20
+        while owner.info("persistence")["aof_last_write_status"] == "ok" and time.monotonic() < end:
+            with contextlib.suppress(library.ResponseError):
+                owner.set("lost", "1")
+            time.sleep(0.05)
+        seen = ask(port)
+        assert sign_in(Target("cache.shop", 6379, "shop", WORD), port, "", 5.0).cause == ""
+        assert "password" in sign_in(Target("cache.shop", 6379, "shop", "wrong"), port, "", 5.0).cause
+        owner.close()
+    assert (seen.cause, seen.unkept.split()[0], seen.info["aof_last_write_status"]) == ("", "MISCONF", "err")
+    assert (seen.nobody.outcome, seen.wrong.outcome) == ("refused", "refused")
+    assert {name for name, state in seen.commands.items() if state == "allowed"} == {"FLUSHDB"}
+    facts = RedisFacts("shop", Keys("cache"), target=Target("cache.shop", 6379, "shop", WORD), seen=seen)
+    states = {one.control: one.verdict for one in CHECKS.judge(facts, [VERSION, PERSISTENCE])}
+    assert {name: one.state for name, one in states.items()} == {VERSION: "pass", PERSISTENCE: "fail"}
+    assert "takes no writes" in states[VERSION].summary
 
 
 def test_a_user_who_may_all_is_seen_and_the_server_stays() -> None:
