@@ -195,9 +195,9 @@ def _answers_differ(hands: Hands) -> bool:
 
 
 def _health_elsewhere(file: dict[str, Any]) -> None:
-    """The same application, asked for a route that it does not have."""
+    """The same application, asked for a route that it does not have where a load balancer asks whether it is ready."""
     server = f"http://bytebot-api.{NAMESPACE}.svc.cluster.local"
-    rule = f"Host(`{HOST}`) && PathPrefix(`/health`)"
+    rule = f"Host(`{HOST}`) && Path(`{HEALTH}`)"
     router = {"rule": rule, "priority": 100000, "entryPoints": ["websecure"], "tls": {}}
     file["http"] = {
         "routers": {"health": {**router, "service": "health", "middlewares": ["elsewhere"]}},
@@ -291,9 +291,9 @@ FAULTS = (
         turns_red=("infrastructure.ingress.dns",),
     ),
     Fault(
-        name="load_balancer_health_path_wrong", says="the public health routes lead to a route that is not there",
+        name="load_balancer_health_path_wrong", says="the route that load balancers ask leads to one that is not there",
         layer="network", put=_entered(_health_elsewhere), heal=_ENTRY_BACK, seen=_health_not_found,
-        turns_red=(BALANCED, *(f"deployment.health.{one}" for one in ("live", "ready", "startup"))),
+        turns_red=(BALANCED, "deployment.health.ready"),
     ),
     Fault(
         name="unhealthy_backend_kept", says="the API's Service sends traffic to pods that are not ready",

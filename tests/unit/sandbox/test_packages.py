@@ -39,7 +39,7 @@ def test_services_stay_off_only_while_installing(fails: bool, policy: Path, monk
         return ""
 
     monkeypatch.setattr(packages, "run", run)
-    monkeypatch.setattr(packages, "missing", lambda: ["runc"])
+    monkeypatch.setattr(packages, "missing", lambda _names: ["runc"])
     if fails:
         with pytest.raises(SandboxError):
             packages.ensure(Progress(out=io.StringIO()))
@@ -52,12 +52,22 @@ def test_services_stay_off_only_while_installing(fails: bool, policy: Path, monk
 def test_a_policy_of_the_machines_own_is_kept(policy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     policy.write_text("own")
     monkeypatch.setattr(packages, "run", lambda *_, **__: "")
-    monkeypatch.setattr(packages, "missing", lambda: ["runc"])
+    monkeypatch.setattr(packages, "missing", lambda _names: ["runc"])
     packages.ensure(Progress(out=io.StringIO()))
     assert policy.read_text() == "own"
 
 
 def test_nothing_missing_nothing_done(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packages, "missing", list)
+    monkeypatch.setattr(packages, "missing", lambda _names: [])
     monkeypatch.setattr(packages, "run", lambda *_, **__: pytest.fail("it installed"))
     packages.ensure(Progress(out=io.StringIO()))
+
+
+def test_other_packages_may_be_wanted(policy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    installed: list[list[str]] = []
+    monkeypatch.setattr(packages, "run", lambda _name, command, **_: installed.append(command) or "")
+    monkeypatch.setattr(packages, "missing", lambda names: list(names[1:]))
+    packages.ensure(Progress(out=io.StringIO()), packages.STORES)
+    assert installed[-1][-1:] == ["redis-server"]
+    assert "postgresql" not in installed[-1]
+    assert not policy.exists()
