@@ -65,7 +65,12 @@ def test_nothing_missing_nothing_done(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_other_packages_may_be_wanted(policy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     installed: list[list[str]] = []
-    monkeypatch.setattr(packages, "run", lambda _name, command, **_: installed.append(command) or "")
+
+    def run(_: str, command: list[str], **__: object) -> str:
+        installed.append(command)
+        return ""
+
+    monkeypatch.setattr(packages, "run", run)
     monkeypatch.setattr(packages, "missing", lambda names: list(names[1:]))
     packages.ensure(Progress(out=io.StringIO()), packages.STORES)
     assert installed[-1][-1:] == ["redis-server"]
