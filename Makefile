@@ -14,7 +14,7 @@ FAULT = $(addprefix -e @,$(wildcard .sandbox/faults/variables.json))
 export ANSIBLE_HOME ?= $(CURDIR)/.ansible
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: help demo verify sign approve gate ready fault heal faults-seen sabotage conformance soak test test-unit report-seen test-integration test-sabotage benchmark awx lint sanity dist sandbox-up sandbox-full sandbox-down sandbox-status sandbox-reset sandbox-scale clean
+.PHONY: help demo verify sign approve gate ready fault heal faults-seen sabotage conformance soak test test-unit report-seen test-integration test-sabotage benchmark awx lint sanity dist sandbox-build sandbox-up sandbox-full sandbox-down sandbox-status sandbox-reset sandbox-scale clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,11 +58,11 @@ soak: sandbox-full ## an hour under a steady load, in which nothing may restart 
 	@$(PY) -m tests.soak $(if $(MINUTES),--minutes $(MINUTES))
 
 test: $(VENV)/.ready $(LINK) ## everything: lint, sanity, unit and integration tests, one fault for each section
-	@$(PY) scripts/stages.py lint sanity test-unit sandbox-full test-integration test-sabotage
+	@$(PY) scripts/stages.py lint sanity sandbox-build test-unit sandbox-full test-integration test-sabotage
 
-test-unit: $(VENV)/.ready $(LINK) ## unit tests: no cluster; as root it installs the PostgreSQL and the Redis that some ask, else these may be skipped
+test-unit: $(VENV)/.ready $(LINK) ## unit tests: no cluster; those that need what is not here are skipped and listed: as root PostgreSQL and Redis are installed
 	@$(PY) -m tests.unit.stores
-	@$(PY) -m pytest -n auto -rs tests/unit
+	@$(PY) -m pytest -n auto -rfEs tests/unit
 
 report-seen: $(VENV)/.ready $(LINK) .cache/axe/package/axe.min.js ## the report in Chromium: axe, keys, filter, print, hostile texts
 	@$(PY) -m pytest tests/unit/collection/test_report_browser.py
@@ -93,6 +93,9 @@ dist: $(VENV)/.ready ## build the collection's tarball and unpack it below build
 
 sandbox-up: $(VENV)/.ready $(LINK) ## raise the sandbox (builds what is missing): PROFILE=full for all of it, small for the least; else as it was
 	@$(if $(PROFILE),SANDBOX_PROFILE=$(PROFILE) )$(PY) -m sandbox up
+
+sandbox-build: $(VENV)/.ready $(LINK) ## build all that the sandbox needs, and start nothing
+	@SANDBOX_PROFILE=full $(PY) -m sandbox build
 
 sandbox-full: # what the tests need
 	@$(MAKE) --no-print-directory sandbox-up PROFILE=full
