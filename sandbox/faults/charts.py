@@ -231,7 +231,7 @@ FAULTS = (
     ),
     Fault(
         name="config_key_missing", says="a container takes a variable from a key that its Secret lacks",
-        layer="values", turns_red=(PODS,), playbook="deploy",
+        layer="values", turns_red=(PODS, "security_configuration.secrets.stored"), playbook="deploy",
         variables=edited(
             DEPLOYMENT, "{{ .Values.redis.existingSecret }}, key: password",
             "{{ .Values.redis.existingSecret }}, key: no-such-key", **SOON,
