@@ -73,6 +73,7 @@ def look_at_boards(
     known, end = _Known(stored, wanted, list(told.values())), time.monotonic() + wanted.settle_s
     while (young := [name for name, one in told.items() if known.young(one)]) and time.monotonic() < end:
         pause(PAUSE_S)
+        known.renew()
         told |= {name: board(name) for name in young}
     judged = [replace(one, asked=tuple(known.judged(query) for query in one.asked)) for one in told.values()]
     return BoardsSeen(server.service.url, tuple(judged), time.time(), listed)
@@ -167,18 +168,32 @@ class _Known:
 
     def __init__(self, stored: Prometheus | None, wanted: Wanted, boards: Collection[BoardSeen]) -> None:
         self._stored, self._exported, self._missed = stored, wanted.exported, wanted.missed
-        names = sorted({name for board in boards for one in board.asked for name in names_in(one.expression)})
-        self._there = self._stored_of(names)
-        before = self._stored_of(names, f" offset {max(1, round(wanted.settle_s))}s") if self._there else None
+        self._names = sorted({name for board in boards for one in board.asked for name in names_in(one.expression)})
+        self._there = self._stored_of(self._names)
+        before = self._stored_of(self._names, f" offset {max(1, round(wanted.settle_s))}s") if self._there else None
         self._young = self._there - before if self._there and before is not None else set()
         self._lost: dict[str, bool] = {}
         self._page: Collection[str] | None = None
         self._page_read = False
 
     def young(self, board: BoardSeen) -> bool:
-        """Whether a panel is empty yet whose metric has just had its first sample: a rate needs two."""
-        empty = [one for one in board.asked if one.told.ok and not one.told.data[1]]
-        return any(self._young & set(names_in(one.expression)) for one in empty)
+        """Whether a panel is empty yet whose metric has just had its first sample, as a rate needs two, or rests on one
+        that is exported and not stored: new pods may have counted it since they were scraped.
+        """
+        told = [one for one in board.asked if one.told.ok]
+        empty = {name for one in told if not one.told.data[1] for name in names_in(one.expression)}
+        return bool(self._young & empty) or any(self._comes(name) for one in told for name in names_in(one.expression))
+
+    def _comes(self, name: str) -> bool:
+        there = self._there
+        return there is not None and name not in {*there, *self._missed} and name in (self._shown() or ())
+
+    def renew(self) -> None:
+        """Look again at what is stored; what has come since is young."""
+        there = self._stored_of(self._names)
+        if there is not None:
+            self._young |= there - (self._there or set())
+            self._there = there
 
     def judged(self, one: Asked) -> Asked:
         if self._there is None or not one.told.ok:
@@ -198,10 +213,15 @@ class _Known:
         if name in self._missed:
             return True
         if name not in self._lost:
-            if not self._page_read:
-                self._page, self._page_read = self._exported(), True
-            self._lost[name] = self._page is None or name in self._page or not self._described(name)
+            page = self._shown()
+            self._lost[name] = page is None or name in page or not self._described(name)
         return self._lost[name]
+
+    def _shown(self) -> Collection[str] | None:
+        """What the application exports now, read once; None where it could not be asked."""
+        if not self._page_read:
+            self._page, self._page_read = self._exported(), True
+        return self._page
 
     def _described(self, name: str) -> bool:
         bases = [name, *(name.removesuffix(part) for part in _PARTS if name.endswith(part))]

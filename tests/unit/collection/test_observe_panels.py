@@ -93,3 +93,29 @@ def test_what_is_only_described_is_quiet_as_long_as_no_event_of_it_came(
     wanted = Wanted(("tasks",), lambda: (), missed=missed)
     seen = look_at_boards(cast("Grafana", Boards(9)), cast("Prometheus", Nothing()), wanted, pause=lambda _: None)
     assert (seen.boards[0].asked[0].lost, seen.boards[0].asked[0].quiet) == (lost, quiet)
+
+
+@pytest.mark.parametrize(("stored_at", "lost", "shown"), [(3, (), 1), (None, ("tasks_total",), 0)])
+def test_what_is_exported_is_waited_for_until_it_is_stored(
+    stored_at: int | None, lost: tuple[str, ...], shown: int
+) -> None:
+    """New pods, as after a roll-out, have counted their first event since they were scraped."""
+    clock = [0]
+
+    class Scraped(Nothing):
+        def query(self, expression: str) -> Told:
+            there = stored_at is not None and clock[0] >= stored_at and " offset " not in expression
+            return Told(data=[({"__name__": name}, "1") for name in ("up", *(["tasks_total"] if there else []))])
+
+    class Showing(Boards):
+        def panel_query(self, _source: Any, expression: str, *, instant: bool) -> Told:
+            shown = expression != RATE or (stored_at is not None and clock[0] > stored_at)
+            return Told(data=(1.0, 1) if shown and not instant else (0.0, 0))
+
+    def pause(_seconds: float) -> None:
+        clock[0] += 1
+
+    wanted = Wanted(("tasks",), lambda: ("tasks_total",), settle_s=0.5 if stored_at is None else 60.0)
+    seen = look_at_boards(cast("Grafana", Showing(0)), cast("Prometheus", Scraped()), wanted, pause=pause)
+    (one,) = seen.boards[0].asked
+    assert (one.lost, one.quiet, one.told.data[1]) == (lost, (), shown)
