@@ -250,7 +250,8 @@ FAULTS = (
     ),
     Fault(
         name="redis_aof_write_failed", says="Redis cannot write to its append-only file", layer="database",
-        turns_red=(PERSISTENCE,),
+        # The application is not ready without a Redis that answers its PING.
+        turns_red=(PERSISTENCE, "deployment.execution.pods"),
         put=_started_by(NO_GROWTH, PORT_OPEN), heal=_REDIS_BACK, seen=_does_not_keep_what_is_written,
     ),
 )  # fmt: skip
