@@ -12,11 +12,11 @@ from ansible_collections.bytebot.production.plugins.module_utils.checks.workload
 from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster import Cluster
 from ansible_collections.bytebot.production.plugins.module_utils.errors import CollectionError
 from ansible_collections.bytebot.production.plugins.module_utils.pod_owners import as_workload, made_by_cron
+from ansible_collections.bytebot.production.plugins.module_utils.podspec import is_over
 
 Object = dict[str, Any]
 _DESCRIBED = (("apps/v1", "Deployment"), ("apps/v1", "StatefulSet"), ("apps/v1", "DaemonSet"), ("batch/v1", "Job"),
               ("batch/v1", "CronJob"))  # fmt: skip
-_ENDED = ("Succeeded", "Failed")
 
 
 def uses_of(cluster: Cluster, namespace: str, wanted: JwtKeys) -> KeyUses:
@@ -32,7 +32,7 @@ def uses_of(cluster: Cluster, namespace: str, wanted: JwtKeys) -> KeyUses:
 
     described = [one for pair in _DESCRIBED for one in every(*pair)]
     jobs = {one["metadata"]["name"]: one for one in described if one.get("kind") == "Job"}
-    pods = [one for one in every("v1", "Pod") if (one.get("status") or {}).get("phase") not in _ENDED]
+    pods = [one for one in every("v1", "Pod") if not is_over(one)]
     objects = [one for one in described if not made_by_cron(one)] + [as_workload(pod, jobs) for pod in pods]
     names = frozenset([wanted.shared] if wanted.shared else [private for private, _public in wanted.pairs])
     held = [at.where for at in containers(objects, namespace) if has_key(at, wanted.secret, names)]

@@ -19,7 +19,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.clients.cluster
 from ansible_collections.bytebot.production.plugins.module_utils.clients.http import Answer, Http
 from ansible_collections.bytebot.production.plugins.module_utils.clients.identities import Fields
 from ansible_collections.bytebot.production.plugins.module_utils.clients.log_search import Searched
-from ansible_collections.bytebot.production.plugins.module_utils.errors import NotPermitted
+from ansible_collections.bytebot.production.plugins.module_utils.errors import NotPermitted, NotThere, Refused
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
 
 HEADER = "x-correlation-id"
@@ -70,6 +70,9 @@ class Lines:
             if failed.failure:
                 return replace(seen, broken=failed.failure.sentence.rstrip("."))
             wrote = self._reach(pods, planted["token"], began)
+            if len(wrote) < len(pods):  # its lines, perhaps that of the error, are only where they were sent
+                went = f"A pod of Deployment {self.workload} went while the logs were read."
+                return replace(seen, gap=went, remedy="Judge again when it is at rest.")
         except NotPermitted as exc:
             return replace(seen, gap=exc.sentence, remedy="Allow this account to read pods and their logs (pods/log).")
         error_id = f"{self._word}-error" if failed.status == HTTPStatus.UNAUTHORIZED else ""
@@ -122,22 +125,27 @@ class Lines:
     def _written(self, pods: Mapping[str, str], began: float) -> tuple[Wrote, ...]:
         end = time.monotonic() + WRITTEN_S
         while True:
-            found = tuple(self._wrote(pod, container, began) for pod, container in pods.items())
+            rows = [self._wrote(pod, container, began) for pod, container in pods.items()]
+            found = tuple(row for row in rows if row is not None)
             told = sum(any(one in line for line in row.lines) for row in found for one in row.words)
             if (all(one.words for one in found) and told) or time.monotonic() >= end:
                 return found
             self.pause(PAUSE_S)
 
-    def _wrote(self, pod: str, container: str, began: float) -> Wrote:
-        text = self.cluster.raw_text(
-            "GET",
-            f"/api/v1/namespaces/{quote(self.namespace)}/pods/{quote(pod)}/log",
-            query={
-                "container": container,
-                "sinceSeconds": str(int(time.time() - began) + 1),
-                "tailLines": str(LINES),
-            },
-        )
+    def _wrote(self, pod: str, container: str, began: float) -> Wrote | None:
+        """What a pod has written; None where it went meanwhile, as while a Deployment scales in."""
+        query = {
+            "container": container,
+            "sinceSeconds": str(int(time.time() - began) + 1),
+            "tailLines": str(LINES),
+        }
+        try:
+            path = f"/api/v1/namespaces/{quote(self.namespace)}/pods/{quote(pod)}/log"
+            text = self.cluster.raw_text("GET", path, query=query)
+        except (NotThere, Refused):
+            if pod in self._pods():
+                raise
+            return None
         lines = tuple(line for line in text.splitlines() if line.strip())
         ours = [line for line in lines if self._word in line]
         if ours:

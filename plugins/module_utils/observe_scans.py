@@ -26,6 +26,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.errors import (
     NotPermitted,
     NotThere,
 )
+from ansible_collections.bytebot.production.plugins.module_utils.podspec import is_over
 from ansible_collections.bytebot.production.plugins.module_utils.policy_objects import SCRATCH
 from ansible_collections.bytebot.production.plugins.module_utils.scan_reports import (
     digests_in,
@@ -124,7 +125,7 @@ def running(pods: Sequence[Object]) -> tuple[tuple[Running, ...], tuple[str, ...
     unknown: list[str] = []
     for pod in pods:
         meta, status = pod.get("metadata") or {}, pod.get("status") or {}
-        if status.get("phase") in ("Succeeded", "Failed") or SCRATCH in (meta.get("labels") or {}):
+        if is_over(pod) or SCRATCH in (meta.get("labels") or {}):
             continue
         for one in (one for group in _STATUSES for one in status.get(group) or []):
             told = f"pod {meta.get('name')} container {one.get('name')}"

@@ -58,6 +58,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.pod_owners impo
     named,
     owner_of,
 )
+from ansible_collections.bytebot.production.plugins.module_utils.podspec import is_over
 from ansible_collections.bytebot.production.plugins.module_utils.redact import Redactor
 from ansible_collections.bytebot.production.plugins.module_utils.secret import hide
 
@@ -116,7 +117,7 @@ def observe(
     """
     denied: dict[str, str] = {}
     found = _lists(cluster, scope, denied)
-    pods = [pod for pod in found["Pod"] if (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed")]
+    pods = [pod for pod in found["Pod"] if not is_over(pod)]
     jobs = {one["metadata"]["name"]: one for one in found["Job"]}
     bare = [pod for pod in pods if owner_of(pod, jobs) is None]
     described = [one for _api, kind in _WORKLOADS if kind != "Pod" for one in found[kind] if not made_by_cron(one)]

@@ -120,10 +120,10 @@ def look_at_scrapes(
     while True:
         found, seen = release(), _scrapes(server)
         settled = not seen.targets.ok or bool(found.denied) or not target_problems(found, seen)
-        if settled or exceeded(seen) > 0 or time.monotonic() >= end:
-            return found, seen
         if left and known is not None and set(found.sources) - known:
             end, left = time.monotonic() + scope.settle_s, left - 1
+        if settled or exceeded(seen) > 0 or time.monotonic() >= end:
+            return found, seen
         known = set(found.sources)
         pause(PAUSE_S)
 
@@ -138,8 +138,9 @@ def _scrapes(server: Prometheus) -> ScrapesSeen:
 def look_at_system(
     server: Prometheus, scope: Scope, release: Callable[[], ReleaseSeen], pause: Callable[[float], None] = time.sleep
 ) -> tuple[ReleaseSeen, SystemSeen]:
-    """Look until each pod and node has its series, or they have had their time."""
-    end = time.monotonic() + scope.settle_s
+    """Look until each pod and node has its series, or they have had their time; one that comes meanwhile as above."""
+    end, left = time.monotonic() + scope.settle_s, CHANGES
+    known: set[str] | None = None
     mine = f'{{namespace="{scope.namespace}"}}'
     while True:
         found = release()
@@ -150,8 +151,12 @@ def look_at_system(
             server.query(NODES),
         )
         told = seen.containers.ok and seen.states.ok and seen.nodes.ok
+        running = {one.name for one in found.pods if one.running}
+        if left and known is not None and running - known:
+            end, left = time.monotonic() + scope.settle_s, left - 1
         if not told or found.denied or not system_problems(found, seen) or time.monotonic() >= end:
             return found, seen
+        known = running
         pause(PAUSE_S)
 
 

@@ -5,9 +5,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 Object = dict[str, Any]
+_ENDED = ("Succeeded", "Failed")
+_LATE = timedelta(minutes=1)  # what a kubelet may take beyond the grace period, of which deletionTimestamp is the end
 WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "Pod")
 
 
@@ -38,3 +41,20 @@ def pod_template(obj: Mapping[str, Any]) -> Object | None:
     if kind == "CronJob":
         return ((spec.get("jobTemplate") or {}).get("spec") or {}).get("template") or {}
     return None
+
+
+def is_over(pod: Mapping[str, Any], now: datetime | None = None) -> bool:
+    """Whether a pod has ended, or is about to, as one of the revision before is right after a roll-out.
+
+    One that should long be gone and is not still counts: whatever it may, it may.
+    """
+    if (pod.get("status") or {}).get("phase") in _ENDED:
+        return True
+    until = (pod.get("metadata") or {}).get("deletionTimestamp")
+    if not until:
+        return False
+    try:
+        end = datetime.fromisoformat(str(until).replace("Z", "+00:00"))
+        return (now or datetime.now(UTC)) < end + _LATE
+    except (TypeError, ValueError):
+        return False

@@ -33,6 +33,7 @@ from ansible_collections.bytebot.production.plugins.module_utils.clients.identit
 from ansible_collections.bytebot.production.plugins.module_utils.clients.log_search import Line, Searched
 from ansible_collections.bytebot.production.plugins.module_utils.clients.prometheus import Prometheus
 from ansible_collections.bytebot.production.plugins.module_utils.clients.service import Told
+from ansible_collections.bytebot.production.plugins.module_utils.errors import NotThere
 from ansible_collections.bytebot.production.plugins.module_utils.observe_events import MARKER, Business, Plan
 from ansible_collections.bytebot.production.plugins.module_utils.observe_lines import Lines
 from ansible_collections.bytebot.production.plugins.module_utils.observe_targets import (
@@ -355,6 +356,24 @@ class Meshed(Pods):
         return found
 
 
+class Leaving(Pods):
+    """The same, where pods go once their logs are asked for."""
+
+    def __init__(self, application: Application, *going: str) -> None:
+        super().__init__(application)
+        self._going, self._gone = going, set[str]()
+
+    def list(self, version: str, kind: str, namespace: str) -> list[dict[str, Any]]:
+        return [one for one in super().list(version, kind, namespace) if one["metadata"]["name"] not in self._gone]
+
+    def raw_text(self, method: str, path: str, *, query: Mapping[str, str]) -> str:
+        pod = path.split("/")[-2]
+        if pod in self._going:
+            self._gone.add(pod)
+            raise NotThere(f"There is no pod {pod}.")
+        return super().raw_text(method, path, query=query)
+
+
 class Kept:
     """A store that has all lines but those of the pods that are left out."""
 
@@ -364,6 +383,18 @@ class Kept:
     def find(self, words: tuple[str, ...], _namespace: str, _since: float) -> Told:
         rows = [(pod, line) for pod, line in self._application.logged if pod not in self._left_out]
         return Told(data=[Line(pod, line) for pod, line in rows if any(one in json.dumps(line) for one in words)])
+
+
+@pytest.mark.parametrize("going", [("shop-api-abc-2",), ("shop-api-abc-1", "shop-api-abc-2")])
+def test_a_pod_that_goes_before_its_log_is_read_ends_nothing(going: tuple[str, ...]) -> None:
+    application = Application()
+    seen = Lines(
+        cast("Cluster", Leaving(application, *going)), "shop", "shop-api", cast("Http", application), Fields(),
+        cast("Searched", Kept(application)), LineNames(), 0.0, Redactor(), pause=lambda _s: None,
+    ).look()  # fmt: skip
+    results = LINES.judge(LinesFacts("http://l", "Loki", seen), [FLOW, STRUCTURED, ERRORS])
+    assert [str(one.verdict.state) for one in results] == ["pending"] * 3
+    assert "went while the logs were read" in results[0].verdict.summary
 
 
 @pytest.mark.parametrize(
