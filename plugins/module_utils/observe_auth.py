@@ -129,6 +129,7 @@ class _Look:
         self._redactor = redactor
         self._wanted = scope.wanted
         self._trial: LockoutTrial | None = None
+        self._sessions: list[Session] = []  # those that were renewed
 
     def _glance(self) -> None:
         if self._trial and self._scope.judges([of.INVALID]) and self._scope.wait_s:
@@ -152,8 +153,9 @@ class _Look:
                     self._glance()
                 except NotMade as exc:  # the other steps may need less
                     facts = replace(facts, not_made=f"{exc.sentence}.", remedy="Mend that, or correct the paths.")
-        if session and session.works:
-            self._api.logout(session)
+        for one in [session, *self._sessions]:
+            if one and one.works:
+                self._api.logout(one)
         return replace(facts, left=tuple(made.left)) if made else facts
 
     # ------------------------------------------------------------------ who asks
@@ -189,7 +191,14 @@ class _Look:
             why = f"The administrator's account makes no test users: {told}"
             return None, replace(facts, not_made=why, remedy="Mend the login, or the Secret of the account.")
         domain = self._scope.domain or admin.name.partition("@")[2]
-        return stack.enter_context(identities(self._api, session.access, domain)), facts
+
+        def renew() -> str:
+            again = self._api.login(admin.name, admin.password)
+            if again.works:
+                self._sessions.append(again)
+            return again.access if again.works else ""
+
+        return stack.enter_context(identities(self._api, session.access, domain, renew)), facts
 
     # ------------------------------------------------------------------ what is seen
 

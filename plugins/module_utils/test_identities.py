@@ -10,7 +10,7 @@ import re
 import secrets
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -78,10 +78,14 @@ def new_password() -> str:
 
 
 class Identities:
-    """Makes users by an administrator's token and the application's own API, and removes them."""
+    """Makes users by an administrator's token and the application's own API, and removes them.
 
-    def __init__(self, api: AuthApi, token: str, domain: str) -> None:
-        self._api, self._token = api, token
+    :param renew: another token, for when the first has run out before all is removed: the end of a lock-out may be
+        waited for longer than a token lives; empty where there is none.
+    """
+
+    def __init__(self, api: AuthApi, token: str, domain: str, renew: Callable[[], str] = str) -> None:
+        self._api, self._token, self._renew = api, token, renew
         self._domain = f"@{domain}" if domain else ""
         self.people: list[Person] = []
         self.tasks: list[str] = []
@@ -117,8 +121,14 @@ class Identities:
 
     def delete(self, user_id: str) -> bool:
         """Remove a user; whether it is gone."""
-        path = f"{self._api.dialect.users}/{user_id}"
-        return self._api.ask("DELETE", path, token=self._token).status in _GONE
+        return self._deleted(f"{self._api.dialect.users}/{user_id}")
+
+    def _deleted(self, path: str) -> bool:
+        answer = self._api.ask("DELETE", path, token=self._token)
+        if answer.status == HTTPStatus.UNAUTHORIZED and (token := self._renew()):
+            self._token = token
+            answer = self._api.ask("DELETE", path, token=token)
+        return answer.status in _GONE
 
     def listed(self) -> tuple[list[Mapping[str, Any]], bool, int]:
         """All users, whether these are all, and the last status."""
@@ -149,8 +159,7 @@ class Identities:
     def remove(self) -> None:
         """Remove all that was made, tasks first; what stays is in :attr:`left`."""
         for task in reversed(self.tasks):
-            answer = self._api.ask("DELETE", f"{self._api.dialect.tasks}/{task}", token=self._token)
-            if answer.status not in _GONE:
+            if not self._deleted(f"{self._api.dialect.tasks}/{task}"):
                 self.left.append(f"task {task}")
         self.tasks.clear()
         for person in reversed(self.people):
@@ -160,9 +169,9 @@ class Identities:
 
 
 @contextmanager
-def identities(api: AuthApi, token: str, domain: str) -> Iterator[Identities]:
+def identities(api: AuthApi, token: str, domain: str, renew: Callable[[], str] = str) -> Iterator[Identities]:
     """Identities of a run, after what earlier ones left is gone; all are removed at the end."""
-    made = Identities(api, token, domain)
+    made = Identities(api, token, domain, renew)
     try:
         yield made
     finally:

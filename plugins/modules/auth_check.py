@@ -371,6 +371,8 @@ def judge_auth(module: AnsibleModule, redactor: Redactor) -> dict[str, Any]:
     forges = scope.judges([auth_facts.JWT, auth_facts.INVALID_AUTH])
     facts = observe(api, scope, source, keys_of(source if forges else None, stand, redactor), redactor)
     done = results_of(CHECKS.judge(facts, given["only"]), redactor)
+    if facts.left:
+        module.warn(f"What this run made could not be removed: {', '.join(facts.left)}. Remove it by hand.")
     return {
         "changed": False,
         "seconds": round(facts.seconds, 1),
