@@ -60,7 +60,7 @@ soak: sandbox-full ## an hour under a steady load, in which nothing may restart 
 test: $(VENV)/.ready $(LINK) ## everything: lint, sanity, unit and integration tests, one fault for each section
 	@$(PY) scripts/stages.py lint sanity sandbox-build test-unit sandbox-full test-integration test-sabotage
 
-test-unit: $(VENV)/.ready $(LINK) ## unit tests: no cluster; those that need what is not here are skipped and listed: as root PostgreSQL and Redis are installed
+test-unit: $(VENV)/.ready $(LINK) ## unit tests: no cluster; as root it installs PostgreSQL and Redis, and what is skipped for want of a program is listed
 	@$(PY) -m tests.unit.stores
 	@$(PY) -m pytest -n auto -rfEs tests/unit
 

@@ -46,7 +46,10 @@ _AGAIN = "Judge again in a while; look at the server's log."
 
 @CHECKS.settles(VERSION)
 def version(facts: RedisFacts) -> Verdict:
-    """A server of a supported version answers, takes writes, and its cluster and replicas are whole."""
+    """A server of a supported version answers, is no replica, and its cluster and replicas are whole.
+
+    One that takes no writes since it cannot keep them is told of here, and red by its persistence.
+    """
     if verdict := redis_data.unmet(facts, own=True):
         return verdict
     seen, wanted = facts.seen or RedisSeen(), facts.wanted.major
